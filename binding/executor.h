@@ -1,0 +1,64 @@
+// The stream of a context: one thread that runs what was enqueued, in order, so that JavaScript never waits.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/error.h"
+#include "kernels/stream.h"
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+// Set by JavaScript when an AbortSignal fires; ops enqueued under it are skipped from then on.
+struct CancelToken {
+  std::atomic<bool> cancelled{false};
+};
+
+class Executor final : public Stream {
+ public:
+  struct Task {
+    virtual ~Task() = default;
+    virtual void run(Executor& executor) noexcept = 0;
+  };
+
+  // Starts the thread. `threads` is what kernels may use, this one included.
+  Executor(const Backend& backend, int threads);
+  ~Executor() override;  // as stop()
+
+  void enqueue(std::unique_ptr<Task> task);
+  // Drops what waits, lets the running kernel end, joins the thread. Any later enqueue drops its task.
+  void stop();
+
+  const Backend& backend() const { return backend_; }
+  // Tasks enqueued and not yet done.
+  int64_t pending() const { return pending_.load(std::memory_order_relaxed); }
+
+  // Stream thread only ----------------------------------------------------------------------------------------------
+  std::byte* scratch(int64_t bytes) override;
+  void release_scratch() { scratch_.clear(); }
+  // Keeps the first error that no read has told yet, for the next synchronize().
+  void note(const Error& error);
+  std::unique_ptr<Error> take_noted();
+
+ private:
+  void loop();
+
+  const Backend& backend_;
+  int threads_;
+  std::atomic<int64_t> pending_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<Task>> queue_;
+  bool stopping_ = false;
+  std::vector<std::shared_ptr<Storage>> scratch_;
+  std::unique_ptr<Error> noted_;
+  std::thread thread_;
+};
+
+}  // namespace mglmm

@@ -1,0 +1,31 @@
+// Host memory of tensors: a process-wide pool, because fresh pages cost more than the arithmetic on them.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+struct MemoryFigures {
+  int64_t live_bytes;    // held by tensors
+  int64_t peak_bytes;    // most of live_bytes since the last reset
+  int64_t cached_bytes;  // freed, kept for reuse
+  int64_t mapped_bytes;  // files mapped into memory
+  int64_t limit_bytes;   // live_bytes never goes above
+};
+
+// Gives `storage` its memory if it has none yet. Any thread. Throws OutOfMemoryError, with the figures.
+void allocate_host(Storage& storage);
+// Maps `bytes` of a file from `offset`, private (writes stay in this process). Throws ArgumentError.
+std::shared_ptr<Storage> map_file(const std::string& path, int64_t offset, int64_t bytes);
+// Throws OutOfMemoryError when a tensor of `bytes` could never be had.
+void expect_possible(int64_t bytes);
+
+MemoryFigures memory_figures();
+void reset_peak();
+void set_memory_limit(int64_t bytes);
+void trim_memory();  // gives cached memory back to the system
+
+}  // namespace mglmm

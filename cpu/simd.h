@@ -1,0 +1,138 @@
+// Vectors of f32 in the width this file is compiled for (16 lanes with AVX-512, 8 with AVX2, 4 else), by the compiler's
+// vector extension: +, -, *, /, <, ?: work on them as on floats. Loads widen bf16 and f16, stores round to nearest even.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/dtype.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace mglmm::cpu {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+
+using vfloat = float __attribute__((vector_size(kLanes * 4)));
+using vint = int32_t __attribute__((vector_size(kLanes * 4)));
+using vuint = uint32_t __attribute__((vector_size(kLanes * 4)));
+using vhalf = uint16_t __attribute__((vector_size(kLanes * 2)));
+
+inline vfloat splat(float value) { return vfloat{} + value; }
+
+inline vfloat load(const float* p) {
+  vfloat v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline vfloat load(const bf16* p) {
+  vhalf half;
+  std::memcpy(&half, p, sizeof half);
+  return std::bit_cast<vfloat>(__builtin_convertvector(half, vuint) << 16);
+}
+inline vfloat load(const f16* p) {
+#if defined(__AVX512F__)
+  return std::bit_cast<vfloat>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#elif defined(__F16C__)
+  return std::bit_cast<vfloat>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+  vfloat v;
+  for (int lane = 0; lane < kLanes; ++lane) v[lane] = p[lane];
+  return v;
+#endif
+}
+
+inline void store(float* p, vfloat v) { std::memcpy(p, &v, sizeof v); }
+inline void store(bf16* p, vfloat v) {
+  const vuint word = std::bit_cast<vuint>(v);
+  const vuint rounded = (word + 0x7fff + ((word >> 16) & 1)) >> 16;
+  const vint is_nan = v != v;
+  const vuint kept = std::bit_cast<vuint>(is_nan) & ((word >> 16) | 0x40);
+  const vhalf half = __builtin_convertvector((rounded & ~std::bit_cast<vuint>(is_nan)) | kept, vhalf);
+  std::memcpy(static_cast<void*>(p), &half, sizeof half);
+}
+inline void store(f16* p, vfloat v) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(std::bit_cast<__m512>(v), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(std::bit_cast<__m256>(v), _MM_FROUND_TO_NEAREST_INT));
+#else
+  for (int lane = 0; lane < kLanes; ++lane) p[lane] = f16(v[lane]);
+#endif
+}
+
+// The first `count` < kLanes elements; the other lanes are 0 and are not stored.
+template <typename T>
+vfloat load(const T* p, int64_t count) {
+  T buffer[kLanes] = {};
+  std::memcpy(static_cast<void*>(buffer), p, static_cast<size_t>(count) * sizeof(T));
+  return load(buffer);
+}
+template <typename T>
+void store(T* p, vfloat v, int64_t count) {
+  T buffer[kLanes];
+  store(buffer, v);
+  std::memcpy(static_cast<void*>(p), buffer, static_cast<size_t>(count) * sizeof(T));
+}
+
+inline vfloat max(vfloat a, vfloat b) { return a > b ? a : b; }
+inline vfloat min(vfloat a, vfloat b) { return a < b ? a : b; }
+
+// Sums over the lanes in a fixed tree: halves, quarters, ...
+inline float sum(vfloat v) {
+  float lanes[kLanes];
+  std::memcpy(lanes, &v, sizeof v);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  }
+  return lanes[0];
+}
+inline float max(vfloat v) {
+  float lanes[kLanes];
+  std::memcpy(lanes, &v, sizeof v);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] = lanes[lane] < lanes[lane + width] ? lanes[lane + width] : lanes[lane];
+  }
+  return lanes[0];
+}
+
+// e^x to about 1 ulp: x = n ln 2 + r with |r| <= ln(2) / 2, then a degree 6 polynomial in r (Cephes' coefficients) times
+// 2^n in two factors, so that both ends run smoothly into 0 and infinity.
+inline vfloat exp(vfloat x) {
+  x = x < -105.0F ? splat(-105.0F) : x;
+  x = x > 89.0F ? splat(89.0F) : x;
+  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
+  const vfloat n = (x * 1.44269504088896341F + kRound) - kRound;
+  const vfloat r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  vfloat p = splat(1.9875691500e-4F);
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * (r * r) + r + 1.0F;
+  const vint exponent = __builtin_convertvector(n, vint);
+  const vint half = exponent >> 1;
+  const vfloat first = std::bit_cast<vfloat>((half + 127) << 23);
+  const vfloat second = std::bit_cast<vfloat>((exponent - half + 127) << 23);
+  return p * first * second;
+}
+
+inline vfloat sigmoid(vfloat x) { return 1.0F / (1.0F + exp(-x)); }
+
+// Runs `body(offset, lanes)` over [begin, end) in steps of kLanes, the last step with fewer lanes.
+template <typename Body>
+void by_lanes(int64_t begin, int64_t end, Body&& body) {
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) body(i);
+  if (i < end) body(i, end - i);
+}
+
+}  // namespace mglmm::cpu

@@ -1,0 +1,23 @@
+// A backend is a shared library beside the addon that keeps every op of kernels/ops.h on one device.
+#pragma once
+#include "kernels/stream.h"
+
+namespace mglmm {
+
+struct Backend {
+  // Grows whenever kernels/ changes a struct; addon and backend come from one build, this catches a mixed folder.
+  static constexpr int kAbi = 1;
+
+  int abi;
+  int op_count;
+  const char* name;  // "cpu x86-64-v4"
+  // Runs the op at an index of kernels/ops.h; throws on failure. Called by one thread at a time per stream.
+  void (*run)(int op_index, const void* op, Stream& stream);
+  // Threads the calling thread's kernels may use from now on.
+  void (*set_threads)(int threads);
+};
+
+using BackendEntry = const Backend* (*)();
+inline constexpr const char* kBackendEntry = "mglmm_backend";
+
+}  // namespace mglmm

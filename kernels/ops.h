@@ -1,0 +1,24 @@
+// Every op there is, a line each: the binding offers these and a backend must keep all of them (or it does not link).
+// clang-format off
+#pragma once
+#include "kernels/swiglu.h"
+
+#define MGLMM_OPS(X) \
+  X(Swiglu) X(SwigluBackward)
+
+namespace mglmm {
+
+enum class OpIndex : int {
+#define MGLMM_INDEX(Op) Op,
+  MGLMM_OPS(MGLMM_INDEX)
+#undef MGLMM_INDEX
+  count
+};
+
+template <typename Op>
+inline constexpr int op_index = -1;
+#define MGLMM_INDEX(Op) template <> inline constexpr int op_index<Op> = static_cast<int>(OpIndex::Op);
+MGLMM_OPS(MGLMM_INDEX)
+#undef MGLMM_INDEX
+
+}  // namespace mglmm

@@ -1,0 +1,95 @@
+/**
+ * Typed errors. Every error of this package is an {@link MglmmError} with a `code` that programs compare and a message
+ * that says op, argument, got, expected. The native side sends `code` and message; {@link typed} makes the class.
+ */
+export class MglmmError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Sizes that do not fit. */
+export class ShapeError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_SHAPE', message, options);
+  }
+}
+
+/** A dtype an op does not take. */
+export class DtypeError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_DTYPE', message, options);
+  }
+}
+
+/** An argument of the wrong kind or outside its range. */
+export class ArgumentError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_ARGUMENT', message, options);
+  }
+}
+
+/** Tensors on different devices, or a device that is not there. */
+export class DeviceError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_DEVICE', message, options);
+  }
+}
+
+/** A tensor used after it was disposed; in debug mode the message says where it was made. */
+export class DisposedError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_DISPOSED', message, options);
+  }
+}
+
+/** The device has no memory left; the message has the figures. */
+export class OutOfMemoryError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_OUT_OF_MEMORY', message, options);
+  }
+}
+
+/** The work was given up because its `AbortSignal` fired; `cause` is the signal's reason where it is known. */
+export class AbortedError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_ABORTED', message, options);
+  }
+}
+
+/** A gradient that does not exist: an op without one, a graph already released, a loss that is no scalar. */
+export class GradientError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_GRADIENT', message, options);
+  }
+}
+
+/** The native addon or a backend could not be loaded, or failed inside a kernel. */
+export class KernelError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_KERNEL', message, options);
+  }
+}
+
+const classes: Record<string, new (message: string, options?: ErrorOptions) => MglmmError> = {
+  MGLMM_SHAPE: ShapeError,
+  MGLMM_DTYPE: DtypeError,
+  MGLMM_ARGUMENT: ArgumentError,
+  MGLMM_DEVICE: DeviceError,
+  MGLMM_DISPOSED: DisposedError,
+  MGLMM_OUT_OF_MEMORY: OutOfMemoryError,
+  MGLMM_ABORTED: AbortedError,
+  MGLMM_KERNEL: KernelError,
+};
+
+/** The typed error of what native code threw; anything else comes back as it is. */
+export function typed(error: unknown): unknown {
+  if (error instanceof MglmmError || typeof error !== 'object' || error === null) return error;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const Class = typeof code === 'string' ? classes[code] : undefined;
+  return Class ? new Class(String(message)) : error;
+}

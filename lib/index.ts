@@ -1,0 +1,10 @@
+/** The public API and nothing more. */
+export { backward } from './autograd/graph';
+export * from './errors';
+export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
+export { swiglu } from './ops/swiglu';
+export { abortable } from './tensor/abort';
+export { noGradients } from './tensor/ambient';
+export { empty, mapFile, memory, resetPeak, setMemoryLimit, synchronize, tensor, trimMemory, upload } from './tensor/create';
+export { Scope, tidy } from './tensor/scope';
+export { setDebug, Tensor } from './tensor/tensor';

@@ -1,0 +1,82 @@
+/** Finds and loads the addon. With lib/tensor, lib/autograd and lib/ops the only place that knows it exists. */
+import { join } from 'node:path';
+import { KernelError, typed } from './errors';
+import type { Tensor } from './tensor/tensor';
+
+export type Dtype = 'f32' | 'bf16' | 'f16' | 'i32' | 'u8';
+export type Device = 'cpu' | 'cuda';
+export type TypedArray = Float32Array | Int32Array | Uint8Array | Uint8ClampedArray | Uint16Array;
+export type ReadArray = Float32Array | Int32Array | Uint8Array | Uint16Array;
+
+/** What an op does with a field: kernels/tensor.h. `ins` and `inouts` are arrays of tensors. */
+export type FieldKind = 'in' | 'maybe' | 'ins' | 'out' | 'saved' | 'inout' | 'inouts' | 'value';
+export type FieldValue = Tensor | readonly Tensor[] | number | boolean | string | readonly number[] | null | undefined;
+export type Fields = Record<string, FieldValue>;
+export type Outputs = Record<string, Tensor>;
+export type NativeOp = (fields: Fields, wanted?: readonly string[], token?: unknown) => Outputs;
+
+export interface MemoryFigures {
+  /** Bytes held by tensors of this process, host memory. */
+  liveBytes: number;
+  /** Most of `liveBytes` since the last `resetPeak()`. */
+  peakBytes: number;
+  /** Freed and kept for reuse; `trimMemory()` gives it back. */
+  cachedBytes: number;
+  /** Files mapped into memory. */
+  mappedBytes: number;
+  /** `liveBytes` never goes above; a tensor that would is an OutOfMemoryError. */
+  limitBytes: number;
+}
+
+interface Addon {
+  ops: Record<string, NativeOp>;
+  fields: Record<string, Record<string, FieldKind>>;
+  configure(options: { level?: string; threads?: number }): void;
+  setTensorClass(tensorClass: unknown): void;
+  backendName(): string;
+  fromArray(data: TypedArray, shape: readonly number[], dtype: Dtype): Tensor;
+  upload(data: TypedArray, shape: readonly number[], dtype: Dtype): Promise<{ tensor: Tensor }>;
+  empty(shape: readonly number[], dtype: Dtype): Tensor;
+  mapFile(path: string, offset: number, shape: readonly number[], dtype: Dtype): Tensor;
+  alias(tensor: Tensor, shape?: readonly number[], offset?: number): Tensor;
+  dispose(tensor: Tensor): void;
+  isDisposed(tensor: Tensor): boolean;
+  read(tensor: Tensor, bits?: boolean): Promise<ReadArray>;
+  synchronize(): Promise<void>;
+  memory(): MemoryFigures;
+  resetPeak(): void;
+  trimMemory(): void;
+  setMemoryLimit(bytes: number): void;
+  pending(): number;
+  cancelToken(): unknown;
+  cancel(token: unknown): void;
+}
+
+function load(): Addon {
+  const root = join(__dirname, '..');
+  try {
+    const addon = require('node-gyp-build')(root) as Addon;
+    addon.configure({
+      level: process.env.MGLMM_CPU_LEVEL,
+      threads: process.env.MGLMM_THREADS ? Number(process.env.MGLMM_THREADS) : undefined,
+    });
+    return addon;
+  } catch (error) {
+    throw new KernelError(
+      `the native addon of mglmm could not be loaded from ${root}: ${(error as Error).message}; ` +
+        'with a source checkout run `npm run build`, which says what is missing',
+      { cause: error },
+    );
+  }
+}
+
+export const native = load();
+
+/** Runs `body`, turning what native code throws into the classes of errors.ts. */
+export function guarded<Result>(body: () => Result): Result {
+  try {
+    return body();
+  } catch (error) {
+    throw typed(error);
+  }
+}

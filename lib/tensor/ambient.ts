@@ -1,0 +1,35 @@
+/**
+ * What holds for the code that is running now, across its awaits: the scope that owns new tensors, whether gradients are
+ * recorded, the signal that gives up work. Carried by AsyncLocalStorage, so concurrent requests do not see each other's.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Scope } from './scope';
+
+export interface Ambient {
+  readonly scope?: Scope;
+  readonly gradients: boolean;
+  /** Native cancel token of the signal given to `abortable`. */
+  readonly token?: unknown;
+}
+
+const outermost: Ambient = { gradients: true };
+const storage = new AsyncLocalStorage<Ambient>();
+
+export function ambient(): Ambient {
+  return storage.getStore() ?? outermost;
+}
+
+/** Runs `body` with `changes` to the ambient; they hold for everything it calls and awaits. */
+export function withAmbient<Result>(changes: Partial<Ambient>, body: () => Result): Result {
+  return storage.run({ ...ambient(), ...changes }, body);
+}
+
+/** Makes `next` hold from here to the end of the running async function; for `using`, which has no body to run. */
+export function enterAmbient(next: Ambient): void {
+  storage.enterWith(next);
+}
+
+/** Runs `body` without recording gradients: inference, updates of parameters. */
+export function noGradients<Result>(body: () => Result): Result {
+  return withAmbient({ gradients: false }, body);
+}

@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Tensor, tensor } from '../../lib';
+
+/** Where goldens are looked for: any folder laid out as test/golden. */
+export const goldenFolder = process.env.MGLMM_GOLDEN ?? join(__dirname, '../golden');
+
+export interface StoredTensor {
+  dtype: string;
+  shape: number[];
+  values: Float32Array | Int32Array | Uint8Array;
+}
+
+/** All tensors of a safetensors file with dtypes F32, I32 and U8. */
+export function readSafetensors(path: string): Map<string, StoredTensor> {
+  const bytes = readFileSync(path);
+  const headerBytes = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerBytes)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
+  const data = bytes.subarray(8 + headerBytes);
+  return new Map(
+    Object.entries(header)
+      .filter(([name]) => name !== '__metadata__')
+      .map(([name, { dtype, shape, data_offsets: [begin, end] }]) => {
+        const buffer = data.buffer.slice(data.byteOffset + begin, data.byteOffset + end);
+        if (dtype !== 'F32' && dtype !== 'I32' && dtype !== 'U8') throw new Error(`${path}: ${name} is ${dtype}, expected F32, I32 or U8`);
+        const values = dtype === 'F32' ? new Float32Array(buffer) : dtype === 'I32' ? new Int32Array(buffer) : new Uint8Array(buffer);
+        return [name, { dtype, shape, values }];
+      }),
+  );
+}
+
+/** The tensors named `prefix.NAME`, by NAME. */
+export function storedOf(all: Map<string, StoredTensor>, prefix: string): Record<string, StoredTensor> {
+  return Object.fromEntries(
+    [...all].filter(([name]) => name.startsWith(`${prefix}.`)).map(([name, stored]) => [name.slice(prefix.length + 1), stored]),
+  );
+}
+
+export const toTensor = ({ values, shape }: StoredTensor): Tensor => tensor(values, shape);
+
+/** One case of a kernel's config.json. */
+export interface GoldenCase {
+  name: string;
+  grad_wrt?: string[];
+  loss_is_scalar?: boolean;
+  atol: number | Record<string, number>;
+  rtol: number;
+  [parameter: string]: unknown;
+}
+
+/** What test/goldens/OP.ts exports: runs the case on `inputs`, gives the tensors to compare, by their expected names. */
+export type Golden = (inputs: Record<string, Tensor>, parameters: GoldenCase) => Record<string, Tensor> | Promise<Record<string, Tensor>>;
+
+export const listFolders = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
