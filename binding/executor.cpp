@@ -1,8 +1,16 @@
 #include "binding/executor.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "binding/memory.h"
 
 namespace mglmm {
+namespace {
+
+constexpr int kNice = 5;
+
+}  // namespace
 
 Executor::Executor(const Backend& backend, int threads) : backend_(backend), threads_(threads), thread_([this] { loop(); }) {}
 
@@ -30,6 +38,9 @@ void Executor::stop() {
 }
 
 void Executor::loop() {
+  // One step below JavaScript's thread, for this thread and those OpenMP starts from it: with all cores busy a timer that
+  // is due takes a core at once instead of at the end of a time slice.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   backend_.set_threads(threads_);
   for (;;) {
     std::unique_ptr<Task> task;

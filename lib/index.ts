@@ -1,5 +1,6 @@
 /** The public API and nothing more. */
 export { backward } from './autograd/graph';
+export { recompute } from './autograd/recompute';
 export * from './errors';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
 export { swiglu } from './ops/swiglu';

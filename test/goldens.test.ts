@@ -6,7 +6,16 @@ import { describe, test } from '@jest/globals';
 import { backward, type Tensor } from '../lib';
 import { assertWithin } from './support/close';
 import { onEveryDevice } from './support/devices';
-import { type Golden, type GoldenCase, goldenFolder, listFolders, readSafetensors, type StoredTensor, storedOf, toTensor } from './support/golden';
+import {
+  type Golden,
+  type GoldenCase,
+  goldenFolder,
+  listFolders,
+  readSafetensors,
+  type StoredTensor,
+  storedOf,
+  toTensor,
+} from './support/golden';
 
 const kernels = join(goldenFolder, 'kernels');
 const ops = listFolders(kernels);
@@ -37,12 +46,15 @@ for (const op of ops) {
     for (const parameters of cases) {
       test(parameters.name, async () => {
         const { golden } = require(`./goldens/${op}`) as { golden: Golden };
-        const given = Object.fromEntries(Object.entries(storedOf(inputs, parameters.name)).map(([name, stored]) => [name, toTensor(stored)]));
+        const given = Object.fromEntries(
+          Object.entries(storedOf(inputs, parameters.name)).map(([name, stored]) => [name, toTensor(stored)]),
+        );
         const wanted = storedOf(expected, parameters.name);
         assert.ok(Object.keys(wanted).length > 0, 'nothing is expected of this case');
         for (const name of parameters.grad_wrt ?? []) (given[name] as Tensor).requiresGrad = true;
         const results = await golden(given, parameters);
-        for (const [name, stored] of Object.entries(wanted)) if (!name.startsWith('grad_')) await compare(name, results[name], stored, parameters);
+        for (const [name, stored] of Object.entries(wanted))
+          if (!name.startsWith('grad_')) await compare(name, results[name], stored, parameters);
         if (!parameters.grad_wrt) return;
         backward(results.out as Tensor, parameters.loss_is_scalar ? undefined : given.dout);
         for (const name of parameters.grad_wrt) {

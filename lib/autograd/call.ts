@@ -4,7 +4,7 @@
  * outputs, its `dNAME` outputs those of inputs. So a wrapper in lib/ops is a docstring and one call.
  */
 import { GradientError } from '../errors';
-import { type FieldValue, type Fields, guarded, native, type Outputs } from '../native';
+import { type Fields, type FieldValue, guarded, native, type Outputs } from '../native';
 import { ambient, withAmbient } from '../tensor/ambient';
 import { Tensor } from '../tensor/tensor';
 import { GradNode, records } from './graph';
@@ -29,12 +29,17 @@ export function call(op: string, fields: Fields): Outputs {
   const kinds = native.fields[op] as Record<string, string>;
 
   const outputNames = Object.keys(kinds).filter((name) => kinds[name] === 'out' || kinds[name] === 'saved');
-  const outputs = run(op, fields, outputNames.filter((name) => kinds[name] === 'out' || name in backwardKinds));
+  const outputs = run(
+    op,
+    fields,
+    outputNames.filter((name) => kinds[name] === 'out' || name in backwardKinds),
+  );
 
   // Inputs that get a gradient: single tensors by name; arrays of tensors hand over all of theirs.
   const trained = Object.keys(fields).filter((name) => tensorsOf({ name: fields[name] }).some((tensor) => tensor.requiresGrad));
   for (const name of trained) {
-    if (!(gradientName(name) in backwardKinds)) throw new GradientError(`${op}: ${name} has no gradient, expected a tensor that requires none`);
+    if (backwardKinds[gradientName(name)] !== 'out')
+      throw new GradientError(`${op}: ${name} has no gradient, expected a tensor that requires none`);
   }
   const saved: Tensor[] = [];
   const hold = (value: FieldValue): FieldValue => {
@@ -50,12 +55,17 @@ export function call(op: string, fields: Fields): Outputs {
   }
   const upstreamNames = outputNames.filter((name) => backwardKinds[gradientName(name)] !== undefined);
 
-  const node = new GradNode(op, trained.map((name) => fields[name] as Tensor), saved, (upstream) => {
-    const given: Fields = { ...kept };
-    for (const name of upstreamNames) given[gradientName(name)] = upstream[name];
-    const results = run(backwardOp, given, trained.map(gradientName));
-    return trained.map((name) => results[gradientName(name)]);
-  });
+  const node = new GradNode(
+    op,
+    trained.map((name) => fields[name] as Tensor),
+    saved,
+    (upstream) => {
+      const given: Fields = { ...kept };
+      for (const name of upstreamNames) given[gradientName(name)] = upstream[name];
+      const results = run(backwardOp, given, trained.map(gradientName));
+      return trained.map((name) => results[gradientName(name)]);
+    },
+  );
   for (const name of upstreamNames) (outputs[name] as Tensor).node = { node, output: name };
   return outputs;
 }
@@ -79,7 +89,7 @@ export function record(
 }
 
 /** Another handle on the same memory that no scope frees. */
-function aliasOutsideScopes(tensor: Tensor): Tensor {
+export function aliasOutsideScopes(tensor: Tensor): Tensor {
   return withAmbient({ scope: undefined }, () => guarded(() => native.alias(tensor)));
 }
 

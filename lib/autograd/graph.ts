@@ -4,6 +4,7 @@
  */
 import { GradientError } from '../errors';
 import { ambient, noGradients } from '../tensor/ambient';
+import { type Owned, Scope } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 
 /** Where a gradient goes: the node that made the tensor, or the leaf itself. */
@@ -14,7 +15,8 @@ export type Backward = (upstream: Record<string, Tensor | undefined>) => readonl
 
 let clock = 0;
 
-export class GradNode {
+export class GradNode implements Owned {
+  owner?: Scope;
   readonly order = clock++;
   readonly op: string;
   readonly edges: readonly (Edge | undefined)[];
@@ -41,6 +43,7 @@ export class GradNode {
     for (const tensor of this.#saved) tensor.dispose();
     this.#saved = [];
     this.#backward = undefined;
+    Scope.disown(this);
   }
 }
 
@@ -83,7 +86,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       if ('leaf' in edge) {
         const { leaf } = edge;
         const { grad } = leaf;
-        leaf.grad = keep(grad ? accumulate(grad, gradient) : gradient);
+        leaf.grad = Scope.disown(grad ? accumulate(grad, gradient) : gradient);
         if (grad && grad !== leaf.grad) grad.dispose();
         return;
       }
@@ -108,12 +111,6 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       node.dispose();
     }
   });
-}
-
-/** A leaf's gradient outlives every scope: it is the optimiser's to dispose. */
-function keep(tensor: Tensor): Tensor {
-  for (let scope = ambient().scope; scope; scope = scope.parent) scope.disown(tensor);
-  return tensor;
 }
 
 /** An upstream gradient is done with, unless the op handed it on as it was. */

@@ -15,7 +15,9 @@ function dtypeOf(data: TypedArray): Dtype {
  */
 export function tensor(data: TypedArray | readonly number[], shape?: readonly number[], dtype?: Dtype): Tensor {
   const array = Array.isArray(data) ? (dtype === 'i32' ? Int32Array : dtype === 'u8' ? Uint8Array : Float32Array).from(data) : data;
-  return guarded(() => native.fromArray(array as TypedArray, shape ?? [(array as TypedArray).length], dtype ?? dtypeOf(array as TypedArray)));
+  return guarded(() =>
+    native.fromArray(array as TypedArray, shape ?? [(array as TypedArray).length], dtype ?? dtypeOf(array as TypedArray)),
+  );
 }
 
 /** As {@link tensor}, of any size, copied off JavaScript's thread: do not change `data` before the promise resolves. */

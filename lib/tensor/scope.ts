@@ -5,6 +5,8 @@ import type { Tensor } from './tensor';
 
 /** Anything a scope frees at its end: a tensor, a node of the gradient graph. */
 export interface Owned {
+  /** The scope that will free it; none: its user, or the garbage collector. */
+  owner?: Scope;
   dispose(): void;
 }
 
@@ -39,17 +41,25 @@ export class Scope implements Disposable {
     return new Scope(parent);
   }
 
+  /** Takes over what another scope, or none, owned before. */
   own(owned: Owned): void {
+    Scope.disown(owned);
     this.#owned.add(owned);
+    owned.owner = this;
   }
 
-  disown(owned: Owned): void {
-    this.#owned.delete(owned);
+  /** Makes `owned` outlive every scope: from now on its user disposes it. */
+  static disown<T extends Owned>(owned: T): T {
+    if (owned.owner) owned.owner.#owned.delete(owned);
+    owned.owner = undefined;
+    return owned;
   }
 
-  /** Hands a tensor to the scope around this one, so that it outlives this. With none around, its user disposes it. */
+  /** Hands a tensor of this scope to the one around it, so that it outlives this. With none around, its user disposes it. */
   keep<T extends Tensor>(tensor: T): T {
-    if (this.#owned.delete(tensor)) this.parent?.own(tensor);
+    if (tensor.owner !== this) return tensor;
+    Scope.disown(tensor);
+    this.parent?.own(tensor);
     return tensor;
   }
 
@@ -60,7 +70,6 @@ export class Scope implements Disposable {
 
   [Symbol.dispose](): void {
     for (const owned of this.#owned) owned.dispose();
-    this.#owned.clear();
     if (this.#outer) enterAmbient(this.#outer);
     this.#outer = undefined;
   }
@@ -88,7 +97,7 @@ export function tidy<Result>(body: () => Result): Result {
   } catch (error) {
     return giveUp(error);
   }
-  return result instanceof Promise ? (result.then(finish, giveUp) as Result) : finish(result);
+  return isThenable(result) ? (result.then(finish, giveUp) as Result) : finish(result);
 }
 
 function* tensorsIn(value: unknown): Generator<Tensor> {
@@ -96,6 +105,10 @@ function* tensorsIn(value: unknown): Generator<Tensor> {
   else if (Array.isArray(value)) for (const element of value) yield* tensorsIn(element);
   else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)
     for (const element of Object.values(value)) yield* tensorsIn(element);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 function isTensor(value: unknown): value is Tensor {

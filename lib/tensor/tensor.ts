@@ -6,6 +6,7 @@ import type { GradNode } from '../autograd/graph';
 import { typed } from '../errors';
 import { type Device, type Dtype, guarded, native, type ReadArray } from '../native';
 import { ambient } from './ambient';
+import { type Owned, Scope } from './scope';
 
 let debug = process.env.MGLMM_DEBUG === '1';
 
@@ -14,7 +15,7 @@ export function setDebug(on: boolean): void {
   debug = on;
 }
 
-export class Tensor implements Disposable {
+export class Tensor implements Disposable, Owned {
   readonly isTensor = true;
   readonly shape: readonly number[];
   readonly dtype: Dtype;
@@ -23,6 +24,7 @@ export class Tensor implements Disposable {
   readonly layout: 'rows' | 'packed';
   /** Where it was made, in debug mode. */
   readonly madeAt?: string;
+  owner?: Scope;
   /** What `backward` added up; only leaves with `requiresGrad` get one. */
   grad?: Tensor;
   /** The op that made it, when gradients were recorded. */
@@ -31,11 +33,16 @@ export class Tensor implements Disposable {
 
   /** Called by the native side only. */
   constructor(shape: readonly number[], dtype: Dtype, device: Device, layout: 'rows' | 'packed') {
-    this.shape = Object.freeze(shape);
+    this.shape = Object.freeze(Array.from(shape));
     this.dtype = dtype;
     this.device = device;
     this.layout = layout;
-    if (debug) this.madeAt = new Error().stack?.split('\n').filter((line) => !line.includes(__filename)).slice(1, 6).join('\n');
+    if (debug)
+      this.madeAt = new Error().stack
+        ?.split('\n')
+        .filter((line) => !line.includes(__filename))
+        .slice(1, 6)
+        .join('\n');
     ambient().scope?.own(this);
   }
 
@@ -87,7 +94,7 @@ export class Tensor implements Disposable {
 
   /** Frees the memory once all that was enqueued before has run. Idempotent. */
   dispose(): void {
-    ambient().scope?.disown(this);
+    Scope.disown(this);
     native.dispose(this);
   }
 

@@ -3,8 +3,22 @@
 const { TestEnvironment } = require('jest-environment-node');
 
 const shared = [
-  'Error', 'TypeError', 'RangeError', 'Promise', 'ArrayBuffer', 'Uint8Array', 'Uint8ClampedArray', 'Int8Array', 'Uint16Array',
-  'Int16Array', 'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array',
+  'Error',
+  'TypeError',
+  'RangeError',
+  'Promise',
+  'ArrayBuffer',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int8Array',
+  'Uint16Array',
+  'Int16Array',
+  'Uint32Array',
+  'Int32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
 ];
 
 module.exports = class extends TestEnvironment {

@@ -23,12 +23,22 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
   return new Map(
     Object.entries(header)
       .filter(([name]) => name !== '__metadata__')
-      .map(([name, { dtype, shape, data_offsets: [begin, end] }]) => {
-        const buffer = data.buffer.slice(data.byteOffset + begin, data.byteOffset + end);
-        if (dtype !== 'F32' && dtype !== 'I32' && dtype !== 'U8') throw new Error(`${path}: ${name} is ${dtype}, expected F32, I32 or U8`);
-        const values = dtype === 'F32' ? new Float32Array(buffer) : dtype === 'I32' ? new Int32Array(buffer) : new Uint8Array(buffer);
-        return [name, { dtype, shape, values }];
-      }),
+      .map(
+        ([
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [begin, end],
+          },
+        ]) => {
+          const buffer = data.buffer.slice(data.byteOffset + begin, data.byteOffset + end);
+          if (dtype !== 'F32' && dtype !== 'I32' && dtype !== 'U8')
+            throw new Error(`${path}: ${name} is ${dtype}, expected F32, I32 or U8`);
+          const values = dtype === 'F32' ? new Float32Array(buffer) : dtype === 'I32' ? new Int32Array(buffer) : new Uint8Array(buffer);
+          return [name, { dtype, shape, values }];
+        },
+      ),
   );
 }
 

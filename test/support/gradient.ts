@@ -9,13 +9,8 @@ const isShape = (input: Input): input is readonly number[] => Array.isArray(inpu
  * The gradient of `op` in every input agrees with central differences of sum(op(inputs) * weights), random weights.
  * @param inputs - shapes (filled with seeded normals) or Float32Arrays with a shape.
  */
-export async function expectGradient(
-  op: (...inputs: Tensor[]) => Tensor,
-  ...inputs: Input[]
-): Promise<void> {
-  const given = inputs.map((input, i) =>
-    isShape(input) ? { values: randnArray(countOf(input), 17 + i), shape: input } : input,
-  );
+export async function expectGradient(op: (...inputs: Tensor[]) => Tensor, ...inputs: Input[]): Promise<void> {
+  const given = inputs.map((input, i) => (isShape(input) ? { values: randnArray(countOf(input), 17 + i), shape: input } : input));
   const leaves = given.map(({ values, shape }) => {
     const leaf = tensor(values, shape);
     leaf.requiresGrad = true;

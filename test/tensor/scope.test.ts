@@ -1,0 +1,106 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from '@jest/globals';
+import { DisposedError, Scope, setDebug, swiglu, synchronize, tensor, tidy } from '../../lib';
+
+describe('Scope', () => {
+  test('frees at its end what was made in it', () => {
+    let inside = tensor([1]);
+    {
+      using scope = Scope.open();
+      inside = tensor([1, 2]);
+      assert.equal(scope.size, 1);
+      assert.equal(inside.disposed, false);
+    }
+    assert.equal(inside.disposed, true);
+  });
+
+  test('keep hands a tensor to the scope around', () => {
+    using outer = Scope.open();
+    let kept = tensor([0]);
+    {
+      using inner = Scope.open();
+      kept = inner.keep(tensor([3]));
+    }
+    assert.equal(kept.disposed, false);
+    assert.equal(outer.size, 2);
+  });
+
+  test('a tensor may be disposed before its scope ends, twice', () => {
+    using scope = Scope.open();
+    const one = tensor([1]);
+    one.dispose();
+    one.dispose();
+    assert.equal(scope.size, 0);
+  });
+
+  test('a tensor used after its scope throws, and says in debug mode where it was made', () => {
+    const made = (debug: boolean) => {
+      setDebug(debug);
+      try {
+        using _scope = Scope.open();
+        return tensor([1]);
+      } finally {
+        setDebug(false);
+      }
+    };
+    const plain = made(false);
+    assert.throws(() => swiglu(plain, plain), { name: 'DisposedError', message: 'swiglu: gate was disposed, expected a live tensor' });
+    const traced = made(true);
+    assert.throws(
+      () => swiglu(traced, traced),
+      (error) => error instanceof DisposedError && /it was made\s+at/.test(error.message) && error.message.includes('scope.test.ts'),
+    );
+  });
+});
+
+describe('tidy', () => {
+  test('frees all but what it returns, however deep', () => {
+    using outer = Scope.open();
+    let lost = tensor([0]);
+    const { pair } = tidy(() => {
+      lost = tensor([1]);
+      return { pair: [tensor([2]), tensor([3])] };
+    });
+    assert.equal(lost.disposed, true);
+    assert.deepEqual(
+      pair.map((one) => one.disposed),
+      [false, false],
+    );
+    assert.equal(outer.size, 3);
+  });
+
+  test('keeps concurrent async bodies apart', async () => {
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    const request = (ms: number) =>
+      tidy(async () => {
+        const before = tensor([ms]);
+        await pause(ms);
+        const after = swiglu(before, before);
+        await pause(1);
+        assert.equal(before.disposed, false);
+        return [after, before] as const;
+      });
+    const results = await Promise.all([request(15), request(1), request(8)]);
+    for (const [after] of results) assert.equal(after.disposed, false);
+    for (const pair of results) for (const one of pair) one.dispose();
+  });
+
+  test('frees when its body throws', async () => {
+    let lost = tensor([0]);
+    assert.throws(() =>
+      tidy(() => {
+        lost = tensor([1]);
+        throw new Error('no');
+      }),
+    );
+    assert.equal(lost.disposed, true);
+    await assert.rejects(
+      tidy(async () => {
+        lost = tensor([1]);
+        await synchronize();
+        throw new Error('no');
+      }),
+    );
+    assert.equal(lost.disposed, true);
+  });
+});
