@@ -6,6 +6,6 @@ export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './nati
 export { swiglu } from './ops/swiglu';
 export { abortable } from './tensor/abort';
 export { noGradients } from './tensor/ambient';
-export { empty, mapFile, memory, resetPeak, setMemoryLimit, synchronize, tensor, trimMemory, upload } from './tensor/create';
+export { backendName, empty, mapFile, memory, resetPeak, setMemoryLimit, synchronize, tensor, trimMemory, upload } from './tensor/create';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';

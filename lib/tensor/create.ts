@@ -48,6 +48,9 @@ export async function synchronize(): Promise<void> {
   }
 }
 
+/** The backend that runs the ops, such as `cpu x86-64-v4`. */
+export const backendName = () => native.backendName();
+
 /** Memory of this process's tensors. */
 export const memory = () => native.memory();
 export const resetPeak = () => native.resetPeak();

@@ -1,0 +1,142 @@
+/**
+ * Times a case of ours beside the same case of a peer, in one run: blocks of both sides alternate, so what disturbs the
+ * machine disturbs both. bench/README.md says how a case file looks.
+ */
+import { synchronize, tidy } from '../lib';
+import type { Limits } from './limits';
+import { type Summary, summary } from './statistics';
+import type { TorchPeer } from './torch_peer';
+
+/** Enqueues one run of the case; what it makes is freed for it. */
+export type Run = () => void;
+
+export interface Sides {
+  /** Makes the inputs, gives the function that enqueues one run. */
+  ours: () => Promise<Run> | Run;
+  /** Python: `setup` once, `run` as the body of the timed loop. `torch` and `F` (torch.nn.functional) are imported. */
+  torch?: { setup: string; run: string };
+  /** Floating point operations of one run, multiplications and additions counted apart. */
+  flops?: number;
+  /** Bytes one run must read and write at least. */
+  bytes?: number;
+  /** The limit `flops` are compared with; default bf16 when the case's name says so. */
+  peak?: 'f32' | 'bf16';
+  /** Least ratio of the peer's time to ours; or least share of the machine's limit. */
+  goal?: number | { share: number };
+}
+
+export interface Case extends Sides {
+  name: string;
+}
+
+export const pair = (name: string, sides: Sides): Case => ({ name, ...sides });
+
+export interface Result {
+  name: string;
+  ours?: Summary;
+  torch?: Summary;
+  /** Median over the pairs of blocks of torch's time by ours. */
+  ratio?: number;
+  gigaflops?: number;
+  gigabytes?: number;
+  /** Of what this machine was measured to do, the nearer of its two limits. */
+  share?: number;
+  goal?: Sides['goal'];
+  met?: boolean;
+  failures: string[];
+}
+
+interface Side {
+  /** Seconds that `runs` runs take. */
+  block(runs: number): Promise<number>;
+}
+
+const kBlockSeconds = 0.05;
+const kPauseMs = 5; // threads of the side that has just run stop spinning
+
+async function runsPerBlock(side: Side): Promise<number> {
+  await side.block(1);
+  let runs = 1;
+  for (let seconds = await side.block(runs); seconds < kBlockSeconds; seconds = await side.block(runs)) {
+    runs = Math.max(runs + 1, Math.min(runs * 10, Math.ceil((1.2 * runs * kBlockSeconds) / Math.max(seconds, 1e-6))));
+  }
+  return runs;
+}
+
+async function timed<Value>(failures: string[], who: string, body: () => Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await body();
+  } catch (error) {
+    failures.push(`${who}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Times one case. A side that fails is in `failures`; the other one is timed all the same. */
+export async function measure(one: Case, peer: TorchPeer | undefined, limits: Limits, blocks: number): Promise<Result> {
+  const failures: string[] = [];
+  const result: Result = { name: one.name, goal: one.goal, failures };
+  await tidy(async () => {
+    const run = await timed(failures, 'ours', async () => one.ours());
+    const ours: Side | undefined = run && {
+      async block(runs) {
+        const start = performance.now();
+        for (let i = 0; i < runs; i++) tidy(() => void run());
+        await synchronize();
+        return (performance.now() - start) / 1000;
+      },
+    };
+    const { torch } = one;
+    const opened = peer && torch && (await timed(failures, 'torch', () => peer.open(torch.setup, torch.run)));
+    const theirs: Side | undefined = opened ? peer : undefined;
+
+    const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours)));
+    const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs)));
+    const ourSeconds: number[] = [];
+    const theirSeconds: number[] = [];
+    const sides = [
+      { who: 'ours', side: ours, runs: ourRuns, seconds: ourSeconds },
+      { who: 'torch', side: theirs, runs: theirRuns, seconds: theirSeconds },
+    ];
+    for (let block = 0; block < blocks; block++) {
+      for (const { who, side, runs, seconds } of sides) {
+        if (!side || !runs || failures.some((failure) => failure.startsWith(who))) continue;
+        await new Promise((resolve) => setTimeout(resolve, kPauseMs));
+        const taken = await timed(failures, who, () => side.block(runs));
+        if (taken !== undefined) seconds.push(taken / runs);
+      }
+      sides.reverse();
+    }
+    if (opened) await timed(failures, 'torch', () => peer.close());
+    if (ourSeconds.length === blocks) result.ours = summary(ourSeconds, ourRuns as number);
+    if (theirSeconds.length === blocks) result.torch = summary(theirSeconds, theirRuns as number);
+    if (result.ours && result.torch) {
+      result.ratio = summary(
+        ourSeconds.map((seconds, i) => (theirSeconds[i] as number) / seconds),
+        1,
+      ).median;
+    }
+  });
+  return judged(result, one, limits);
+}
+
+function judged(result: Result, one: Case, limits: Limits): Result {
+  if (!result.ours) return result;
+  const shares: number[] = [];
+  if (one.flops) {
+    result.gigaflops = one.flops / result.ours.median / 1e9;
+    const peak = one.peak ?? (one.name.includes('bf16') ? 'bf16' : 'f32');
+    const limit = peak === 'bf16' ? limits.bf16Gigaflops : limits.f32Gigaflops;
+    if (limit) shares.push(result.gigaflops / limit);
+  }
+  if (one.bytes) {
+    result.gigabytes = one.bytes / result.ours.median / 1e9;
+    if (limits.readGigabytes) shares.push(result.gigabytes / limits.readGigabytes);
+  }
+  if (shares.length > 0) result.share = Math.max(...shares);
+  if (one.goal !== undefined) {
+    const [got, wanted] = typeof one.goal === 'number' ? [result.ratio, one.goal] : [result.share, one.goal.share];
+    if (got !== undefined) result.met = got >= wanted;
+  }
+  return result;
+}

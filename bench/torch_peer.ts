@@ -1,0 +1,75 @@
+/** PyTorch in a process of its own, spoken to in JSON lines: bench/peers/torch_peer.py. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+interface Answer {
+  error?: string;
+  seconds?: number;
+  version?: string;
+}
+
+export class TorchPeer {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
+  #ended: string | undefined;
+  version = '';
+
+  private constructor(python: string, threads: number) {
+    this.#child = spawn(python, [join(__dirname, 'peers', 'torch_peer.py')], {
+      env: { ...process.env, OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) },
+    });
+    let complaint = '';
+    this.#child.stderr.on('data', (text: Buffer) => {
+      complaint = (complaint + text.toString()).slice(-2000);
+    });
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#waiting.shift()?.resolve(JSON.parse(line) as Answer));
+    const end = (reason: string) => {
+      this.#ended ??= reason;
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error(this.#ended));
+    };
+    this.#child.on('error', (error) => end(error.message));
+    this.#child.on('close', (code) => end(complaint.trim().split('\n').at(-1) || `${python} ended with ${code}`));
+    this.#child.stdin.on('error', (error) => end(error.message));
+  }
+
+  /** A peer that can import torch, or why there is none. */
+  static async start(threads: number): Promise<TorchPeer | string> {
+    const python = process.env.MGLMM_PYTHON ?? 'python3';
+    const peer = new TorchPeer(python, threads);
+    try {
+      peer.version = (await peer.#ask({ op: 'hello', threads })).version as string;
+      return peer;
+    } catch (error) {
+      return `${python}: ${(error as Error).message}`;
+    }
+  }
+
+  async open(setup: string, run: string): Promise<true> {
+    await this.#ask({ op: 'open', setup, run });
+    return true;
+  }
+
+  /** Seconds that `runs` runs take, by the peer's own clock. */
+  async block(runs: number): Promise<number> {
+    return (await this.#ask({ op: 'block', runs })).seconds as number;
+  }
+
+  async close(): Promise<void> {
+    await this.#ask({ op: 'close' });
+  }
+
+  end(): void {
+    this.#child.stdin.end();
+  }
+
+  async #ask(request: object): Promise<Answer> {
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      if (this.#ended) return reject(new Error(this.#ended));
+      this.#waiting.push({ resolve, reject });
+      this.#child.stdin.write(`${JSON.stringify(request)}\n`);
+    });
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  }
+}
