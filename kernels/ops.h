@@ -1,9 +1,13 @@
 // Every op there is, a line each: the binding offers these and a backend must keep all of them (or it does not link).
 // clang-format off
 #pragma once
+#include "kernels/conv2d.h"
+#include "kernels/conv_transpose2d.h"
 #include "kernels/swiglu.h"
 
 #define MGLMM_OPS(X) \
+  X(Conv2d) X(Conv2dBackward) \
+  X(ConvTranspose2d) X(ConvTranspose2dBackward) \
   X(Swiglu) X(SwigluBackward)
 
 namespace mglmm {

@@ -3,6 +3,8 @@ export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export * from './errors';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
+export { convTranspose2d } from './ops/conv_transpose2d';
+export { type Conv2dOptions, conv2d } from './ops/conv2d';
 export { swiglu } from './ops/swiglu';
 export { abortable } from './tensor/abort';
 export { noGradients } from './tensor/ambient';
