@@ -31,6 +31,7 @@ double best_seconds(int threads, const std::function<void(int)>& body) {
   for (int round = 0; round < kRounds; ++round) {
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::thread> team;
+    team.reserve(static_cast<size_t>(threads));
     for (int thread = 0; thread < threads; ++thread) team.emplace_back(body, thread);
     for (std::thread& member : team) member.join();
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -63,12 +64,13 @@ using Vector16 = float __attribute__((vector_size(64)));
 struct Kernel {
   void (*run)(int64_t steps);
   double flops_per_step;
+  double flops_a_run = 1e10;  // a tenth of a second or so
 };
 
 double gigaflops(int threads, const Kernel& kernel) {
-  const int64_t steps = static_cast<int64_t>(5e10 / kernel.flops_per_step / (kernel.flops_per_step > 4096 ? 0.05 : 1));
-  const double seconds = best_seconds(threads, [&](int) { kernel.run(steps / 4); });
-  return kernel.flops_per_step * static_cast<double>(steps / 4) * threads / seconds / 1e9;
+  const auto steps = static_cast<int64_t>(kernel.flops_a_run / kernel.flops_per_step);
+  const double seconds = best_seconds(threads, [&](int) { kernel.run(steps); });
+  return kernel.flops_per_step * static_cast<double>(steps) * threads / seconds / 1e9;
 }
 
 #if defined(__x86_64__)
@@ -143,7 +145,7 @@ Kernel f32_kernel() {
 
 Kernel bf16_kernel() {
 #if defined(__x86_64__)
-  if (amx_granted()) return {bf16_amx, 4.0 * 2 * 16 * 16 * 32};
+  if (amx_granted()) return {bf16_amx, 4.0 * 2 * 16 * 16 * 32, 2e11};
   if (__builtin_cpu_supports("avx512bf16")) return {bf16_avx512, 2.0 * 32 * kChains};
 #endif
   return f32_kernel();

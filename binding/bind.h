@@ -78,7 +78,8 @@ class OpTask final : public Executor::Task {
       for (auto& element : field) poison(element, error, started);
     }
   }
-  // What the op should have filled tells its readers why it is not; what it would have changed is untouched if it never started.
+  // What the op should have filled tells its readers why it is not; what it would have changed is untouched if it never
+  // started.
   void fail(Executor& executor, const Error& error, bool started) {
     op_.fields([&](const char*, auto& field) { poison(field, error, started); });
     if (!error.is(kAbortedError)) executor.note(error);
@@ -113,7 +114,8 @@ class Reader {
       const auto array = value.As<Napi::Array>();
       for (uint32_t i = 0; i < array.Length(); ++i) {
         typename Field::value_type element;
-        static_cast<TensorRef&>(element) = expect(array.Get(i), (std::string(name) + "[" + std::to_string(i) + "]").c_str(), false);
+        static_cast<TensorRef&>(element) =
+            expect(array.Get(i), (std::string(name) + "[" + std::to_string(i) + "]").c_str(), false);
         field.push_back(std::move(element));
       }
     } else if constexpr (std::same_as<Field, Shape>) {
@@ -226,13 +228,20 @@ Napi::Object describe_fields(Napi::Env env) {
   Op op;
   op.fields([&]<typename Field>(const char* name, Field&) {
     const char* kind = "value";
-    if constexpr (std::same_as<Field, MaybeTensor>) kind = "maybe";
-    else if constexpr (Input<Field>) kind = "in";
-    else if constexpr (std::same_as<Field, Saved>) kind = "saved";
-    else if constexpr (std::same_as<Field, Tensor>) kind = "out";
-    else if constexpr (std::same_as<Field, InOut>) kind = "inout";
-    else if constexpr (std::same_as<Field, std::vector<ConstTensor>>) kind = "ins";
-    else if constexpr (std::same_as<Field, std::vector<InOut>>) kind = "inouts";
+    if constexpr (std::same_as<Field, MaybeTensor>)
+      kind = "maybe";
+    else if constexpr (Input<Field>)
+      kind = "in";
+    else if constexpr (std::same_as<Field, Saved>)
+      kind = "saved";
+    else if constexpr (std::same_as<Field, Tensor>)
+      kind = "out";
+    else if constexpr (std::same_as<Field, InOut>)
+      kind = "inout";
+    else if constexpr (std::same_as<Field, std::vector<ConstTensor>>)
+      kind = "ins";
+    else if constexpr (std::same_as<Field, std::vector<InOut>>)
+      kind = "inouts";
     result.Set(name, kind);
   });
   return result;

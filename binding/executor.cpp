@@ -12,7 +12,8 @@ constexpr int kNice = 5;
 
 }  // namespace
 
-Executor::Executor(const Backend& backend, int threads) : backend_(backend), threads_(threads), thread_([this] { loop(); }) {}
+Executor::Executor(const Backend& backend, int threads)
+    : backend_(backend), threads_(threads), thread_([this] { loop(); }) {}
 
 Executor::~Executor() { stop(); }
 

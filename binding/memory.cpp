@@ -109,12 +109,10 @@ void allocate_host(Storage& storage) {
 }
 
 std::shared_ptr<Storage> map_file(const std::string& path, int64_t offset, int64_t bytes) {
-  const auto refuse = [&](const std::string& why) -> Error {
-    return {kArgumentError, "mapFile: " + path + ": " + why};
-  };
+  const auto refuse = [&](const std::string& why) -> Error { return {kArgumentError, "mapFile: " + path + ": " + why}; };
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) throw refuse(std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
     close(file);
     throw refuse("is not a regular file");
@@ -129,7 +127,8 @@ std::shared_ptr<Storage> map_file(const std::string& path, int64_t offset, int64
   if (bytes > 0) {
     const int64_t page = sysconf(_SC_PAGESIZE);
     const int64_t start = offset / page * page;
-    void* memory = mmap(nullptr, static_cast<size_t>(bytes + offset - start), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, start);
+    void* memory =
+        mmap(nullptr, static_cast<size_t>(bytes + offset - start), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, start);
     if (memory == MAP_FAILED) {
       close(file);
       throw refuse(std::strerror(errno));

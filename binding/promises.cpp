@@ -9,7 +9,8 @@ Napi::Error to_javascript(Napi::Env env, const Error& error) {
 }
 
 Promises::Promises(Napi::Env env)
-    : channel_(Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "mglmm", 0, 1)) {
+    : channel_(
+          Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "mglmm", 0, 1)) {
   channel_.Unref(env);
 }
 

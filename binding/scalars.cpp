@@ -28,8 +28,9 @@ std::string describe(const Napi::Value& value) {
     default: break;
   }
   if (value.IsTypedArray()) {
-    constexpr const char* names[] = {"Int8Array",   "Uint8Array",   "Uint8ClampedArray", "Int16Array",    "Uint16Array",   "Int32Array",
-                                     "Uint32Array", "Float32Array", "Float64Array",      "BigInt64Array", "BigUint64Array"};
+    constexpr const char* names[] = {"Int8Array",    "Uint8Array",    "Uint8ClampedArray", "Int16Array",
+                                     "Uint16Array",  "Int32Array",    "Uint32Array",       "Float32Array",
+                                     "Float64Array", "BigInt64Array", "BigUint64Array"};
     const auto type = static_cast<size_t>(value.As<Napi::TypedArray>().TypedArrayType());
     return type < std::size(names) ? names[type] : "a typed array";
   }
@@ -50,16 +51,19 @@ int64_t expect_integer(const Napi::Value& value, const std::string& op, const st
 }
 
 bool expect_boolean(const Napi::Value& value, const std::string& op, const std::string& field) {
-  if (!value.IsBoolean()) throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected true or false");
+  if (!value.IsBoolean())
+    throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected true or false");
   return value.As<Napi::Boolean>().Value();
 }
 
 Shape expect_shape(const Napi::Value& value, const std::string& op, const std::string& field) {
-  if (!value.IsArray()) throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected an array of sizes");
+  if (!value.IsArray())
+    throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected an array of sizes");
   const auto array = value.As<Napi::Array>();
   Shape shape;
   try {
-    for (uint32_t i = 0; i < array.Length(); ++i) shape.push(expect_integer(array.Get(i), op, field + "[" + std::to_string(i) + "]"));
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      shape.push(expect_integer(array.Get(i), op, field + "[" + std::to_string(i) + "]"));
   } catch (const Error& error) {
     if (!error.is(kShapeError)) throw;
     throw Error(kShapeError, op + ": " + field + ": " + error.what());
@@ -74,7 +78,8 @@ Dtype expect_dtype(const Napi::Value& value, const std::string& op) {
       if (name == to_string(dtype)) return dtype;
     }
   }
-  throw Error(kArgumentError, op + ": dtype is " + describe(value) + ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
+  throw Error(kArgumentError,
+              op + ": dtype is " + describe(value) + ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
 }
 
 }  // namespace mglmm

@@ -47,8 +47,8 @@ Source expect_source(const Napi::Value& value, const std::string& op, const Tens
                                       : ref.dtype == Dtype::i32 ? napi_int32_array
                                       : ref.dtype == Dtype::u8  ? napi_uint8_array
                                                                 : napi_uint16_array;
-  const bool fits = array.TypedArrayType() == wanted ||
-                    (wanted == napi_uint8_array && array.TypedArrayType() == napi_uint8_clamped_array);
+  const bool fits =
+      array.TypedArrayType() == wanted || (wanted == napi_uint8_array && array.TypedArrayType() == napi_uint8_clamped_array);
   if (!fits) {
     constexpr const char* names[] = {"Float32Array", "Uint16Array (bits)", "Uint16Array (bits)", "Int32Array", "Uint8Array"};
     throw Error(kDtypeError, op + ": data is " + describe(value) + ", expected " + names[static_cast<int>(ref.dtype)] +
@@ -69,7 +69,8 @@ Napi::Value from_array(const Napi::CallbackInfo& info) {
     const Source source = expect_source(info[0], "tensor", ref);
     if (source.bytes > kMaxSynchronousBytes) {
       throw Error(kArgumentError, "tensor: data has " + std::to_string(source.bytes) + " bytes, expected at most " +
-                                      std::to_string(kMaxSynchronousBytes) + " in a synchronous copy; use `await upload(...)`");
+                                      std::to_string(kMaxSynchronousBytes) +
+                                      " in a synchronous copy; use `await upload(...)`");
     }
     allocate_host(*ref.storage);
     if (source.bytes > 0) std::memcpy(ref.raw(), source.data, static_cast<size_t>(source.bytes));
@@ -203,10 +204,11 @@ Napi::Value read(const Napi::CallbackInfo& info) {
     const bool widen = narrow && !info[1].ToBoolean();
     const auto count = static_cast<size_t>(ref.count());
     Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, widen ? count * 4 : static_cast<size_t>(ref.bytes()));
-    const Napi::TypedArray result = widen || ref.dtype == Dtype::f32 ? Napi::TypedArray(Napi::Float32Array::New(env, count, buffer, 0))
-                                    : ref.dtype == Dtype::i32        ? Napi::TypedArray(Napi::Int32Array::New(env, count, buffer, 0))
-                                    : ref.dtype == Dtype::u8         ? Napi::TypedArray(Napi::Uint8Array::New(env, count, buffer, 0))
-                                                                     : Napi::TypedArray(Napi::Uint16Array::New(env, count, buffer, 0));
+    const Napi::TypedArray result =
+        widen || ref.dtype == Dtype::f32 ? Napi::TypedArray(Napi::Float32Array::New(env, count, buffer, 0))
+        : ref.dtype == Dtype::i32        ? Napi::TypedArray(Napi::Int32Array::New(env, count, buffer, 0))
+        : ref.dtype == Dtype::u8         ? Napi::TypedArray(Napi::Uint8Array::New(env, count, buffer, 0))
+                                         : Napi::TypedArray(Napi::Uint16Array::New(env, count, buffer, 0));
     Context& context = Context::of(env);
     Executor& executor = context.executor();
     auto task = std::make_unique<ReadTask>();
@@ -280,7 +282,8 @@ Napi::Value backend_name(const Napi::CallbackInfo& info) {
 
 Napi::Value make_tensor(Napi::Env env, TensorRef ref) {
   Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(ref.shape.rank));
-  for (int axis = 0; axis < ref.shape.rank; ++axis) shape[static_cast<uint32_t>(axis)] = static_cast<double>(ref.shape[axis]);
+  for (int axis = 0; axis < ref.shape.rank; ++axis)
+    shape[static_cast<uint32_t>(axis)] = static_cast<double>(ref.shape[axis]);
   Napi::Object object = Context::of(env).tensor_class.New(
       {shape, Napi::String::New(env, to_string(ref.dtype)), Napi::String::New(env, to_string(ref.storage->device)),
        Napi::String::New(env, ref.layout == Layout::packed ? "packed" : "rows")});

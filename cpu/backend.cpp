@@ -34,7 +34,7 @@ void set_threads(int threads) { omp_set_num_threads(threads); }
 }  // namespace mglmm::cpu
 
 extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_backend() {
-  static const mglmm::Backend backend{mglmm::Backend::kAbi, static_cast<int>(mglmm::OpIndex::count),
-                                      "cpu " MGLMM_CPU_LEVEL, mglmm::cpu::run_op, mglmm::cpu::set_threads};
+  static const mglmm::Backend backend{mglmm::Backend::kAbi, static_cast<int>(mglmm::OpIndex::count), "cpu " MGLMM_CPU_LEVEL,
+                                      mglmm::cpu::run_op, mglmm::cpu::set_threads};
   return &backend;
 }

@@ -1,4 +1,5 @@
 // MGLMM_OP(name, field...) closes an op's struct: it names the op and lets the binding visit the fields in order.
+// clang-format off
 #pragma once
 #include <string_view>
 

@@ -14,14 +14,42 @@ import { countOf, randnArray, rounded } from './support/data';
 const CALLS = 20_000;
 const CALLS_A_RUN = 20;
 
-const shapes = [[], [0], [1], [3], [4], [8], [2, 3], [3, 3], [4, 8], [8, 4], [0, 4], [2, 3, 4], [1, 4, 8], [2, 2, 4, 4], [1, 3, 8, 8], [1, 2, 3, 8], [2, 0, 3, 8], [1, 1, 1, 1, 1], [1, 2, 1, 2, 1, 2]];
+const shapes = [
+  [],
+  [0],
+  [1],
+  [3],
+  [4],
+  [8],
+  [2, 3],
+  [3, 3],
+  [4, 8],
+  [8, 4],
+  [0, 4],
+  [2, 3, 4],
+  [1, 4, 8],
+  [2, 2, 4, 4],
+  [1, 3, 8, 8],
+  [1, 2, 3, 8],
+  [2, 0, 3, 8],
+  [1, 1, 1, 1, 1],
+  [1, 2, 1, 2, 1, 2],
+];
 const dtypes: Dtype[] = ['f32', 'bf16', 'f16', 'i32', 'u8'];
 
 /** Values with what breaks arithmetic and indices: NaN, infinities, ids out of range. */
 function make(shape: readonly number[], dtype: Dtype, seed: number): Tensor {
   const count = countOf(shape);
-  if (dtype === 'i32') return tensor(Int32Array.from({ length: count }, (_, i) => [0, 1, 2, -1, 3, 2 ** 31 - 1][(i + seed) % 6] as number), shape);
-  if (dtype === 'u8') return tensor(Uint8Array.from({ length: count }, (_, i) => [0, 1, 255][(i + seed) % 3] as number), shape);
+  if (dtype === 'i32')
+    return tensor(
+      Int32Array.from({ length: count }, (_, i) => [0, 1, 2, -1, 3, 2 ** 31 - 1][(i + seed) % 6] as number),
+      shape,
+    );
+  if (dtype === 'u8')
+    return tensor(
+      Uint8Array.from({ length: count }, (_, i) => [0, 1, 255][(i + seed) % 3] as number),
+      shape,
+    );
   const values = randnArray(count, seed);
   if (seed % 4 === 0 && count > 0) values[0] = [Number.NaN, Number.POSITIVE_INFINITY, -3e38, 1e-40][(seed / 4) % 4] as number;
   return rounded(values, shape, dtype);
@@ -36,10 +64,48 @@ type Value =
   | { list: Value[] }
   | { options: Record<string, Value> };
 
-const numbers = fc.constantFrom(0, 1, 2, 3, 4, 8, -1, 0.5, 1e-5, 1e9, 2 ** 31, 2 ** 53, -(2 ** 40), Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+const numbers = fc.constantFrom(
+  0,
+  1,
+  2,
+  3,
+  4,
+  8,
+  -1,
+  0.5,
+  1e-5,
+  1e9,
+  2 ** 31,
+  2 ** 53,
+  -(2 ** 40),
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+);
 const plain = fc.oneof(
   { weight: 4, arbitrary: numbers as fc.Arbitrary<unknown> },
-  { weight: 1, arbitrary: fc.constantFrom<unknown>(true, false, null, undefined, '', 'bilinear', 'f32', 'int8', 'mean', {}, [], [1, 2], [2 ** 40, 2 ** 40], [2, -3], Symbol.iterator, 7n, () => 1) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<unknown>(
+      true,
+      false,
+      null,
+      undefined,
+      '',
+      'bilinear',
+      'f32',
+      'int8',
+      'mean',
+      {},
+      [],
+      [1, 2],
+      [2 ** 40, 2 ** 40],
+      [2, -3],
+      Symbol.iterator,
+      7n,
+      () => 1,
+    ),
+  },
 );
 const tensors: fc.Arbitrary<Value> = fc.record({
   tensor: fc.record({ shape: fc.nat(shapes.length - 1), dtype: fc.nat(dtypes.length - 1), seed: fc.nat(40) }),
@@ -98,7 +164,8 @@ const nativeCalls = Object.entries(native.fields).map(([op, kinds]) => ({
     const fields: Record<string, unknown> = {};
     for (const [field, kind] of Object.entries(kinds)) {
       if (kind === 'value') fields[field] = build(call.scalars[nextScalar++ % 8] as Value, call);
-      else if (kind === 'ins' || kind === 'inouts') fields[field] = [call.tensors[nextTensor++ % 8], call.tensors[nextTensor++ % 8]].map((one) => build(one as Value, call));
+      else if (kind === 'ins' || kind === 'inouts')
+        fields[field] = [call.tensors[nextTensor++ % 8], call.tensors[nextTensor++ % 8]].map((one) => build(one as Value, call));
       else if (kind !== 'out' && kind !== 'saved') fields[field] = build(call.tensors[nextTensor++ % 8] as Value, call);
     }
     // As lib/autograd/call.ts does: native errors become typed ones there.
@@ -111,15 +178,23 @@ const folder = join(__dirname, '../lib/ops');
 const wrapperCalls = readdirSync(folder)
   .filter((file) => file.endsWith('.ts'))
   .flatMap((file) => Object.entries(require(join(folder, file)) as Record<string, unknown>))
-  .filter((entry): entry is [string, (...args: unknown[]) => unknown] => typeof entry[1] === 'function' && !/^class\b/.test(String(entry[1])))
+  .filter(
+    (entry): entry is [string, (...args: unknown[]) => unknown] => typeof entry[1] === 'function' && !/^class\b/.test(String(entry[1])),
+  )
   .map(([name, wrapper]) => ({
     name,
     run: (call: Call) => {
       const count = call.pick % 6;
       const args = call.tensors.slice(0, count).map((one) => build(one, call));
-      if (call.gradients) for (const one of args) if (typeof one === 'object' && one !== null && 'requiresGrad' in one) one.requiresGrad = true;
+      if (call.gradients)
+        for (const one of args) if (typeof one === 'object' && one !== null && 'requiresGrad' in one) one.requiresGrad = true;
       if (call.pick % 3 === 1) args.push(build(call.scalars[0] as Value, call));
-      if (call.pick % 3 === 2) args.push({ eps: build(call.scalars[1] as Value, call), axis: build(call.scalars[2] as Value, call), seed: build(call.scalars[3] as Value, call) });
+      if (call.pick % 3 === 2)
+        args.push({
+          eps: build(call.scalars[1] as Value, call),
+          axis: build(call.scalars[2] as Value, call),
+          seed: build(call.scalars[3] as Value, call),
+        });
       return call.gradients ? wrapper(...args) : noGradients(() => wrapper(...args));
     },
   }));
@@ -128,7 +203,8 @@ const targets = [...nativeCalls, ...wrapperCalls];
 const succeeded = new Map<string, number>();
 
 function expectTyped(error: unknown, name: string): void {
-  if (!(error instanceof MglmmError)) throw new Error(`${name} failed with an error that is not typed: ${(error as Error)?.stack ?? error}`);
+  if (!(error instanceof MglmmError))
+    throw new Error(`${name} failed with an error that is not typed: ${(error as Error)?.stack ?? error}`);
 }
 
 async function attempt(call: Call): Promise<void> {
