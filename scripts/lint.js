@@ -1,12 +1,11 @@
 // npm run lint [-- --changed]: Biome over TypeScript and JavaScript, clang-format and clang-tidy over C++. `--changed` looks
 // at the C++ files that differ from main only. Exits with 1 on any finding and prints them all.
-const { execFileSync, spawn, spawnSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
-const { availableParallelism } = require('node:os');
 const { join, relative } = require('node:path');
+const { root, run, runAll } = require('./parallel.js');
 const { installPackages, works } = require('./setup.js');
 
-const root = join(__dirname, '..');
 const folder = join(root, 'build/lint');
 const changedOnly = process.argv.includes('--changed');
 
@@ -20,21 +19,6 @@ function sources() {
   if (!changedOnly) return tracked;
   const changed = new Set([...git('diff', '--name-only', 'main'), ...git('ls-files', '--others', '--exclude-standard')]);
   return tracked.filter((path) => changed.has(path));
-}
-
-/** Runs a command to its end; what it printed, and whether it found nothing to say. */
-function run(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (text) => {
-        output += text;
-      });
-    }
-    child.on('error', (error) => resolve({ passed: false, output: error.message }));
-    child.on('close', (code) => resolve({ passed: code === 0, output }));
-  });
 }
 
 /**
@@ -60,22 +44,6 @@ function writeCompileCommands() {
   return new Set(byFile.keys());
 }
 
-/** clang-tidy over `files`, as many at once as there are cores. */
-async function tidy(files) {
-  const waiting = [...files];
-  const outputs = [];
-  let passed = true;
-  const worker = async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) {
-      const result = await run('clang-tidy-14', ['--quiet', '-p', folder, file]);
-      if (!result.passed) outputs.push(result.output.replace(/^\d+ warnings? .*\n/gm, ''));
-      passed &&= result.passed;
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return { passed, output: outputs.join('\n') };
-}
-
 async function main() {
   const tools = ['clang-format-14', 'clang-tidy-14'].filter((tool) => !works(tool, ['--version']));
   if (tools.length > 0) installPackages(tools, 'to check C++');
@@ -87,7 +55,7 @@ async function main() {
   const steps = {
     biome: () => run(join(root, 'node_modules/.bin/biome'), ['check', '--error-on-warnings', '.']),
     'clang-format': () => run('clang-format-14', ['--dry-run', '-Werror', ...files]),
-    'clang-tidy': () => tidy(compiled),
+    'clang-tidy': () => runAll(compiled, (file) => ['clang-tidy-14', ['--quiet', '-p', folder, file]]),
   };
   let failed = 0;
   for (const [name, check] of Object.entries(steps)) {

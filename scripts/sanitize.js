@@ -1,0 +1,37 @@
+// npm run test:sanitize [-- JEST_ARGS]: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer into a folder
+// of its own and runs the tests on it. One instruction-set level (MGLMM_CPU_LEVEL, default x86-64-v3), which is enough:
+// the levels share their sources.
+const { execFileSync, spawnSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
+const { join } = require('node:path');
+const { root } = require('./parallel.js');
+
+const level = process.env.MGLMM_CPU_LEVEL ?? (process.arch === 'x64' ? 'x86-64-v3' : 'generic');
+// node-gyp-build looks for build/Release below the folder that MGLMM_PREBUILD names.
+const home = join(root, 'build/sanitize');
+const folder = join(home, 'build');
+
+const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+
+if (!existsSync(join(folder, 'CMakeCache.txt'))) {
+  const cmake = join(root, 'node_modules/cmake-js/bin/cmake-js');
+  run(process.execPath, [cmake, 'configure', '-O', folder, '--CDMGLMM_SANITIZE=ON', `--CDMGLMM_CPU_LEVELS=${level}`]);
+}
+console.log('sanitize: building the addon');
+run('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
+
+// The runtime must be the first library of the process, and node is not built with it.
+const runtime = ['libasan.so', 'libubsan.so'].map((name) => execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim());
+const env = {
+  ...process.env,
+  LD_PRELOAD: runtime.join(':'),
+  // Node and V8 keep memory to the end of the process; leaks of ours are measured in bench/memory.ts.
+  ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:allocator_may_return_null=1',
+  UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
+  MGLMM_PREBUILD: home,
+  MGLMM_CPU_LEVEL: level,
+  MGLMM_SANITIZED: '1',
+};
+const jest = join(root, 'node_modules/jest/bin/jest.js');
+process.exit(spawnSync(process.execPath, [jest, ...process.argv.slice(2)], { cwd: root, env, stdio: 'inherit' }).status ?? 1);
