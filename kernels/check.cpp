@@ -3,15 +3,11 @@
 #include <cmath>
 
 namespace mglmm {
-namespace {
 
-std::string number(double value) {
+std::string Check::number(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e15) return std::to_string(static_cast<int64_t>(value));
-  std::string text = std::to_string(value);
-  return text;
+  return std::to_string(value);
 }
-
-}  // namespace
 
 void Check::fail(const char* code, const std::string& message) const { throw Error(code, op_ + ": " + message); }
 
@@ -60,6 +56,23 @@ void Check::size(const char* name, const TensorRef& tensor, int axis, int64_t ex
   if (tensor.shape[axis] == expected) return;
   fail(kShapeError, std::string(name) + " is " + to_string(tensor.shape) + ", expected " + std::to_string(expected) +
                         " along axis " + std::to_string(axis < 0 ? tensor.shape.rank + axis : axis) + ", " + why);
+}
+
+void Check::broadcasts(const char* name, const TensorRef& tensor, const char* like_name, const TensorRef& like) const {
+  const int missing = like.shape.rank - tensor.shape.rank;
+  bool fits = missing >= 0;
+  for (int axis = 0; fits && axis < tensor.shape.rank; ++axis) {
+    fits = tensor.shape[axis] == like.shape[axis + missing] || tensor.shape[axis] == 1;
+  }
+  if (fits) return;
+  fail(kShapeError, std::string(name) + " is " + to_string(tensor.shape) + ", expected a shape that broadcasts to " +
+                        to_string(like.shape) + ", the shape of " + like_name);
+}
+
+int Check::axis(const std::string& argument, int64_t value, int rank) const {
+  require(value >= -rank && value < rank, argument, std::to_string(value),
+          rank == 0 ? "a tensor with axes" : std::to_string(-rank) + " to " + std::to_string(rank - 1));
+  return static_cast<int>(value < 0 ? value + rank : value);
 }
 
 void Check::require(bool holds, const std::string& argument, const std::string& got, const std::string& expected) const {

@@ -26,6 +26,10 @@ class Check {
   void same(const char* name, const TensorRef& tensor, const char* like_name, const TensorRef& like) const;
   // weight has size 5 along axis 1, expected 4, the last size of x
   void size(const char* name, const TensorRef& tensor, int axis, int64_t expected, const char* why) const;
+  // b is [5], expected a shape that broadcasts to [2, 4], the shape of a
+  void broadcasts(const char* name, const TensorRef& tensor, const char* like_name, const TensorRef& like) const;
+  // axis is 3, expected -2 to 1; gives the axis counted from 0
+  int axis(const std::string& argument, int64_t value, int rank) const;
   // eps is -1, expected a finite number above 0
   void require(bool holds, const std::string& argument, const std::string& got, const std::string& expected) const;
   void positive(const char* name, double value) const;
@@ -33,6 +37,9 @@ class Check {
   // Sets shape and dtype of an output that is to be made, compares them of one that was given, passes one not wanted.
   void output(const char* name, TensorRef& tensor, const Shape& expected, Dtype expected_dtype,
               const char* why = "the shape of the result") const;
+
+  // A number as messages write it.
+  static std::string number(double value);
 
   [[noreturn]] void fail(const char* code, const std::string& message) const;
 

@@ -1,13 +1,33 @@
 // Every op there is, a line each: the binding offers these and a backend must keep all of them (or it does not link).
 // clang-format off
 #pragma once
+#include "kernels/add.h"
+#include "kernels/cast.h"
+#include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/conv_transpose2d.h"
+#include "kernels/copy.h"
+#include "kernels/fill.h"
+#include "kernels/mul.h"
+#include "kernels/permute.h"
+#include "kernels/scale.h"
+#include "kernels/slice.h"
+#include "kernels/sum.h"
 #include "kernels/swiglu.h"
 
 #define MGLMM_OPS(X) \
+  X(Add) \
+  X(Cast) \
+  X(Concat) \
   X(Conv2d) X(Conv2dBackward) \
   X(ConvTranspose2d) X(ConvTranspose2dBackward) \
+  X(Copy) \
+  X(Fill) \
+  X(Mul) X(MulBackward) \
+  X(Permute) \
+  X(Scale) \
+  X(Slice) X(SliceBackward) \
+  X(Sum) X(SumBackward) \
   X(Swiglu) X(SwigluBackward)
 
 namespace mglmm {

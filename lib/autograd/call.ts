@@ -5,17 +5,14 @@
  */
 import { GradientError } from '../errors';
 import { type Fields, type FieldValue, guarded, native, type Outputs } from '../native';
-import { ambient, withAmbient } from '../tensor/ambient';
+import { withAmbient } from '../tensor/ambient';
 import { Tensor } from '../tensor/tensor';
 import { GradNode, records } from './graph';
+import { run } from './run';
+
+export { run } from './run';
 
 const gradientName = (name: string) => `d${name}`;
-
-/** A call without a gradient: for ops whose result has none (ids, counts, updates of parameters). */
-export function run(op: string, fields: Fields, wanted?: readonly string[]): Outputs {
-  const call = native.ops[op] as NonNullable<(typeof native.ops)[string]>;
-  return guarded(() => call(fields, wanted, ambient().token));
-}
 
 /**
  * A call with a gradient.
@@ -73,6 +70,7 @@ export function call(op: string, fields: Fields): Outputs {
 /**
  * Records a gradient by hand, for what is no op of its own (views) or is made of several.
  * @param backward - d loss / d inputs, in order, from d loss / d y; may use `saved`, which are alive then whatever scopes end.
+ *   It may hand `dy` on as it is, once, or other handles on its memory.
  */
 export function record(
   op: string,
@@ -83,7 +81,7 @@ export function record(
 ): Tensor {
   if (!records(inputs)) return y;
   const held = saved.map(aliasOutsideScopes);
-  const node = new GradNode(op, inputs, held, ({ y: dy }) => backward(dy as Tensor, ...held));
+  const node = new GradNode(op, inputs, held, ({ y: dy }) => backward(dy as Tensor, ...held), true);
   y.node = { node, output: 'y' };
   return y;
 }

@@ -3,9 +3,11 @@
  * and where each gradient goes. `backward` walks the nodes from the loss down, in reverse order of their making.
  */
 import { GradientError } from '../errors';
+import { guarded, native } from '../native';
 import { ambient, noGradients } from '../tensor/ambient';
 import { type Owned, Scope } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
+import { run } from './run';
 
 /** Where a gradient goes: the node that made the tensor, or the leaf itself. */
 export type Edge = { readonly node: GradNode; readonly output: string } | { readonly leaf: Tensor };
@@ -20,11 +22,14 @@ export class GradNode implements Owned {
   readonly order = clock++;
   readonly op: string;
   readonly edges: readonly (Edge | undefined)[];
+  /** Its backward may give several handles on one memory; a leaf's gradient must have memory of its own. */
+  readonly shares: boolean;
   #backward: Backward | undefined;
   #saved: readonly Tensor[];
 
-  constructor(op: string, inputs: readonly (Tensor | undefined)[], saved: readonly Tensor[], backward: Backward) {
+  constructor(op: string, inputs: readonly (Tensor | undefined)[], saved: readonly Tensor[], backward: Backward, shares = false) {
     this.op = op;
+    this.shares = shares;
     this.edges = inputs.map((input) => (input?.requiresGrad ? (input.node ?? { leaf: input }) : undefined));
     this.#saved = saved;
     this.#backward = backward;
@@ -54,18 +59,12 @@ export function records(inputs: Iterable<Tensor | undefined>): boolean {
   return false;
 }
 
-/** Adds `b` to what `a` holds; lib/ops/add.ts registers it, as the graph must not import ops. */
-let accumulate: (a: Tensor, b: Tensor) => Tensor = () => {
-  throw new GradientError('no op to add gradients with');
-};
-export function setAccumulate(add: (a: Tensor, b: Tensor) => Tensor): void {
-  accumulate = add;
-}
-let ones: (like: Tensor) => Tensor = () => {
-  throw new GradientError('no op to start a gradient with');
-};
-export function setOnes(make: (like: Tensor) => Tensor): void {
-  ones = make;
+/** Adds up two gradients that the graph owns. */
+function accumulate(a: Tensor, b: Tensor): Tensor {
+  const sum = run('add', { a, b }).y as Tensor;
+  a.dispose();
+  b.dispose();
+  return sum;
 }
 
 /**
@@ -82,12 +81,10 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
   }
   noGradients(() => {
     const gradients = new Map<GradNode, Record<string, Tensor | undefined>>();
-    const give = (edge: Edge, gradient: Tensor) => {
+    const give = (edge: Edge, gradient: Tensor, shared: boolean) => {
       if ('leaf' in edge) {
         const { leaf } = edge;
-        const { grad } = leaf;
-        leaf.grad = Scope.disown(grad ? accumulate(grad, gradient) : gradient);
-        if (grad && grad !== leaf.grad) grad.dispose();
+          leaf.grad = Scope.disown(leaf.grad ? accumulate(leaf.grad, gradient) : shared ? unshared(gradient) : gradient);
         return;
       }
       const held = gradients.get(edge.node) ?? {};
@@ -96,21 +93,32 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       gradients.set(edge.node, held);
     };
     const nodes = reachable(start.node);
-    give(start, gradient ?? ones(loss));
+    give(start, gradient ? guarded(() => native.alias(gradient)) : ones(loss), true);
     for (const node of nodes) {
       const upstream = gradients.get(node);
       if (upstream) {
         const results = node.run(upstream);
         node.edges.forEach((edge, index) => {
           const result = results[index];
-          if (edge && result) give(edge, result);
+          if (edge && result) give(edge, result, node.shares);
         });
-        for (const tensor of Object.values(upstream)) if (tensor !== gradient) release(tensor, results);
+        const handedOn = results.filter((_, index) => node.edges[index]);
+        for (const tensor of Object.values(upstream)) release(tensor, handedOn);
       }
       gradients.delete(node);
       node.dispose();
     }
   });
+}
+
+function ones({ shape, dtype }: Tensor): Tensor {
+  return run('fill', { shape, dtype, value: 1 }).y as Tensor;
+}
+
+function unshared(gradient: Tensor): Tensor {
+  const own = run('copy', { x: gradient }).y as Tensor;
+  gradient.dispose();
+  return own;
 }
 
 /** An upstream gradient is done with, unless the op handed it on as it was. */

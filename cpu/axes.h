@@ -1,0 +1,93 @@
+// Loops over a tensor and a smaller one that is repeated along some of its axes.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "kernels/shape.h"
+
+namespace mglmm::cpu {
+
+// The axes of the larger tensor, neighbours of one kind merged, those of size 1 left out: `wide` ones are where the
+// smaller tensor is repeated (or summed over). At least one axis, and the last two differ in kind.
+struct Axes {
+  int rank = 0;
+  std::array<int64_t, Shape::kMaxRank> size{};
+  std::array<bool, Shape::kMaxRank> wide{};
+
+  void push(int64_t axis_size, bool is_wide) {
+    if (axis_size == 1) return;
+    if (rank > 0 && wide[rank - 1] == is_wide) {
+      size[rank - 1] *= axis_size;
+      return;
+    }
+    size[rank] = axis_size;
+    wide[rank++] = is_wide;
+  }
+  void finish() {
+    if (rank > 0) return;
+    size[0] = 1;
+    rank = 1;
+  }
+  int last() const { return rank - 1; }
+  int64_t count() const { return count_of(true) * count_of(false); }
+  // Elements along the axes of one kind, the last axis of all left out if told so.
+  int64_t count_of(bool is_wide, bool without_last = false) const {
+    int64_t product = 1;
+    for (int axis = 0; axis < rank - (without_last ? 1 : 0); ++axis) product *= wide[axis] == is_wide ? size[axis] : 1;
+    return product;
+  }
+  // Where in the larger tensor the `index`-th place along the axes of one kind is, the last axis of all left out.
+  int64_t offset_of(bool is_wide, int64_t index) const {
+    int64_t stride = size[rank - 1];
+    int64_t offset = 0;
+    for (int axis = rank - 2; axis >= 0; --axis) {
+      if (wide[axis] == is_wide) {
+        offset += index % size[axis] * stride;
+        index /= size[axis];
+      }
+      stride *= size[axis];
+    }
+    return offset;
+  }
+  // Where in the smaller tensor the row `index` of the larger one starts; rows run along the last axis.
+  int64_t smaller_offset(int64_t index) const {
+    int64_t stride = wide[rank - 1] ? 1 : size[rank - 1];
+    int64_t offset = 0;
+    for (int axis = rank - 2; axis >= 0; --axis) {
+      if (!wide[axis]) {
+        offset += index % size[axis] * stride;
+        stride *= size[axis];
+      }
+      index /= size[axis];
+    }
+    return offset;
+  }
+};
+
+// `smaller` broadcasts to `larger`.
+inline Axes broadcast_axes(const Shape& larger, const Shape& smaller) {
+  Axes axes;
+  const int missing = larger.rank - smaller.rank;
+  for (int axis = 0; axis < larger.rank; ++axis) {
+    axes.push(larger[axis], axis < missing || smaller[axis - missing] != larger[axis]);
+  }
+  axes.finish();
+  return axes;
+}
+
+// Calls `body(i, j, count)` for stretches of [begin, end) in the larger tensor: elements i ... i + count against j ... of
+// the smaller one, or all against the one at j when the last axis is wide.
+template <typename Body>
+void by_rows(const Axes& axes, int64_t begin, int64_t end, Body&& body) {
+  const int64_t run = axes.size[axes.last()];
+  for (int64_t i = begin; i < end;) {
+    const int64_t row = i / run;
+    const int64_t within = i - row * run;
+    const int64_t count = std::min(run - within, end - i);
+    body(i, axes.smaller_offset(row) + (axes.wide[axes.last()] ? 0 : within), count);
+    i += count;
+  }
+}
+
+}  // namespace mglmm::cpu

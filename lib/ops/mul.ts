@@ -1,0 +1,13 @@
+import { call } from '../autograd/call';
+import type { Tensor } from '../tensor/tensor';
+
+/**
+ * `a * b`, with `b` broadcast to `a`: aligned at the last axis, each size of `b` is that of `a`, or 1, or missing in front.
+ * @param a - `[...]`, f32, bf16 or f16.
+ * @param b - Broadcasts to `a`, the same dtype.
+ * @returns Shape and dtype of `a`; differentiable in both.
+ * @throws ShapeError when `b` does not broadcast to `a`, DtypeError when the dtypes differ.
+ */
+export function mul(a: Tensor, b: Tensor): Tensor {
+  return call('mul', { a, b }).y as Tensor;
+}
