@@ -84,7 +84,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
     const give = (edge: Edge, gradient: Tensor, shared: boolean) => {
       if ('leaf' in edge) {
         const { leaf } = edge;
-          leaf.grad = Scope.disown(leaf.grad ? accumulate(leaf.grad, gradient) : shared ? unshared(gradient) : gradient);
+        leaf.grad = Scope.disown(leaf.grad ? accumulate(leaf.grad, gradient) : shared ? unshared(gradient) : gradient);
         return;
       }
       const held = gradients.get(edge.node) ?? {};

@@ -1,6 +1,6 @@
 import { record, run } from '../autograd/call';
+import { sumTo } from '../autograd/sum_to';
 import type { Tensor } from '../tensor/tensor';
-import { sumTo } from './sum';
 
 /**
  * `a + b`, with `b` broadcast to `a`: aligned at the last axis, each size of `b` is that of `a`, or 1, or missing in front.

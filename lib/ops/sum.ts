@@ -1,5 +1,4 @@
 import { record, run } from '../autograd/call';
-import { guarded, native } from '../native';
 import type { Tensor } from '../tensor/tensor';
 
 export interface SumOptions {
@@ -28,15 +27,4 @@ export function sum(x: Tensor, axes: readonly number[] = [], options: SumOptions
 /** As {@link sum}, divided in f32 by the number of summed elements. */
 export function mean(x: Tensor, axes: readonly number[] = [], options: SumOptions = {}): Tensor {
   return reduce('mean', x, axes, options, true);
-}
-
-/** The gradient of what was broadcast from `shape`: `dy` summed over the axes along which it was repeated. */
-export function sumTo(dy: Tensor, shape: readonly number[]): Tensor {
-  const missing = dy.shape.length - shape.length;
-  const axes = dy.shape.flatMap((size, axis) => (axis < missing || shape[axis - missing] !== size ? [axis] : []));
-  if (axes.length === 0) return guarded(() => native.alias(dy, shape));
-  const summed = run('sum', { x: dy, axes }).y as Tensor;
-  const y = guarded(() => native.alias(summed, shape));
-  summed.dispose();
-  return y;
 }
