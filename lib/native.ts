@@ -72,6 +72,9 @@ function load(): Addon {
 
 export const native = load();
 
+/** Whether debug mode is on from the start: lib/tensor/tensor.ts. */
+export const debugFromStart = process.env.MGLMM_DEBUG === '1';
+
 /** Runs `body`, turning what native code throws into the classes of errors.ts. */
 export function guarded<Result>(body: () => Result): Result {
   try {
