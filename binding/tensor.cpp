@@ -121,7 +121,8 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
 
 Napi::Value empty(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return make_tensor(info.Env(), new_tensor(expect_shape(info[0], "empty", "shape"), expect_dtype(info[1], "empty")));
+    return make_tensor(info.Env(), new_tensor(expect_shape(info[0], "empty", "shape"), expect_dtype(info[1], "empty")),
+                       Announce::no);
   });
 }
 
@@ -134,7 +135,7 @@ Napi::Value map_tensor(const Napi::CallbackInfo& info) {
     ref.shape = expect_shape(info[2], "mapFile", "shape");
     ref.dtype = expect_dtype(info[3], "mapFile");
     ref.storage = map_file(info[0].As<Napi::String>(), offset, ref.bytes());
-    return make_tensor(info.Env(), std::move(ref));
+    return make_tensor(info.Env(), std::move(ref), Announce::no);
   });
 }
 
@@ -154,7 +155,7 @@ Napi::Value alias(const Napi::CallbackInfo& info) {
       ref.offset += offset * size_of(ref.dtype);
       ref.shape = shape;
     }
-    return make_tensor(info.Env(), std::move(ref));
+    return make_tensor(info.Env(), std::move(ref), Announce::no);
   });
 }
 
@@ -280,7 +281,7 @@ Napi::Value backend_name(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Value make_tensor(Napi::Env env, TensorRef ref) {
+Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce) {
   Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(ref.shape.rank));
   for (int axis = 0; axis < ref.shape.rank; ++axis)
     shape[static_cast<uint32_t>(axis)] = static_cast<double>(ref.shape[axis]);
@@ -297,7 +298,7 @@ Napi::Value make_tensor(Napi::Env env, TensorRef ref) {
       napi_type_tag_object(env, object, &kTensorTag) != napi_ok) {
     throw Error(kKernelError, "a Tensor object could not be wrapped");
   }
-  tell_v8(env, *handle, handle->ref.bytes());
+  if (announce == Announce::yes) tell_v8(env, *handle, handle->ref.storage->bytes);
   return object;
 }
 

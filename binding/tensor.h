@@ -41,8 +41,11 @@ class Context {
   std::unique_ptr<Executor> executor_;
 };
 
+// Whether V8 is told of a tensor's bytes, so that garbage of unscoped code is collected before memory runs out. Not for
+// what has no memory of its own: views, mapped files, parameters that wait for theirs.
+enum class Announce { yes, no };
 // Makes the JavaScript object of a tensor: `new Tensor(shape, dtype, device, layout)`, wrapped around `ref`.
-Napi::Value make_tensor(Napi::Env env, TensorRef ref);
+Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce = Announce::yes);
 // The handle of a JavaScript Tensor, or null for anything else.
 Handle* handle_of(Napi::Env env, Napi::Value value);
 // The live tensor behind `value`. Throws ArgumentError for anything else, DisposedError for a disposed one.

@@ -1,0 +1,136 @@
+/**
+ * A part of a model: parameters (fields that are tensors) and smaller parts (fields that are modules, or arrays of them).
+ * A parameter's key is the path of its fields in the checkpoint's spelling, snake case: `layers[0].selfAttn.qProj.weight`
+ * is `layers.0.self_attn.q_proj.weight`. A field whose key is spelled otherwise says so in `keys`.
+ */
+import { MglmmError } from '../errors';
+import type { Dtype } from '../native';
+import { withAmbient } from '../tensor/ambient';
+import { empty } from '../tensor/create';
+import { Scope } from '../tensor/scope';
+import { Tensor } from '../tensor/tensor';
+
+/** Tensors that do not fit a module: what is missing, what is unexpected, what has another shape. */
+export class CheckpointError extends MglmmError {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misshapen: readonly string[];
+
+  constructor(differences: { missing: string[]; unexpected: string[]; misshapen: string[] }) {
+    const lines = Object.entries(differences).flatMap(([kind, names]) => names.map((name) => `  ${kind}: ${name}`));
+    super('MGLMM_CHECKPOINT', `the tensors do not fit the module:\n${lines.join('\n')}`);
+    this.missing = differences.missing;
+    this.unexpected = differences.unexpected;
+    this.misshapen = differences.misshapen;
+  }
+}
+
+/** A parameter without values: it gets memory when it is initialised, and none when a checkpoint's tensor takes its place. */
+export function parameter(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
+  return withAmbient({ scope: undefined }, () => empty(shape, dtype));
+}
+
+interface Slot {
+  readonly module: Module;
+  readonly field: string;
+}
+
+export abstract class Module {
+  /** Checkpoint spellings of fields whose key is not their name in snake case. */
+  protected readonly keys: Readonly<Record<string, string>> = {};
+
+  /** Every parameter with its key. */
+  *namedParameters(prefix = ''): Generator<[string, Tensor]> {
+    for (const [key, { module, field }] of this.slots(prefix)) yield [key, module.at(field)];
+  }
+
+  parameters(): Tensor[] {
+    return Array.from(this.namedParameters(), ([, tensor]) => tensor);
+  }
+
+  /** Every parameter by key; the tensors themselves, not copies. */
+  stateDict(): Map<string, Tensor> {
+    return new Map(this.namedParameters());
+  }
+
+  /**
+   * Puts `state`'s tensors in the place of the parameters, which are disposed; from then on the module owns them.
+   * @throws CheckpointError, having changed nothing, unless keys and shapes agree exactly.
+   */
+  load(state: ReadonlyMap<string, Tensor>): void {
+    const slots = new Map(this.slots(''));
+    const shapeOf = (tensor: Tensor) => `[${tensor.shape.join(', ')}]`;
+    const missing = [...slots.keys()].filter((key) => !state.has(key));
+    const unexpected = [...state.keys()].filter((key) => !slots.has(key));
+    const misshapen = [...slots].flatMap(([key, { module, field }]) => {
+      const [wanted, got] = [shapeOf(module.at(field)), state.get(key)];
+      return got && shapeOf(got) !== wanted ? [`${key} is ${shapeOf(got)}, expected ${wanted}`] : [];
+    });
+    if (missing.length + unexpected.length + misshapen.length > 0) throw new CheckpointError({ missing, unexpected, misshapen });
+    for (const [key, { module, field }] of slots) module.replace(field, state.get(key) as Tensor);
+  }
+
+  /** Fills every parameter for training from scratch, as PyTorch's layers do by default; the same `seed`, the same values. */
+  initialize(seed: number): this {
+    this.reset(seed);
+    let next = seed;
+    for (const [, child] of this.children()) {
+      next = (Math.imul(next, 1664525) + 1013904223) >>> 0;
+      child.initialize(next);
+    }
+    return this;
+  }
+
+  /** Trains exactly the parameters whose key `matches`. */
+  train(matches: (key: string) => boolean): this {
+    for (const [key, tensor] of this.namedParameters()) tensor.requiresGrad = matches(key);
+    return this;
+  }
+
+  /** Puts the weights of products into the order they run fastest in; they can be neither trained nor read from then on. */
+  pack(): this {
+    for (const [, child] of this.children()) child.pack();
+    return this;
+  }
+
+  /** Frees the parameters. */
+  dispose(): void {
+    for (const tensor of this.parameters()) tensor.dispose();
+  }
+
+  /** Fills this module's own parameters; layers that have some override it. */
+  protected reset(_seed: number): void {}
+
+  /** Puts `tensor` in the place of a parameter, which is disposed. */
+  protected replace(field: string, tensor: Tensor): void {
+    const before = this.at(field);
+    if (before === tensor) return;
+    tensor.requiresGrad = before.requiresGrad;
+    Object.assign(this, { [field]: Scope.disown(tensor) });
+    before.dispose();
+  }
+
+  private at(field: string): Tensor {
+    return Reflect.get(this, field) as Tensor;
+  }
+
+  private *slots(prefix: string): Generator<[string, Slot]> {
+    for (const [field, value] of Object.entries(this))
+      if (value instanceof Tensor) yield [prefix + this.key(field), { module: this, field }];
+    for (const [key, child] of this.children()) yield* child.slots(key === '' ? prefix : `${prefix}${key}.`);
+  }
+
+  private *children(): Generator<[string, Module]> {
+    for (const [field, value] of Object.entries(this)) {
+      if (value instanceof Module) yield [this.key(field), value];
+      else if (Array.isArray(value)) {
+        const prefix = this.key(field) === '' ? '' : `${this.key(field)}.`;
+        for (const [index, element] of value.entries()) if (element instanceof Module) yield [`${prefix}${index}`, element];
+      }
+    }
+  }
+
+  private key(field: string): string {
+    return this.keys[field] ?? field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  }
+}
