@@ -4,11 +4,11 @@
  */
 import type { GradNode } from '../autograd/graph';
 import { typed } from '../errors';
-import { type Device, type Dtype, guarded, native, type ReadArray } from '../native';
+import { type Device, type Dtype, debugFromStart, guarded, native, type ReadArray } from '../native';
 import { ambient } from './ambient';
 import { type Owned, Scope } from './scope';
 
-let debug = process.env.MGLMM_DEBUG === '1';
+let debug = debugFromStart;
 
 /** In debug mode every tensor remembers where it was made, and a DisposedError says so. Costs a stack trace a tensor. */
 export function setDebug(on: boolean): void {
