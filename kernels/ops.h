@@ -1,34 +1,48 @@
 // Every op there is, a line each: the binding offers these and a backend must keep all of them (or it does not link).
 // clang-format off
 #pragma once
+#include "kernels/adamw.h"
 #include "kernels/add.h"
+#include "kernels/argmax.h"
 #include "kernels/cast.h"
+#include "kernels/clip_gradients.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/conv_transpose2d.h"
 #include "kernels/copy.h"
+#include "kernels/cross_entropy.h"
 #include "kernels/fill.h"
+#include "kernels/grad_norm.h"
 #include "kernels/mul.h"
 #include "kernels/permute.h"
+#include "kernels/sample_token.h"
 #include "kernels/scale.h"
 #include "kernels/slice.h"
 #include "kernels/sum.h"
 #include "kernels/swiglu.h"
+#include "kernels/top_k.h"
 
 #define MGLMM_OPS(X) \
+  X(Adamw) \
   X(Add) \
+  X(Argmax) \
   X(Cast) \
+  X(ClipGradients) \
   X(Concat) \
   X(Conv2d) X(Conv2dBackward) \
   X(ConvTranspose2d) X(ConvTranspose2dBackward) \
   X(Copy) \
+  X(CrossEntropy) X(CrossEntropyBackward) \
   X(Fill) \
+  X(GradNorm) \
   X(Mul) X(MulBackward) \
   X(Permute) \
+  X(SampleToken) \
   X(Scale) \
   X(Slice) X(SliceBackward) \
   X(Sum) X(SumBackward) \
-  X(Swiglu) X(SwigluBackward)
+  X(Swiglu) X(SwigluBackward) \
+  X(TopK)
 
 namespace mglmm {
 
