@@ -20,6 +20,7 @@ export default (['f32', 'bf16'] as const).map((dtype) =>
     },
     torch: {
       setup: `
+        torch.set_grad_enabled(True)
         logits = torch.randn(${rows}, ${vocab}).to(torch.${dtype === 'f32' ? 'float32' : 'bfloat16'}).requires_grad_()
         labels = torch.arange(${rows}) * 7919 % ${vocab}
       `,
