@@ -1,4 +1,4 @@
-import { adamw, clipGradients, gradNorm } from '../../lib';
+import { adamw } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
 
@@ -21,15 +21,6 @@ export default [
     },
     torch: { setup, run: 'optimizer.step()' },
     bytes: 7 * 4 * tensors * size,
-    goal: 1.0,
-  }),
-  pair('gradient norm and clipping of 64 MiB in 100 tensors', {
-    ours: async () => {
-      const grads = await make(1);
-      return () => clipGradients(grads, gradNorm(grads), { maxNorm: 1e-3 });
-    },
-    torch: { setup, run: 'torch.nn.utils.clip_grad_norm_(params, 1e-3)' },
-    bytes: 3 * 4 * tensors * size,
     goal: 1.0,
   }),
 ];

@@ -1,4 +1,4 @@
-import { argmax, sampleToken, topK } from '../../lib';
+import { sampleToken } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
 
@@ -8,22 +8,6 @@ const setup = `logits = torch.randn(1, ${vocab})`;
 let offset = 0;
 
 export default [
-  pair(`argmax f32 [1, ${vocab}]`, {
-    ours: async () => {
-      const logits = await normal([1, vocab]);
-      return () => void argmax(logits);
-    },
-    torch: { setup, run: 'logits.argmax(-1)' },
-    goal: 1.0,
-  }),
-  pair(`top 50 f32 [1, ${vocab}]`, {
-    ours: async () => {
-      const logits = await normal([1, vocab]);
-      return () => void topK(logits, 50);
-    },
-    torch: { setup, run: 'logits.topk(50)' },
-    goal: 1.0,
-  }),
   pair(`sample, temperature 0.7, f32 [1, ${vocab}]`, {
     ours: async () => {
       const logits = await normal([1, vocab]);
