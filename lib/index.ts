@@ -29,4 +29,5 @@ export { noGradients } from './tensor/ambient';
 export { backendName, empty, mapFile, memory, resetPeak, setMemoryLimit, synchronize, tensor, trimMemory, upload } from './tensor/create';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
+export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';

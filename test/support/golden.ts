@@ -42,10 +42,12 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
   );
 }
 
-/** The tensors named `prefix.NAME`, by NAME. */
+/** The tensors named `prefix.NAME`, by NAME, which has no dot: `wd0.01.param` is of case wd0.01, not of wd0. */
 export function storedOf(all: Map<string, StoredTensor>, prefix: string): Record<string, StoredTensor> {
   return Object.fromEntries(
-    [...all].filter(([name]) => name.startsWith(`${prefix}.`)).map(([name, stored]) => [name.slice(prefix.length + 1), stored]),
+    [...all]
+      .filter(([name]) => name.slice(0, name.lastIndexOf('.')) === prefix)
+      .map(([name, stored]) => [name.slice(prefix.length + 1), stored]),
   );
 }
 
