@@ -4,6 +4,7 @@
 #include "kernels/adamw.h"
 #include "kernels/add.h"
 #include "kernels/argmax.h"
+#include "kernels/bilinear.h"
 #include "kernels/cast.h"
 #include "kernels/clip_gradients.h"
 #include "kernels/concat.h"
@@ -13,6 +14,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/fill.h"
 #include "kernels/grad_norm.h"
+#include "kernels/mask_loss.h"
 #include "kernels/mul.h"
 #include "kernels/permute.h"
 #include "kernels/sample_token.h"
@@ -26,6 +28,7 @@
   X(Adamw) \
   X(Add) \
   X(Argmax) \
+  X(Bilinear) X(BilinearBackward) \
   X(Cast) \
   X(ClipGradients) \
   X(Concat) \
@@ -35,6 +38,7 @@
   X(CrossEntropy) X(CrossEntropyBackward) \
   X(Fill) \
   X(GradNorm) \
+  X(MaskLoss) X(MaskLossBackward) \
   X(Mul) X(MulBackward) \
   X(Permute) \
   X(SampleToken) \

@@ -6,15 +6,17 @@ export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './nati
 export { type AdamwOptions, adamw } from './ops/adamw';
 export { add } from './ops/add';
 export { argmax } from './ops/argmax';
+export { bilinear } from './ops/bilinear';
 export { cast } from './ops/cast';
 export { clipGradients } from './ops/clip_gradients';
 export { concat } from './ops/concat';
-export { convTranspose2d } from './ops/conv_transpose2d';
 export { type Conv2dOptions, conv2d } from './ops/conv2d';
+export { convTranspose2d } from './ops/conv_transpose2d';
 export { copy } from './ops/copy';
 export { type CrossEntropyOptions, crossEntropy } from './ops/cross_entropy';
 export { full, ones, zeros } from './ops/fill';
 export { gradNorm } from './ops/grad_norm';
+export { type MaskLossOptions, maskLoss } from './ops/mask_loss';
 export { mul } from './ops/mul';
 export { permute } from './ops/permute';
 export { reshape } from './ops/reshape';

@@ -1,0 +1,26 @@
+import { call } from '../autograd/call';
+import type { Tensor } from '../tensor/tensor';
+
+export interface MaskLossOptions {
+  /** Masks that the losses are divided by, those of the whole batch; default the masks of `pred`. */
+  count?: number;
+  /** Divides the sums of Dice, so that `eps` weighs as `scale * eps` pixels; default 1000. */
+  scale?: number;
+  /** Keeps Dice from 0 / 0; default 1e-6. */
+  eps?: number;
+}
+
+/**
+ * Binary cross entropy (mean over the pixels of a mask) and Dice loss of predicted masks, each summed over the masks and
+ * divided by `count + 1e-8`; one pass for both, and one for the gradient of both.
+ * @param pred - `[masks, height, width]`, logits, f32, bf16 or f16.
+ * @param target - `[masks, height, width]`, 0 or 1, f32 or u8.
+ * @returns Two f32 scalars, differentiable in `pred`.
+ * @throws ShapeError, DtypeError or ArgumentError for what does not fit.
+ * @see Lai et al. 2023, https://arxiv.org/abs/2308.00692
+ */
+export function maskLoss(pred: Tensor, target: Tensor, options?: MaskLossOptions): { bce: Tensor; dice: Tensor } {
+  const { count = pred?.shape?.[0], scale, eps } = options ?? {};
+  const { bce, dice } = call('maskLoss', { pred, target, count, scale, eps });
+  return { bce: bce as Tensor, dice: dice as Tensor };
+}
