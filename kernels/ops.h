@@ -14,9 +14,13 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/fill.h"
 #include "kernels/grad_norm.h"
+#include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
 #include "kernels/mul.h"
+#include "kernels/pack_bits.h"
 #include "kernels/permute.h"
+#include "kernels/rle_decode.h"
+#include "kernels/rle_encode.h"
 #include "kernels/sample_token.h"
 #include "kernels/scale.h"
 #include "kernels/slice.h"
@@ -38,9 +42,13 @@
   X(CrossEntropy) X(CrossEntropyBackward) \
   X(Fill) \
   X(GradNorm) \
+  X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
   X(Mul) X(MulBackward) \
+  X(PackBits) \
   X(Permute) \
+  X(RleDecode) \
+  X(RleEncode) \
   X(SampleToken) \
   X(Scale) \
   X(Slice) X(SliceBackward) \

@@ -2,6 +2,20 @@
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export * from './errors';
+export { decodeMasks, encodeMasks } from './image/encode_masks';
+export {
+  type Box,
+  boxIou,
+  compressRuns,
+  expandRuns,
+  mergeRles,
+  parseRleAnnotation,
+  type Rle,
+  rleArea,
+  rleBox,
+  rleFromRuns,
+  rleIou,
+} from './image/rle';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
 export { type AdamwOptions, adamw } from './ops/adamw';
 export { add } from './ops/add';
@@ -16,10 +30,14 @@ export { copy } from './ops/copy';
 export { type CrossEntropyOptions, crossEntropy } from './ops/cross_entropy';
 export { full, ones, zeros } from './ops/fill';
 export { gradNorm } from './ops/grad_norm';
+export { maskIntersections } from './ops/mask_intersections';
 export { type MaskLossOptions, maskLoss } from './ops/mask_loss';
 export { mul } from './ops/mul';
+export { packBits } from './ops/pack_bits';
 export { permute } from './ops/permute';
 export { reshape } from './ops/reshape';
+export { type RleDecodeOptions, rleDecode } from './ops/rle_decode';
+export { type RleEncodeOptions, rleEncode } from './ops/rle_encode';
 export { type SampleTokenOptions, sampleToken } from './ops/sample_token';
 export { scale } from './ops/scale';
 export { slice } from './ops/slice';
