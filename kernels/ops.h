@@ -13,17 +13,24 @@
 #include "kernels/copy.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/fill.h"
+#include "kernels/gelu.h"
 #include "kernels/grad_norm.h"
+#include "kernels/layer_norm.h"
+#include "kernels/layer_norm_2d.h"
 #include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
 #include "kernels/mul.h"
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
+#include "kernels/quick_gelu.h"
+#include "kernels/relu.h"
 #include "kernels/rle_decode.h"
 #include "kernels/rle_encode.h"
+#include "kernels/rms_norm.h"
 #include "kernels/sample_token.h"
 #include "kernels/scale.h"
 #include "kernels/slice.h"
+#include "kernels/softmax.h"
 #include "kernels/sum.h"
 #include "kernels/swiglu.h"
 #include "kernels/top_k.h"
@@ -41,17 +48,24 @@
   X(Copy) \
   X(CrossEntropy) X(CrossEntropyBackward) \
   X(Fill) \
+  X(Gelu) X(GeluBackward) \
   X(GradNorm) \
+  X(LayerNorm) X(LayerNormBackward) \
+  X(LayerNorm2d) X(LayerNorm2dBackward) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
   X(Mul) X(MulBackward) \
   X(PackBits) \
   X(Permute) \
+  X(QuickGelu) X(QuickGeluBackward) \
+  X(Relu) X(ReluBackward) \
   X(RleDecode) \
   X(RleEncode) \
+  X(RmsNorm) X(RmsNormBackward) \
   X(SampleToken) \
   X(Scale) \
   X(Slice) X(SliceBackward) \
+  X(Softmax) X(SoftmaxBackward) \
   X(Sum) X(SumBackward) \
   X(Swiglu) X(SwigluBackward) \
   X(TopK)

@@ -1,0 +1,20 @@
+#include "kernels/gelu.h"
+
+#include "kernels/check.h"
+
+namespace mglmm {
+
+void check(Gelu& op) {
+  const Check check(op);
+  check.floating("x", op.x);
+  check.output("y", op.y, op.x.shape, op.x.dtype, "the shape of x");
+}
+
+void check(GeluBackward& op) {
+  const Check check(op);
+  check.floating("x", op.x);
+  check.same("dy", op.dy, "x", op.x);
+  check.output("dx", op.dx, op.x.shape, op.x.dtype, "the shape of x");
+}
+
+}  // namespace mglmm

@@ -1,0 +1,30 @@
+// y = weight * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps) over the last axis. Zhang, Sennrich 2019, arXiv 1910.07467.
+#pragma once
+#include "kernels/fields.h"
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+struct RmsNorm {
+  ConstTensor x;       // [..., dim]  f32 | bf16 | f16
+  ConstTensor weight;  // [dim]  dtype of x
+  float eps = 1e-5F;
+  Tensor y;    // [..., dim]  dtype of x
+  Saved rstd;  // [...]  f32
+  MGLMM_OP(rmsNorm, x, weight, eps, y, rstd)
+};
+
+struct RmsNormBackward {
+  ConstTensor dy;      // [..., dim]  dtype of x
+  ConstTensor x;       // [..., dim]
+  ConstTensor weight;  // [dim]
+  ConstTensor rstd;    // [...]  f32
+  Tensor dx;           // [..., dim]  rstd * (g - n * mean(g * n)), g = dy * weight, n = x * rstd
+  Tensor dweight;      // [dim]  sum of dy * n over the rows
+  MGLMM_OP(rmsNormBackward, dy, x, weight, rstd, dx, dweight)
+};
+
+void check(RmsNorm& op);
+void check(RmsNormBackward& op);
+
+}  // namespace mglmm

@@ -1,0 +1,4 @@
+import { quickGelu } from '../../lib';
+import type { Golden } from '../support/golden';
+
+export const golden: Golden = ({ x }) => ({ out: quickGelu(x!) });
