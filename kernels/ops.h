@@ -17,9 +17,12 @@
 #include "kernels/grad_norm.h"
 #include "kernels/layer_norm.h"
 #include "kernels/layer_norm_2d.h"
+#include "kernels/linear.h"
 #include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
+#include "kernels/matmul.h"
 #include "kernels/mul.h"
+#include "kernels/pack.h"
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
 #include "kernels/quick_gelu.h"
@@ -52,9 +55,12 @@
   X(GradNorm) \
   X(LayerNorm) X(LayerNormBackward) \
   X(LayerNorm2d) X(LayerNorm2dBackward) \
+  X(Linear) X(LinearBackward) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
+  X(Matmul) X(MatmulBackward) \
   X(Mul) X(MulBackward) \
+  X(Pack) X(Unpack) \
   X(PackBits) \
   X(Permute) \
   X(QuickGelu) X(QuickGeluBackward) \

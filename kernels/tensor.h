@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "kernels/panels.h"
 #include "kernels/shape.h"
 
 namespace mglmm {
@@ -16,8 +17,8 @@ namespace mglmm {
 enum class Device : uint8_t { cpu, cuda };
 constexpr const char* to_string(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
 
-// `rows`: dense row-major. `packed`: the order a backend's products like best, made once by the op `pack`;
-// only a `Weight` field takes it.
+// `rows`: dense row-major. `packed`: the order the products like best (kernels/panels.h), made once by the op `pack`; only a
+// `Weight` field takes it.
 enum class Layout : uint8_t { rows, packed };
 
 // Memory of one or more tensors. It is allocated in stream order, when the first op that writes it runs, so a program
@@ -47,7 +48,7 @@ struct TensorRef {
 
   explicit operator bool() const { return storage != nullptr || wanted; }
   int64_t count() const { return shape.count(); }
-  int64_t bytes() const { return count() * size_of(dtype); }
+  int64_t bytes() const { return layout == Layout::packed ? packed_bytes(shape, dtype) : count() * size_of(dtype); }
   std::byte* raw() const { return storage->data + offset; }
 };
 

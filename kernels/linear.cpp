@@ -1,0 +1,41 @@
+#include "kernels/linear.h"
+
+#include "kernels/check.h"
+
+namespace mglmm {
+namespace {
+
+void check_operands(const Check& check, const ConstTensor& x, const Weight& weight) {
+  check.floating("x", x);
+  check.min_rank("x", x, 1);
+  check.same_dtype("weight", weight, "x", x);
+  check.rank("weight", weight, 2, "[out, in]");
+  check.size("weight", weight, 1, x.shape[-1], "the last size of x");
+}
+
+}  // namespace
+
+void check(Linear& op) {
+  const Check check(op);
+  check_operands(check, op.x, op.weight);
+  const int64_t out = op.weight.shape[0];
+  if (op.bias) {
+    check.same_dtype("bias", *op.bias, "x", op.x);
+    check.shape("bias", *op.bias, {out}, "an element for each output of weight");
+  }
+  check.output("y", op.y, op.x.shape.with_last(out), op.x.dtype);
+}
+
+void check(LinearBackward& op) {
+  const Check check(op);
+  check_operands(check, op.x, op.weight);
+  const int64_t out = op.weight.shape[0];
+  check.same_dtype("dy", op.dy, "x", op.x);
+  check.shape("dy", op.dy, op.x.shape.with_last(out), "the shape of y");
+  check.require(!op.dweight || op.weight.layout == Layout::rows, "weight", "packed", "rows when its gradient is asked for");
+  check.output("dx", op.dx, op.x.shape, op.x.dtype, "the shape of x");
+  check.output("dweight", op.dweight, op.weight.shape, op.x.dtype, "the shape of weight");
+  check.output("dbias", op.dbias, {out}, op.x.dtype);
+}
+
+}  // namespace mglmm

@@ -1,0 +1,29 @@
+// y = x weight^T + bias: a dense layer. Sums in f32.
+#pragma once
+#include "kernels/fields.h"
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+struct Linear {
+  ConstTensor x;     // [..., in]  f32 | bf16 | f16
+  Weight weight;     // [out, in]  dtype of x, rows or packed
+  MaybeTensor bias;  // [out]  dtype of x
+  Tensor y;          // [..., out]  dtype of x
+  MGLMM_OP(linear, x, weight, bias, y)
+};
+
+struct LinearBackward {
+  ConstTensor dy;  // [..., out]  dtype of x
+  ConstTensor x;   // [..., in]
+  Weight weight;   // [out, in]
+  Tensor dx;       // [..., in]: dy weight
+  Tensor dweight;  // [out, in]: dy^T x; not of a packed weight
+  Tensor dbias;    // [out]: the sum of dy's rows
+  MGLMM_OP(linearBackward, dy, x, weight, dx, dweight, dbias)
+};
+
+void check(Linear& op);
+void check(LinearBackward& op);
+
+}  // namespace mglmm
