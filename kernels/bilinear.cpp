@@ -9,11 +9,11 @@ template <typename Op>
 Shape result_of(const Check& check, const Op& op) {
   check.floating("x", op.x);
   check.min_rank("x", op.x, 2);
-  constexpr int64_t kMost = (int64_t{1} << 31) - 1;  // pixels are counted in 32 bits along an axis
-  check.require(op.height >= 0 && op.height <= kMost, "height", std::to_string(op.height), "0 to 2^31 - 1");
-  check.require(op.width >= 0 && op.width <= kMost, "width", std::to_string(op.width), "0 to 2^31 - 1");
+  constexpr int64_t kMost = int64_t{1} << 24;  // pixels along an axis, which a table is made of
+  check.require(op.height >= 0 && op.height <= kMost, "height", std::to_string(op.height), "0 to 2^24");
+  check.require(op.width >= 0 && op.width <= kMost, "width", std::to_string(op.width), "0 to 2^24");
   if (op.x.shape[-2] > kMost || op.x.shape[-1] > kMost) {
-    check.fail(kShapeError, "x is " + to_string(op.x.shape) + ", expected at most 2^31 - 1 pixels along an axis");
+    check.fail(kShapeError, "x is " + to_string(op.x.shape) + ", expected at most 2^24 pixels along an axis");
   }
   Shape result;
   for (int axis = 0; axis < op.x.shape.rank - 2; ++axis) result.push(op.x.shape[axis]);

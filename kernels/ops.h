@@ -13,6 +13,7 @@
 #include "kernels/copy.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/fill.h"
+#include "kernels/fourier_encoding.h"
 #include "kernels/gelu.h"
 #include "kernels/grad_norm.h"
 #include "kernels/layer_norm.h"
@@ -22,11 +23,13 @@
 #include "kernels/mask_loss.h"
 #include "kernels/matmul.h"
 #include "kernels/mul.h"
+#include "kernels/normalize_image.h"
 #include "kernels/pack.h"
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
 #include "kernels/quick_gelu.h"
 #include "kernels/relu.h"
+#include "kernels/resize_image.h"
 #include "kernels/rle_decode.h"
 #include "kernels/rle_encode.h"
 #include "kernels/rms_norm.h"
@@ -51,6 +54,7 @@
   X(Copy) \
   X(CrossEntropy) X(CrossEntropyBackward) \
   X(Fill) \
+  X(FourierEncoding) \
   X(Gelu) X(GeluBackward) \
   X(GradNorm) \
   X(LayerNorm) X(LayerNormBackward) \
@@ -60,11 +64,13 @@
   X(MaskLoss) X(MaskLossBackward) \
   X(Matmul) X(MatmulBackward) \
   X(Mul) X(MulBackward) \
-  X(Pack) X(Unpack) \
+  X(NormalizeImage) \
+  X(Pack) \
   X(PackBits) \
   X(Permute) \
   X(QuickGelu) X(QuickGeluBackward) \
   X(Relu) X(ReluBackward) \
+  X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
   X(RmsNorm) X(RmsNormBackward) \
@@ -74,7 +80,8 @@
   X(Softmax) X(SoftmaxBackward) \
   X(Sum) X(SumBackward) \
   X(Swiglu) X(SwigluBackward) \
-  X(TopK)
+  X(TopK) \
+  X(Unpack)
 
 namespace mglmm {
 

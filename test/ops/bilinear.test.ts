@@ -68,12 +68,8 @@ onEveryDevice('bilinear', () => {
     refuses(() => bilinear(tensor([1], [1, 1], 'u8'), 1, 1), 'DtypeError', 'x is u8, expected f32, bf16 or f16');
     refuses(() => bilinear(randn([2], 1), 1, 1), 'ShapeError', 'x is [2], expected at least 2 axes');
     refuses(() => bilinear(randn([1, 0, 3], 1), 1, 1), 'ShapeError', 'x is [1, 0, 3], expected at least one pixel');
-    refuses(() => bilinear(randn([1, 1], 1), -1, 1), 'ArgumentError', 'height is -1, expected 0 to 2^31 - 1');
-    refuses(() => bilinear(randn([1, 1], 1), 1, 2 ** 31), 'ArgumentError', 'width is 2147483648, expected 0 to 2^31 - 1');
-    refuses(
-      () => bilinear(randn([0, 2 ** 31], 1), 0, 1),
-      'ShapeError',
-      'x is [0, 2147483648], expected at most 2^31 - 1 pixels along an axis',
-    );
+    refuses(() => bilinear(randn([1, 1], 1), -1, 1), 'ArgumentError', 'height is -1, expected 0 to 2^24');
+    refuses(() => bilinear(randn([1, 1], 1), 1, 2 ** 31), 'ArgumentError', 'width is 2147483648, expected 0 to 2^24');
+    refuses(() => bilinear(randn([0, 2 ** 31], 1), 0, 1), 'ShapeError', 'x is [0, 2147483648], expected at most 2^24 pixels along an axis');
   });
 });

@@ -1,0 +1,26 @@
+// Resizes photographs as Pillow does, bit for bit: first along the rows, then down the columns, each pass a weighted mean of
+// the pixels under the filter, widened by the factor an image shrinks so that nothing aliases; weights are whole multiples
+// of 2^-22, and each pass rounds to u8. A pass that keeps its size is skipped. Keys 1981 (cubic convolution, a = -1/2).
+#pragma once
+#include <array>
+
+#include "kernels/fields.h"
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+enum class ResizeFilter : uint8_t { bilinear, bicubic };
+constexpr std::array<const char*, 2> enum_names(ResizeFilter) { return {"bilinear", "bicubic"}; }
+
+struct ResizeImage {
+  ConstTensor image;  // [inHeight, inWidth, channels]  u8, 1 to 4 channels
+  int64_t height = 0;
+  int64_t width = 0;
+  ResizeFilter filter = ResizeFilter::bilinear;
+  Tensor y;  // [height, width, channels]  u8
+  MGLMM_OP(resizeImage, image, height, width, filter, y)
+};
+
+void check(ResizeImage& op);
+
+}  // namespace mglmm
