@@ -1,7 +1,7 @@
 // npm run package:check: packs what would be published, lets publint and attw judge it, installs it into an empty folder
-// without running scripts and uses it there by import and by require.
+// without running scripts and uses it there: by import, by require, by the example of README.md.
 const { execFileSync } = require('node:child_process');
-const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { root } = require('./parallel.js');
@@ -41,8 +41,11 @@ if (foreign) throw new Error('a library that is shipped was taken from elsewhere
 console.log('package: installed, ' + imported.backendName());
 `,
   );
-  // Nothing of this checkout, and no library path, may help.
-  execFileSync(process.execPath, ['user.mjs'], { cwd: folder, stdio: 'inherit', env: { PATH: process.env.PATH } });
+  writeFileSync(join(folder, 'readme.mjs'), readFileSync(join(root, 'README.md'), 'utf8').match(/```js\n([\s\S]*?)```/)[1]);
+  for (const program of ['user.mjs', 'readme.mjs']) {
+    // Nothing of this checkout, and no library path, may help.
+    execFileSync(process.execPath, [program], { cwd: folder, stdio: 'inherit', env: { PATH: process.env.PATH } });
+  }
 } finally {
   rmSync(folder, { recursive: true });
 }

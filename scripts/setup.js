@@ -70,7 +70,7 @@ function modulesAreCurrent() {
 function installModules() {
   say('installing node_modules (npm ci)');
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  run(npm[0], [...npm.slice(1), 'ci', '--no-audit', '--no-fund']);
+  run(npm[0], [...npm.slice(1), 'ci', '--ignore-scripts', '--no-audit', '--no-fund']);
 }
 
 function sourcesIn(path) {
