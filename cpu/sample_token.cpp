@@ -5,8 +5,8 @@
 
 #include "cpu/largest.h"
 #include "cpu/parallel.h"
-#include "cpu/philox.h"
 #include "kernels/error.h"
+#include "kernels/philox.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {

@@ -12,8 +12,11 @@
 #include "kernels/conv_transpose2d.h"
 #include "kernels/copy.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/dropout.h"
+#include "kernels/embedding.h"
 #include "kernels/fill.h"
 #include "kernels/fourier_encoding.h"
+#include "kernels/gather_rows.h"
 #include "kernels/gelu.h"
 #include "kernels/grad_norm.h"
 #include "kernels/layer_norm.h"
@@ -28,6 +31,8 @@
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
 #include "kernels/quick_gelu.h"
+#include "kernels/random_normal.h"
+#include "kernels/random_uniform.h"
 #include "kernels/relu.h"
 #include "kernels/resize_image.h"
 #include "kernels/rle_decode.h"
@@ -37,6 +42,7 @@
 #include "kernels/scale.h"
 #include "kernels/slice.h"
 #include "kernels/softmax.h"
+#include "kernels/splice_rows.h"
 #include "kernels/sum.h"
 #include "kernels/swiglu.h"
 #include "kernels/top_k.h"
@@ -53,8 +59,11 @@
   X(ConvTranspose2d) X(ConvTranspose2dBackward) \
   X(Copy) \
   X(CrossEntropy) X(CrossEntropyBackward) \
+  X(Dropout) X(DropoutBackward) \
+  X(Embedding) X(EmbeddingBackward) \
   X(Fill) \
   X(FourierEncoding) \
+  X(GatherRows) X(GatherRowsBackward) \
   X(Gelu) X(GeluBackward) \
   X(GradNorm) \
   X(LayerNorm) X(LayerNormBackward) \
@@ -69,6 +78,8 @@
   X(PackBits) \
   X(Permute) \
   X(QuickGelu) X(QuickGeluBackward) \
+  X(RandomNormal) \
+  X(RandomUniform) \
   X(Relu) X(ReluBackward) \
   X(ResizeImage) \
   X(RleDecode) \
@@ -78,6 +89,7 @@
   X(Scale) \
   X(Slice) X(SliceBackward) \
   X(Softmax) X(SoftmaxBackward) \
+  X(SpliceRows) X(SpliceRowsBackward) \
   X(Sum) X(SumBackward) \
   X(Swiglu) X(SwigluBackward) \
   X(TopK) \
