@@ -12,7 +12,6 @@ namespace mglmm::cpu {
 namespace {
 
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;
-constexpr int64_t kWeightGrain = 65536;  // weights under which a second thread is not worth waking
 
 // One panel by Rows rows of x: sums[row][vector] over all inputs, in order.
 template <typename T, int Rows>
@@ -70,19 +69,6 @@ void row_dots(const T* weight, const float* x, int64_t in, int64_t padded_in, fl
     for (int row = 0; row < Rows; ++row) sums[row][0] += w * load(x + row * padded_in + at, lanes...);
   });
   for (int row = 0; row < Rows; ++row) dots[row] = sum((sums[row][0] + sums[row][1]) + (sums[row][2] + sums[row][3]));
-}
-
-// Calls `body(std::integral_constant<int, n>, first)` over rows in groups of at most 4.
-template <typename Body>
-void by_rows(int64_t rows, Body&& body) {
-  for (int64_t row = 0; row < rows; row += 4) {
-    switch (rows - row) {
-      case 1: body(std::integral_constant<int, 1>{}, row); break;
-      case 2: body(std::integral_constant<int, 2>{}, row); break;
-      case 3: body(std::integral_constant<int, 3>{}, row); break;
-      default: body(std::integral_constant<int, 4>{}, row); break;
-    }
-  }
 }
 
 template <typename T>

@@ -1,5 +1,7 @@
 // Products of a few rows, bound by reading the weight: y [rows, out] = x [rows, in] weight^T + bias, each weight read once.
 #pragma once
+#include <type_traits>
+
 #include "cpu/product.h"
 #include "kernels/stream.h"
 #include "kernels/tensor.h"
@@ -13,5 +15,20 @@ void row_product(const LinearSizes& sizes, Dtype dtype, const std::byte* x, cons
 
 // x [rows, in] as f32 [rows, padded_in], padded with 0.
 float* padded_rows(const LinearSizes& sizes, Dtype dtype, const std::byte* x, int64_t padded_in, Stream& stream);
+
+// Calls `body(n, first)` with n an integral_constant: rows in groups of at most 4, as many as registers hold sums of.
+template <typename Body>
+void by_rows(int64_t rows, Body&& body) {
+  for (int64_t row = 0; row < rows; row += 4) {
+    switch (rows - row) {
+      case 1: body(std::integral_constant<int, 1>{}, row); break;
+      case 2: body(std::integral_constant<int, 2>{}, row); break;
+      case 3: body(std::integral_constant<int, 3>{}, row); break;
+      default: body(std::integral_constant<int, 4>{}, row); break;
+    }
+  }
+}
+
+inline constexpr int64_t kWeightGrain = 65536;  // weights under which a second thread is not worth waking
 
 }  // namespace mglmm::cpu

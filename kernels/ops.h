@@ -22,6 +22,7 @@
 #include "kernels/layer_norm.h"
 #include "kernels/layer_norm_2d.h"
 #include "kernels/linear.h"
+#include "kernels/lora_linear.h"
 #include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
 #include "kernels/matmul.h"
@@ -30,6 +31,8 @@
 #include "kernels/pack.h"
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
+#include "kernels/quantize.h"
+#include "kernels/quantized_linear.h"
 #include "kernels/quick_gelu.h"
 #include "kernels/random_normal.h"
 #include "kernels/random_uniform.h"
@@ -69,6 +72,7 @@
   X(LayerNorm) X(LayerNormBackward) \
   X(LayerNorm2d) X(LayerNorm2dBackward) \
   X(Linear) X(LinearBackward) \
+  X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
   X(Matmul) X(MatmulBackward) \
@@ -77,6 +81,8 @@
   X(Pack) \
   X(PackBits) \
   X(Permute) \
+  X(Quantize) X(Dequantize) \
+  X(QuantizedLinear) X(QuantizedLinearBackward) \
   X(QuickGelu) X(QuickGeluBackward) \
   X(RandomNormal) \
   X(RandomUniform) \

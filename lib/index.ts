@@ -38,6 +38,7 @@ export { gradNorm } from './ops/grad_norm';
 export { layerNorm } from './ops/layer_norm';
 export { layerNorm2d } from './ops/layer_norm_2d';
 export { linear } from './ops/linear';
+export { type LoraLinearOptions, loraLinear, mergeLora } from './ops/lora_linear';
 export { maskIntersections } from './ops/mask_intersections';
 export { type MaskLossOptions, maskLoss } from './ops/mask_loss';
 export { type MatmulOptions, matmul } from './ops/matmul';
@@ -46,6 +47,8 @@ export { type NormalizeImageOptions, normalizeImage } from './ops/normalize_imag
 export { pack, unpack } from './ops/pack';
 export { packBits } from './ops/pack_bits';
 export { permute } from './ops/permute';
+export { dequantize, type QuantizedWeight, quantize } from './ops/quantize';
+export { quantizedLinear } from './ops/quantized_linear';
 export { quickGelu } from './ops/quick_gelu';
 export { type RandomNormalOptions, randomNormal } from './ops/random_normal';
 export { type RandomUniformOptions, randomUniform } from './ops/random_uniform';

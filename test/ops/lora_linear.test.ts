@@ -1,0 +1,147 @@
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { backward, loraLinear, mergeLora, pack, type Tensor, tensor } from '../../lib';
+import { assertWithin, epsilon, expectClose } from '../support/close';
+import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
+import { expectGradient } from '../support/gradient';
+import { linear64, product64 } from '../support/products';
+
+const [rank, inner, out, scaling] = [3, 33, 70, 1.5];
+
+function operands(rows: number, dtype: 'f32' | 'bf16' | 'f16') {
+  return {
+    x: randn([rows, inner], 1, dtype),
+    weight: randn([out, inner], 2, dtype),
+    loraA: randn([rank, inner], 3, dtype),
+    loraB: randn([out, rank], 4, dtype),
+    bias: randn([out], 5, dtype),
+    xDropped: randn([rows, inner], 6, dtype),
+  };
+}
+
+async function lora64(x: Tensor, weight: Tensor, loraA: Tensor, loraB: Tensor, bias: Tensor, xDropped: Tensor) {
+  const low = await linear64(xDropped, loraA);
+  const rows = x.shape[0] as number;
+  const correction = product64({ rows, inner: rank, columns: out }, low, [rank, 1], await loraB.read(), [1, rank]);
+  return (await linear64(x, weight, bias)).map((value, i) => value + scaling * (correction[i] as number));
+}
+
+onEveryDevice('loraLinear', () => {
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const rows of [1, 7])
+      for (const layout of ['rows', 'packed'] as const)
+        test(`agrees with float64 on ${dtype}, ${rows} rows, weight ${layout}`, async () => {
+          const { x, weight, loraA, loraB, bias, xDropped } = operands(rows, dtype);
+          const read = layout === 'packed' ? pack(weight) : weight;
+          const expected = await lora64(x, weight, loraA, loraB, bias, xDropped);
+          const y = loraLinear(x, read, loraA, loraB, { scaling, bias, xDropped });
+          // Rounded three times to the dtype: scaling (x loraA^T), whose rank values are summed; the layer; the result.
+          const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+          const store = dtype === 'f32' ? 0 : epsilon[dtype];
+          const allowed = (2 + Math.sqrt(rank)) * store * largest + 4 * Math.sqrt(inner) * epsilon.f32 * largest;
+          assertWithin(await y.read(), expected, () => allowed, y);
+          const plain = loraLinear(x, read, loraA, loraB);
+          assert.deepEqual(plain.shape, [rows, out]);
+        });
+
+  test('gradient agrees with central differences', async () => {
+    await expectGradient((x, w, a, b) => loraLinear(x, w, a, b, { scaling }), [3, 4], [5, 4], [2, 4], [5, 2]);
+    await expectGradient(
+      (x, w, a, b, bias, xDropped) => loraLinear(x, w, a, b, { scaling, bias, xDropped }),
+      [3, 4],
+      [5, 4],
+      [2, 4],
+      [5, 2],
+      [5],
+      [3, 4],
+    );
+  });
+
+  test('gradients over a packed weight are those over rows', async () => {
+    const gradients = async (packed: boolean) => {
+      const { x, weight, loraA, loraB } = operands(9, 'f32');
+      x.requiresGrad = loraA.requiresGrad = loraB.requiresGrad = true;
+      backward(loraLinear(x, packed ? pack(weight) : weight, loraA, loraB, { scaling }), randn([9, out], 8));
+      return Promise.all([x, loraA, loraB].map((leaf) => leaf.grad!.read()));
+    };
+    assert.deepEqual(await gradients(true), await gradients(false));
+  });
+
+  test('takes sizes of 0', async () => {
+    assert.deepEqual(loraLinear(randn([0, 4], 1), randn([3, 4], 1), randn([2, 4], 1), randn([3, 2], 1)).shape, [0, 3]);
+    const [x, weight] = [randn([2, 4], 1), randn([3, 4], 2)];
+    const y = loraLinear(x, weight, randn([0, 4], 1), randn([3, 0], 1));
+    await expectClose(y, await linear64(x, weight), { terms: 4 });
+  });
+
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    test(`mergeLora agrees with float64 on ${dtype}`, async () => {
+      const [weight, loraA, loraB] = [randn([300, inner], 1, dtype), randn([rank, inner], 2, dtype), randn([300, rank], 3, dtype)];
+      const [ws, as, bs] = [await weight.read(), await loraA.read(), await loraB.read()];
+      const correction = product64({ rows: 300, inner: rank, columns: inner }, bs, [rank, 1], as, [inner, 1]);
+      const expected = correction.map((value, i) => (ws[i] as number) + scaling * value);
+      await expectClose(mergeLora(weight, loraA, loraB, scaling), expected, { terms: rank + 1 });
+    });
+
+  test('names the argument that does not fit', () => {
+    const { x, weight, loraA, loraB, bias } = operands(2, 'f32');
+    const refuses = (body: () => unknown, name: string, message: string) => assert.throws(body, { name, message });
+    const ints = tensor([1], [1, 1], 'i32');
+    refuses(() => loraLinear(ints, weight, loraA, loraB), 'DtypeError', 'loraLinear: x is i32, expected f32, bf16 or f16');
+    refuses(() => loraLinear(randn([], 1), weight, loraA, loraB), 'ShapeError', 'loraLinear: x is [], expected at least 1 axis');
+    refuses(() => loraLinear(x, ints, loraA, loraB), 'DtypeError', 'loraLinear: weight is i32, expected f32, the dtype of x');
+    refuses(() => loraLinear(x, bias, loraA, loraB), 'ShapeError', 'loraLinear: weight is [70], expected [out, in]');
+    refuses(() => loraLinear(x, weight, ints, loraB), 'DtypeError', 'loraLinear: loraA is i32, expected f32, the dtype of x');
+    refuses(() => loraLinear(x, weight, bias, loraB), 'ShapeError', 'loraLinear: loraA is [70], expected [rank, in]');
+    refuses(
+      () => loraLinear(x, weight, loraB, loraB),
+      'ShapeError',
+      'loraLinear: loraA is [70, 3], expected 33 along axis 1, the inputs of weight',
+    );
+    refuses(() => loraLinear(x, weight, loraA, ints), 'DtypeError', 'loraLinear: loraB is i32, expected f32, the dtype of x');
+    refuses(
+      () => loraLinear(x, weight, loraA, loraA),
+      'ShapeError',
+      'loraLinear: loraB is [3, 33], expected [70, 3], the outputs of weight by the rank of loraA',
+    );
+    refuses(
+      () => loraLinear(x, weight, loraA, loraB, { scaling: Number.NaN }),
+      'ArgumentError',
+      'loraLinear: scaling is nan, expected a finite number',
+    );
+    refuses(
+      () => loraLinear(randn([2, 4], 1), weight, loraA, loraB),
+      'ShapeError',
+      'loraLinear: weight is [70, 33], expected 4 along axis 1, the last size of x',
+    );
+    refuses(
+      () => loraLinear(x, weight, loraA, loraB, { xDropped: weight }),
+      'ShapeError',
+      'loraLinear: xDropped is [70, 33], expected [2, 33], the shape of x',
+    );
+    refuses(
+      () => loraLinear(x, weight, loraA, loraB, { bias: ints }),
+      'DtypeError',
+      'loraLinear: bias is i32, expected f32, the dtype of x',
+    );
+    refuses(
+      () => loraLinear(x, weight, loraA, loraB, { bias: x }),
+      'ShapeError',
+      'loraLinear: bias is [2, 33], expected [70], an element for each output of weight',
+    );
+    refuses(() => mergeLora(ints, loraA, loraB), 'DtypeError', 'mergeLora: weight is i32, expected f32, bf16 or f16');
+    refuses(() => mergeLora(bias, loraA, loraB), 'ShapeError', 'mergeLora: weight is [70], expected [out, in]');
+    const packed = pack(weight);
+    packed.requiresGrad = true;
+    const refusesBackward = (dy: Tensor, name: string, message: string) =>
+      refuses(() => backward(loraLinear(x, packed, loraA, loraB), dy), name, message);
+    refusesBackward(randn([2, 70], 1, 'f16'), 'DtypeError', 'loraLinearBackward: dy is f16, expected f32, the dtype of x');
+    refusesBackward(x, 'ShapeError', 'loraLinearBackward: dy is [2, 33], expected [2, 70], the shape of y');
+    refusesBackward(
+      randn([2, 70], 1),
+      'ArgumentError',
+      'loraLinearBackward: weight is packed, expected rows when its gradient is asked for',
+    );
+  });
+});

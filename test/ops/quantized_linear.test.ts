@@ -1,0 +1,106 @@
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { backward, dequantize, quantize, quantizedLinear, tensor } from '../../lib';
+import { assertWithin, epsilon } from '../support/close';
+import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
+import { expectGradient } from '../support/gradient';
+import { linear64, product64 } from '../support/products';
+
+const kinds = ['int8', 'int4'] as const;
+const largestOf = (values: Float64Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+onEveryDevice('quantizedLinear', () => {
+  for (const kind of kinds)
+    for (const dtype of ['f32', 'bf16', 'f16'] as const)
+      for (const [rows, inner, out] of [
+        [1, 300, 130],
+        [3, 33, 65],
+        [4, 1, 1],
+        [5, 33, 7],
+        [9, 257, 1100],
+      ] as const)
+        test(`agrees with float64 on ${kind}, ${dtype} [${rows},${inner}] x [${out},${inner}]`, async () => {
+          const [x, bias] = [randn([rows, inner], 1, dtype), randn([out], 3, dtype)];
+          const quantized = quantize(randn([out, inner], 2, dtype), kind);
+          const weight = dequantize(quantized);
+          for (const shift of [undefined, bias]) {
+            const y = quantizedLinear(x, quantized, shift);
+            const expected = await linear64(x, weight, shift);
+            // f32 sums of inner terms of about 1, int4's values and minimums twice that each; in bf16, many rows read weights
+            // that are rounded to bf16, half an epsilon of terms that add up as their square root.
+            const sums = 16 * Math.sqrt(inner + 1) * epsilon.f32 * Math.max(largestOf(expected), 4);
+            const weights = dtype === 'bf16' && rows > 4 ? 4 * (epsilon.bf16 / 2) * Math.sqrt(inner) : 0;
+            assertWithin(await y.read(), expected, (wanted) => sums + weights + epsilon[dtype] * Math.abs(wanted), y);
+          }
+        });
+
+  for (const kind of kinds)
+    test(`gradient agrees with central differences on ${kind}`, async () => {
+      const quantized = quantize(randn([5, 6], 2), kind);
+      await expectGradient((x, bias) => quantizedLinear(x, quantized, bias), [3, 6], [5]);
+    });
+
+  for (const kind of kinds)
+    for (const dtype of ['f32', 'bf16', 'f16'] as const)
+      test(`gradient agrees with float64 on ${kind}, ${dtype}`, async () => {
+        const [rows, inner, out] = [7, 140, 70];
+        const [x, dy] = [randn([rows, inner], 1, dtype), randn([rows, out], 3, dtype)];
+        const quantized = quantize(randn([out, inner], 2), kind);
+        x.requiresGrad = true;
+        backward(quantizedLinear(x, quantized), dy);
+        const [dys, ws] = [await dy.read(), await dequantize(quantized).read()];
+        const expected = product64({ rows, inner: out, columns: inner }, dys, [out, 1], ws, [inner, 1]);
+        const sums = 16 * Math.sqrt(out) * epsilon.f32 * largestOf(expected);
+        const weights = dtype === 'bf16' ? 4 * (epsilon.bf16 / 2) * Math.sqrt(out) : 0;
+        assertWithin(await x.grad!.read(), expected, (wanted) => sums + weights + epsilon[dtype] * Math.abs(wanted), x.grad!);
+      });
+
+  test('takes sizes of 0', async () => {
+    for (const kind of kinds) {
+      assert.deepEqual(quantizedLinear(randn([0, 4], 1), quantize(randn([3, 4], 1), kind)).shape, [0, 3]);
+      assert.deepEqual(quantizedLinear(randn([2, 4], 1), quantize(randn([0, 4], 1), kind)).shape, [2, 0]);
+      const y = quantizedLinear(randn([2, 0], 1), quantize(randn([2, 0], 1), kind), tensor([1, 2]));
+      assert.deepEqual([...(await y.read())], [1, 2, 1, 2]);
+    }
+  });
+
+  test('names the argument that does not fit', () => {
+    const refuses = (body: () => unknown, name: string, message: string) => assert.throws(body, { name, message });
+    const quantized = quantize(randn([3, 4], 1), 'int8');
+    const x = randn([2, 4], 1);
+    refuses(
+      () => quantizedLinear(tensor([1], [1], 'i32'), quantized),
+      'DtypeError',
+      'quantizedLinear: x is i32, expected f32, bf16 or f16',
+    );
+    refuses(() => quantizedLinear(randn([], 1), quantized), 'ShapeError', 'quantizedLinear: x is [], expected at least 1 axis');
+    refuses(() => quantizedLinear(x, { ...quantized, values: x }), 'DtypeError', 'quantizedLinear: values is f32, expected u8');
+    refuses(
+      () => quantizedLinear(randn([2, 5], 1), quantized),
+      'ShapeError',
+      'quantizedLinear: x is [2, 5], expected 4 along axis 1, the inputs of the weight',
+    );
+    refuses(
+      () => quantizedLinear(x, quantized, randn([3], 1, 'f16')),
+      'DtypeError',
+      'quantizedLinear: bias is f16, expected f32, the dtype of x',
+    );
+    refuses(
+      () => quantizedLinear(x, quantized, randn([4], 1)),
+      'ShapeError',
+      'quantizedLinear: bias is [4], expected [3], an element for each output of the weight',
+    );
+    x.requiresGrad = true;
+    const refusesBackward = (shape: number[], dtype: 'f32' | 'i32', name: string, message: string) =>
+      refuses(() => backward(quantizedLinear(x, quantized), dtype === 'i32' ? tensor([1], shape, 'i32') : randn(shape, 1)), name, message);
+    refusesBackward([1], 'i32', 'DtypeError', 'quantizedLinearBackward: dy is i32, expected f32, bf16 or f16');
+    refusesBackward([], 'f32', 'ShapeError', 'quantizedLinearBackward: dy is [], expected at least 1 axis');
+    refusesBackward(
+      [2, 4],
+      'f32',
+      'ShapeError',
+      'quantizedLinearBackward: dy is [2, 4], expected 3 along axis 1, the outputs of the weight',
+    );
+  });
+});
