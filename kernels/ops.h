@@ -4,6 +4,8 @@
 #include "kernels/adamw.h"
 #include "kernels/add.h"
 #include "kernels/argmax.h"
+#include "kernels/attention.h"
+#include "kernels/attention_cached.h"
 #include "kernels/bilinear.h"
 #include "kernels/cast.h"
 #include "kernels/clip_gradients.h"
@@ -41,6 +43,8 @@
 #include "kernels/rle_decode.h"
 #include "kernels/rle_encode.h"
 #include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/sam_attention.h"
 #include "kernels/sample_token.h"
 #include "kernels/scale.h"
 #include "kernels/slice.h"
@@ -49,11 +53,14 @@
 #include "kernels/sum.h"
 #include "kernels/swiglu.h"
 #include "kernels/top_k.h"
+#include "kernels/window_partition.h"
 
 #define MGLMM_OPS(X) \
   X(Adamw) \
   X(Add) \
   X(Argmax) \
+  X(Attention) X(AttentionBackward) \
+  X(AttentionCached) \
   X(Bilinear) X(BilinearBackward) \
   X(Cast) \
   X(ClipGradients) \
@@ -91,6 +98,8 @@
   X(RleDecode) \
   X(RleEncode) \
   X(RmsNorm) X(RmsNormBackward) \
+  X(Rope) X(RopeBackward) \
+  X(SamAttention) X(SamAttentionBackward) X(SamAttentionPacked) X(SamAttentionPackedBackward) \
   X(SampleToken) \
   X(Scale) \
   X(Slice) X(SliceBackward) \
@@ -99,7 +108,8 @@
   X(Sum) X(SumBackward) \
   X(Swiglu) X(SwigluBackward) \
   X(TopK) \
-  X(Unpack)
+  X(Unpack) \
+  X(WindowPartition) X(WindowUnpartition)
 
 namespace mglmm {
 

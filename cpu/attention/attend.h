@@ -1,0 +1,61 @@
+// What the attention ops share: one problem over strided heads, kept by a tiled kernel for f32, one for AMX and one for few
+// queries. Everywhere a tile is transposed: a row is a key (or a place of headDim), a lane is a query. So the softmax over
+// keys runs down the rows with no sum across lanes, and each query's arithmetic is the same whatever it is tiled with.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/stream.h"
+#include "kernels/tensor.h"
+
+namespace mglmm::cpu {
+
+// A tensor of heads with headDim innermost; strides in elements.
+struct Heads {
+  std::byte* data = nullptr;  // null: not wanted
+  Dtype dtype = Dtype::f32;
+  int64_t batch_stride = 0, head_stride = 0, token_stride = 0;
+
+  template <typename T>
+  T* at(int64_t batch, int64_t head, int64_t token) const {
+    return reinterpret_cast<T*>(data) + batch * batch_stride + head * head_stride + token * token_stride;
+  }
+};
+
+// [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim] with `tokens_first`.
+Heads heads_of(const TensorRef& tensor, bool tokens_first);
+
+struct AttentionProblem {
+  Heads q, k, v, y;
+  int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, head_dim = 0;
+  float scale = 1;
+  bool causal = false;
+  const uint8_t* key_mask = nullptr;   // [batch, keys]
+  float* logsumexp = nullptr;          // [batch, heads, queries]; null: not wanted
+  const int32_t* lengths = nullptr;    // [batch]: of the queries; null: all
+  const int32_t* offsets = nullptr;    // [batch]: row b has offsets[b] + its length keys; null: `keys`
+  ConstTensor rel_pos_h, rel_pos_w;    // tables of the decomposed relative position, used when height > 0
+  int64_t height = 0, width = 0;
+
+  int64_t queries_of(int64_t b) const { return lengths ? lengths[b] : queries; }
+  int64_t keys_of(int64_t b) const { return offsets ? offsets[b] + queries_of(b) : keys; }
+  int64_t group() const { return heads / kv_heads; }
+};
+
+void attend(const AttentionProblem& problem, Stream& stream);
+
+struct AttentionGradients {
+  Heads dy, dq, dk, dv;              // of dq, dk, dv only those wanted
+  Tensor drel_pos_h, drel_pos_w;     // as wanted
+};
+// `forward` holds the inputs, y and logsumexp.
+void attend_backward(const AttentionProblem& forward, const AttentionGradients& gradients, Stream& stream);
+
+// The whole problem with AMX; false when this machine, the dtype or the sizes are not for it.
+bool attend_amx(const AttentionProblem& problem, Stream& stream);
+// One row of the batch and one head of k and v, for a few queries: `rows` = group * queries <= kFewRows.
+inline constexpr int64_t kFewRows = 4;
+int64_t few_scratch_bytes(const AttentionProblem& problem);
+void attend_few(const AttentionProblem& problem, int64_t b, int64_t kv_head, std::byte* scratch);
+
+}  // namespace mglmm::cpu

@@ -1,0 +1,26 @@
+// Causal attention over a cache of keys and values that it also extends: what a language model runs when it generates.
+// Row b of the batch has offsets[b] tokens in its cache; its first lengths[b] new tokens are appended there, and new token i
+// sees the keys 0 .. offsets[b] + i. Each row is what it would be in a batch of its own, bit for bit. No gradient.
+#pragma once
+#include "kernels/fields.h"
+#include "kernels/tensor.h"
+
+namespace mglmm {
+
+struct AttentionCached {
+  ConstTensor q;             // [batch, heads, tokens, headDim]  f32 | bf16 | f16; headDim 1 to 256
+  ConstTensor k;             // [batch, kvHeads, tokens, headDim]  dtype of q
+  ConstTensor v;             // [batch, kvHeads, tokens, headDim]  dtype of q
+  InOut keyCache;            // [batch, kvHeads, capacity, headDim]  dtype of q
+  InOut valueCache;          // [batch, kvHeads, capacity, headDim]  dtype of q
+  ConstTensor offsets;       // [batch]  i32: 0 to capacity - lengths[b]
+  MaybeTensor lengths;       // [batch]  i32: 0 to tokens, how many new tokens are real; default all
+  double softmaxScale = 0;   // 0: 1 / sqrt(headDim)
+  bool tokensFirst = false;  // q, k, v, y are [batch, tokens, heads, headDim] instead; the caches are not
+  Tensor y;                  // shape and dtype of q; 0 for tokens from lengths[b] on
+  MGLMM_OP(attentionCached, q, k, v, keyCache, valueCache, offsets, lengths, softmaxScale, tokensFirst, y)
+};
+
+void check(AttentionCached& op);
+
+}  // namespace mglmm

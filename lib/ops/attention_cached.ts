@@ -1,0 +1,45 @@
+import { call } from '../autograd/call';
+import type { Tensor } from '../tensor/tensor';
+
+export interface AttentionCachedOptions {
+  /** `[batch]` i32: how many of the new tokens of each row are real, the rest is padding on the right; default all. */
+  lengths?: Tensor;
+  /** Default `1 / sqrt(headDim)`. */
+  softmaxScale?: number;
+  /** `q`, `k`, `v` and the result are `[batch, tokens, heads, headDim]`; the caches are not. Default false. */
+  tokensFirst?: boolean;
+}
+
+/**
+ * Appends new keys and values to a cache, in place, and attends to all of it causally. A row of a ragged batch gives what it
+ * would give in a batch of its own, bit for bit. The caches must have been written before (zeros will do).
+ * @param q - `[batch, heads, tokens, headDim]`, f32, bf16 or f16.
+ * @param k - `[batch, kvHeads, tokens, headDim]`, dtype of `q`.
+ * @param v - Shape and dtype of `k`.
+ * @param keyCache - `[batch, kvHeads, capacity, headDim]`, dtype of `q`; changed.
+ * @param valueCache - Shape and dtype of `keyCache`; changed.
+ * @param offsets - `[batch]` i32: tokens already in each row's cache.
+ * @returns Shape and dtype of `q`, 0 at tokens that are not real; not differentiable.
+ * @throws ShapeError, DtypeError or ArgumentError; reading the result rejects with ArgumentError when a cache has no room.
+ */
+export function attentionCached(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  keyCache: Tensor,
+  valueCache: Tensor,
+  offsets: Tensor,
+  options: AttentionCachedOptions = {},
+): Tensor {
+  return call('attentionCached', {
+    q,
+    k,
+    v,
+    keyCache,
+    valueCache,
+    offsets,
+    lengths: options?.lengths,
+    softmaxScale: options?.softmaxScale,
+    tokensFirst: options?.tokensFirst,
+  }).y as Tensor;
+}
