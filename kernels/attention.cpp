@@ -1,7 +1,6 @@
 #include "kernels/attention.h"
 
 #include <cmath>
-#include <limits>
 
 #include "kernels/check.h"
 
@@ -39,7 +38,7 @@ void check_heads(const Check& check, const TensorRef& q, const TensorRef& k, con
   check.require(kv_heads > 0 ? heads % kv_heads == 0 : heads == 0, "heads", std::to_string(heads),
                 "a multiple of the " + std::to_string(kv_heads) + " heads of k");
   check.require(q.shape[3] >= 1 && q.shape[3] <= 256, "headDim", std::to_string(q.shape[3]), "1 to 256");
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max() / 2;
+  constexpr int64_t kMost = int64_t{1} << 30;
   check.require(k.shape[tokens_axis] <= kMost, "keys", std::to_string(k.shape[tokens_axis]), "at most 2^30");
   check.require(q.shape[tokens_axis] <= kMost, "queries", std::to_string(q.shape[tokens_axis]), "at most 2^30");
 }

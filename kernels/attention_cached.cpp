@@ -1,6 +1,5 @@
 #include "kernels/attention_cached.h"
 
-#include <limits>
 
 #include "kernels/attention.h"
 #include "kernels/check.h"
@@ -17,7 +16,7 @@ void check(AttentionCached& op) {
   const int64_t capacity = op.keyCache.shape[2];
   check.shape("keyCache", op.keyCache, {op.k.shape[0], op.k.shape[op.tokensFirst ? 2 : 1], capacity, op.k.shape[3]},
               "[batch, kvHeads, capacity, headDim]");
-  check.require(capacity <= std::numeric_limits<int32_t>::max() / 2, "capacity", std::to_string(capacity), "at most 2^30");
+  check.require(capacity <= int64_t{1} << 30, "capacity", std::to_string(capacity), "at most 2^30");
   check.same("valueCache", op.valueCache, "keyCache", op.keyCache);
   check.require(op.keyCache.storage != op.valueCache.storage || op.keyCache.offset != op.valueCache.offset, "valueCache",
                 "keyCache", "a tensor of its own");

@@ -76,11 +76,7 @@ void attend_rows(const AttentionProblem& problem, const Rows& rows, int64_t kv_h
       for (int64_t j = 0; j < kFewKeys; j += kLanes) most = larger(most, load(s + j));
       const float before = maximum[r];
       maximum[r] = max(most);
-      if (maximum[r] == before && before == -kInfinity) {
-        std::fill_n(s, kFewKeys, 0.0F);
-        continue;
-      }
-      const vfloat shift = splat(maximum[r]) * factor;
+      const vfloat shift = maximum[r] == -kInfinity ? vfloat{} : splat(maximum[r]) * factor;
       const vfloat correction = maximum[r] == before ? splat(1.0F) : exp2(splat(before) * factor - shift);
       vfloat sums = {};
       for (int64_t j = 0; j < kFewKeys; j += kLanes) {

@@ -1,0 +1,226 @@
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { attentionCached, type Dtype, type Tensor, tensor } from '../../lib';
+import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
+import { randn, randnArray, rounded } from '../support/data';
+import { onEveryDevice } from '../support/devices';
+
+const i32 = (...values: number[]) => tensor(values, [values.length], 'i32');
+
+interface Row {
+  offset: number;
+  length: number;
+}
+
+/** Rows `tokens` long, each with its own values, the same whatever batch it is in. */
+function batchOf(
+  rows: readonly Row[],
+  seeds: readonly number[],
+  tokens: number,
+  capacity: number,
+  kvHeads: number,
+  heads: number,
+  dtype: Dtype,
+) {
+  const dim = 32;
+  const values = (salt: number, heads: number, length: number) => {
+    const all = new Float32Array(rows.length * heads * length * dim);
+    for (const [b, seed] of seeds.entries()) {
+      // The first `length` real tokens of each head are the same numbers whatever the padding.
+      for (let head = 0; head < heads; head++)
+        all.set(randnArray(length * dim, seed * 1000 + salt * 100 + head), (b * heads + head) * length * dim);
+    }
+    return rounded(all, [rows.length, heads, length, dim], dtype);
+  };
+  return {
+    q: values(1, heads, tokens),
+    k: values(2, kvHeads, tokens),
+    v: values(3, kvHeads, tokens),
+    keyCache: values(4, kvHeads, capacity),
+    valueCache: values(5, kvHeads, capacity),
+    offsets: i32(...rows.map((row) => row.offset)),
+    lengths: i32(...rows.map((row) => row.length)),
+    dim,
+  };
+}
+
+onEveryDevice('attentionCached', () => {
+  for (const dtype of ['f32', 'bf16', 'f16'] as const) {
+    test(`appends and agrees with float64: ${dtype}`, async () => {
+      const [heads, kvHeads, tokens, capacity] = [4, 2, 7, 60];
+      const rows = [
+        { offset: 0, length: 7 },
+        { offset: 41, length: 3 },
+        { offset: 53, length: 7 },
+        { offset: 20, length: 0 },
+      ];
+      const one = batchOf(rows, [1, 2, 3, 4], tokens, capacity, kvHeads, heads, dtype);
+      const before = [await one.keyCache.read(), await one.valueCache.read()].map((array) => array.slice());
+      const y = attentionCached(one.q, one.k, one.v, one.keyCache, one.valueCache, one.offsets, { lengths: one.lengths });
+      const expectedCaches = await Promise.all(
+        [one.k, one.v].map(async (added, which) => {
+          const cache = before[which]!;
+          const values = await added.read();
+          for (const [b, { offset, length }] of rows.entries())
+            for (let head = 0; head < kvHeads; head++) {
+              const from = (b * kvHeads + head) * tokens * one.dim;
+              cache.set(values.subarray(from, from + length * one.dim), ((b * kvHeads + head) * capacity + offset) * one.dim);
+            }
+          return cache;
+        }),
+      );
+      assert.deepEqual(await one.keyCache.read(), expectedCaches[0]);
+      assert.deepEqual(await one.valueCache.read(), expectedCaches[1]);
+      const sees = (b: number, i: number, j: number) => i < rows[b]!.length && j <= rows[b]!.offset + i;
+      const expected = attentionInFloat64(
+        { batch: 4, heads, kvHeads, queries: tokens, keys: capacity, headDim: one.dim, sees },
+        await one.q.read(),
+        expectedCaches[0]!,
+        expectedCaches[1]!,
+      );
+      await expectAttention(y, expected, 100, 6);
+    });
+
+    for (const [heads, kvHeads, tokens] of [
+      [2, 2, 1],
+      [4, 1, 9],
+      [2, 2, 100],
+    ] as const)
+      test(`rows of a ragged batch are single runs, bit for bit: ${dtype}, ${heads} heads on ${kvHeads}, ${tokens} tokens`, async () => {
+        const capacity = 400;
+        const rows = [tokens, 1, Math.ceil(tokens / 2), tokens].map((length, b) => ({ offset: [0, 290, 130, 251][b]!, length }));
+        const seeds = rows.map((_, b) => b + 1);
+        const all = batchOf(rows, seeds, tokens, capacity, kvHeads, heads, dtype);
+        const together = await attentionCached(all.q, all.k, all.v, all.keyCache, all.valueCache, all.offsets, {
+          lengths: all.lengths,
+        }).readBits();
+        for (const [b, row] of rows.entries()) {
+          const one = batchOf([row], [seeds[b]!], tokens, capacity, kvHeads, heads, dtype);
+          // Alone, the row has no padding: its tokens are the first ones of each head.
+          const cut = async (tensor: Tensor, heads: number) => {
+            const values = (await tensor.read()) as Float32Array;
+            const kept = new Float32Array(heads * row.length * one.dim);
+            for (let head = 0; head < heads; head++)
+              kept.set(values.subarray(head * tokens * one.dim, (head * tokens + row.length) * one.dim), head * row.length * one.dim);
+            return rounded(kept, [1, heads, row.length, one.dim], dtype);
+          };
+          const [q, k, v] = [await cut(one.q, heads), await cut(one.k, kvHeads), await cut(one.v, kvHeads)];
+          const alone = await attentionCached(q, k, v, one.keyCache, one.valueCache, one.offsets).readBits();
+          for (let head = 0; head < heads; head++) {
+            const from = (b * heads + head) * tokens * one.dim;
+            assert.deepEqual(
+              together.slice(from, from + row.length * one.dim),
+              alone.slice(head * row.length * one.dim, (head + 1) * row.length * one.dim),
+              `row ${b}, head ${head}`,
+            );
+            assert.ok(together.slice(from + row.length * one.dim, from + tokens * one.dim).every((bits) => bits === 0));
+          }
+        }
+      });
+  }
+
+  test('takes tokens before heads', async () => {
+    const shape = [2, 2, 5, 8];
+    const arrays = [1, 2, 3].map((seed) => randnArray(160, seed));
+    const caches = () => [randn([2, 2, 9, 8], 4), randn([2, 2, 9, 8], 5)] as const;
+    const [q, k, v] = arrays.map((array) => tensor(array, shape)) as [Tensor, Tensor, Tensor];
+    const one = (await attentionCached(q, k, v, ...caches(), i32(0, 4)).read()) as Float32Array;
+    const [q2, k2, v2] = arrays.map((array) => tensor(tokensFirst(array, shape), [2, 5, 2, 8])) as [Tensor, Tensor, Tensor];
+    const lengths = i32(5, 5);
+    const other = attentionCached(q2, k2, v2, ...caches(), i32(0, 4), { tokensFirst: true, lengths });
+    assert.deepEqual(await other.read(), tokensFirst(one, shape));
+  });
+
+  test('does nothing where there is nothing', async () => {
+    const [none, cache] = [randn([0, 2, 3, 4], 1), randn([0, 2, 5, 4], 1)];
+    assert.equal((await attentionCached(none, none, none, cache, randn([0, 2, 5, 4], 2), tensor(new Int32Array(0), [0])).read()).length, 0);
+    const [empty, full] = [randn([1, 2, 0, 4], 1), randn([1, 2, 5, 4], 1)];
+    assert.equal((await attentionCached(empty, empty, empty, full, randn([1, 2, 5, 4], 2), i32(5)).read()).length, 0);
+  });
+
+  const x = () => randn([1, 2, 3, 4], 1);
+  const cache = (seed = 2) => randn([1, 2, 5, 4], seed);
+  const shared = cache();
+
+  test('a cache without room is an error of the stream', async () => {
+    for (const [offset, message] of [
+      [3, 'attentionCached: offsets[0] is 3, expected 0 to 2, as the cache holds 5 tokens and 3 are new'],
+      [-1, 'attentionCached: offsets[0] is -1, expected 0 to 2, as the cache holds 5 tokens and 3 are new'],
+    ] as const)
+      await assert.rejects(attentionCached(x(), x(), x(), cache(), cache(3), i32(offset)).read(), { name: 'ArgumentError', message });
+    for (const length of [-1, 4])
+      await assert.rejects(attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { lengths: i32(length) }).read(), {
+        name: 'ArgumentError',
+        message: `attentionCached: lengths[0] is ${length}, expected 0 to the 3 tokens of q`,
+      });
+  });
+
+  test('has no gradient and says so', () => {
+    const q = x();
+    q.requiresGrad = true;
+    assert.throws(() => attentionCached(q, x(), x(), cache(), cache(3), i32(0)), { name: 'GradientError' });
+  });
+
+  const messages: [string, string, () => unknown][] = [
+    [
+      'ShapeError',
+      'attentionCached: k is [1, 2, 4, 4], expected 3 along axis 2, the tokens of q',
+      () => attentionCached(x(), randn([1, 2, 4, 4], 1), randn([1, 2, 4, 4], 1), cache(), cache(3), i32(0)),
+    ],
+    [
+      'DtypeError',
+      'attentionCached: keyCache is bf16, expected f32, the dtype of q',
+      () => attentionCached(x(), x(), x(), randn([1, 2, 5, 4], 1, 'bf16'), cache(), i32(0)),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: keyCache is [4], expected [batch, kvHeads, capacity, headDim]',
+      () => attentionCached(x(), x(), x(), randn([4], 1), cache(), i32(0)),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: keyCache is [1, 1, 5, 4], expected [1, 2, 5, 4], [batch, kvHeads, capacity, headDim]',
+      () => attentionCached(x(), x(), x(), randn([1, 1, 5, 4], 1), cache(), i32(0)),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: valueCache is [1, 2, 6, 4], expected [1, 2, 5, 4], the shape of keyCache',
+      () => attentionCached(x(), x(), x(), cache(), randn([1, 2, 6, 4], 1), i32(0)),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: valueCache is keyCache, expected a tensor of its own',
+      () => attentionCached(x(), x(), x(), shared, shared, i32(0)),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: capacity is 1073741825, expected at most 2^30',
+      () => {
+        const [none, large] = [randn([1, 0, 3, 4], 1), () => randn([1, 0, 2 ** 30 + 1, 4], 1)];
+        return attentionCached(none, none, none, large(), large(), i32(0));
+      },
+    ],
+    ['DtypeError', 'attentionCached: offsets is f32, expected i32', () => attentionCached(x(), x(), x(), cache(), cache(3), randn([1], 1))],
+    [
+      'ShapeError',
+      'attentionCached: offsets is [2], expected [1], [batch]',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0, 0)),
+    ],
+    [
+      'DtypeError',
+      'attentionCached: lengths is f32, expected i32',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { lengths: randn([1], 1) }),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: lengths is [2], expected [1], [batch]',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { lengths: i32(1, 1) }),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: softmaxScale is -1, expected a finite number above 0',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { softmaxScale: -1 }),
+    ],
+  ];
+  for (const [name, message, body] of messages) test(message, () => assert.throws(body, { name, message }));
+});
