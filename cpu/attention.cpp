@@ -31,8 +31,12 @@ AttentionProblem problem_of(const Op& op, const TensorRef& logsumexp) {
 void run(const Attention& op, Stream& stream) { attend(problem_of(op, op.logsumexp), stream); }
 
 void run(const AttentionBackward& op, Stream& stream) {
-  const AttentionGradients gradients{heads_of(op.dy, op.tokensFirst), heads_of(op.dq, op.tokensFirst),
-                                     heads_of(op.dk, op.tokensFirst), heads_of(op.dv, op.tokensFirst), {}, {}};
+  const AttentionGradients gradients{heads_of(op.dy, op.tokensFirst),
+                                     heads_of(op.dq, op.tokensFirst),
+                                     heads_of(op.dk, op.tokensFirst),
+                                     heads_of(op.dv, op.tokensFirst),
+                                     {},
+                                     {}};
   attend_backward(problem_of(op, op.logsumexp), gradients, stream);
 }
 

@@ -21,8 +21,9 @@ void expect_room(const AttentionCached& op, int64_t tokens) {
     const int64_t offset = op.offsets.data<int32_t>()[b];
     if (length < 0 || length > tokens) refuse("lengths", b, length, "0 to the " + std::to_string(tokens) + " tokens of q");
     if (offset < 0 || offset + length > capacity) {
-      refuse("offsets", b, offset, "0 to " + std::to_string(capacity - length) + ", as the cache holds " +
-                                       std::to_string(capacity) + " tokens and " + std::to_string(length) + " are new");
+      refuse("offsets", b, offset,
+             "0 to " + std::to_string(capacity - length) + ", as the cache holds " + std::to_string(capacity) +
+                 " tokens and " + std::to_string(length) + " are new");
     }
   }
 }
@@ -55,7 +56,8 @@ void run(const AttentionCached& op, Stream& stream) {
                     for (int64_t index = begin; index < end; ++index) {
                       const int64_t b = index / problem.kv_heads, head = index % problem.kv_heads;
                       const auto place = [&](const Heads& heads, int64_t token) {
-                        return heads.data + unit * (b * heads.batch_stride + head * heads.head_stride + token * heads.token_stride);
+                        return heads.data +
+                               unit * (b * heads.batch_stride + head * heads.head_stride + token * heads.token_stride);
                       };
                       for (int64_t token = 0; token < problem.queries_of(b); ++token) {
                         const int64_t at = problem.offsets[b] + token;
@@ -67,7 +69,8 @@ void run(const AttentionCached& op, Stream& stream) {
   for (int64_t b = 0; b < problem.batch; ++b) {  // tokens that are not real
     for (int64_t head = 0; head < problem.heads; ++head) {
       for (int64_t token = problem.queries_of(b); token < tokens; ++token) {
-        std::memset(problem.y.data + unit * (b * problem.y.batch_stride + head * problem.y.head_stride + token * problem.y.token_stride),
+        std::memset(problem.y.data +
+                        unit * (b * problem.y.batch_stride + head * problem.y.head_stride + token * problem.y.token_stride),
                     0, static_cast<size_t>(bytes));
       }
     }

@@ -24,7 +24,8 @@ void cos_sin(vdouble angle, vdouble& cos, vdouble& sin) {
   const vdouble odd =
       r + r * s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * (1.0 / 362880 + s * (-1.0 / 39916800)))));
   const vdouble even =
-      1.0 + s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600))))));
+      1.0 +
+      s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800 + s * (1.0 / 479001600))))));
   const vlong swapped = (quarter & 1) != 0;
   const vdouble c = swapped ? odd : even;
   const vdouble d = swapped ? even : odd;
@@ -87,8 +88,14 @@ void rotate(const Rotation& op, const T* x, T* y, Stream& stream) {
 void rotate(const TensorRef& x, const ConstTensor& position_ids, double base, bool tokens_first, float direction,
             const TensorRef& y, Stream& stream) {
   const Shape& shape = x.shape;
-  const Rotation rotation{shape[0], shape[tokens_first ? 2 : 1], shape[tokens_first ? 1 : 2], shape[3] / 2, tokens_first,
-                          position_ids.data<int32_t>(), base, direction};
+  const Rotation rotation{shape[0],
+                          shape[tokens_first ? 2 : 1],
+                          shape[tokens_first ? 1 : 2],
+                          shape[3] / 2,
+                          tokens_first,
+                          position_ids.data<int32_t>(),
+                          base,
+                          direction};
   by_dtype(x.dtype, [&]<typename T>(Type<T>) {
     rotate(rotation, reinterpret_cast<const T*>(x.raw()), reinterpret_cast<T*>(y.raw()), stream);
   });

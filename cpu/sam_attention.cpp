@@ -35,7 +35,8 @@ AttentionProblem separate(const Op& op) {
 Heads part_of(const TensorRef& tensor, int64_t part, int64_t parts, int64_t heads) {
   if (!tensor) return {};
   const int64_t tokens = tensor.shape[1], last = tensor.shape[2];
-  return {tensor.raw() + part * (last / parts) * size_of(tensor.dtype), tensor.dtype, tokens * last, last / parts / heads, last};
+  return {tensor.raw() + part * (last / parts) * size_of(tensor.dtype), tensor.dtype, tokens * last, last / parts / heads,
+          last};
 }
 
 template <typename Op>
@@ -56,17 +57,24 @@ AttentionProblem packed(const Op& op) {
 void run(const SamAttention& op, Stream& stream) { attend(separate(op), stream); }
 
 void run(const SamAttentionBackward& op, Stream& stream) {
-  const AttentionGradients gradients{heads_of(op.dy, false), heads_of(op.dq, false), heads_of(op.dk, false),
-                                     heads_of(op.dv, false), op.drelPosH, op.drelPosW};
+  const AttentionGradients gradients{heads_of(op.dy, false),
+                                     heads_of(op.dq, false),
+                                     heads_of(op.dk, false),
+                                     heads_of(op.dv, false),
+                                     op.drelPosH,
+                                     op.drelPosW};
   attend_backward(separate(op), gradients, stream);
 }
 
 void run(const SamAttentionPacked& op, Stream& stream) { attend(packed(op), stream); }
 
 void run(const SamAttentionPackedBackward& op, Stream& stream) {
-  const AttentionGradients gradients{part_of(op.dy, 0, 1, op.heads),   part_of(op.dqkv, 0, 3, op.heads),
-                                     part_of(op.dqkv, 1, 3, op.heads), part_of(op.dqkv, 2, 3, op.heads),
-                                     op.drelPosH,                      op.drelPosW};
+  const AttentionGradients gradients{part_of(op.dy, 0, 1, op.heads),
+                                     part_of(op.dqkv, 0, 3, op.heads),
+                                     part_of(op.dqkv, 1, 3, op.heads),
+                                     part_of(op.dqkv, 2, 3, op.heads),
+                                     op.drelPosH,
+                                     op.drelPosW};
   attend_backward(packed(op), gradients, stream);
 }
 

@@ -23,7 +23,7 @@ struct Attention {
 };
 
 struct AttentionBackward {
-  ConstTensor dy;         // shape and dtype of q
+  ConstTensor dy;  // shape and dtype of q
   ConstTensor q;
   ConstTensor k;
   ConstTensor v;
@@ -33,9 +33,9 @@ struct AttentionBackward {
   bool causal = false;
   double softmaxScale = 0;
   bool tokensFirst = false;
-  Tensor dq;              // softmaxScale * ds k, ds = p * (dy v^T - sum(dy * y)), p = exp(logits - logsumexp)
-  Tensor dk;              // softmaxScale * ds^T q, summed over the query heads that share it
-  Tensor dv;              // p^T dy, summed over the query heads that share it
+  Tensor dq;  // softmaxScale * ds k, ds = p * (dy v^T - sum(dy * y)), p = exp(logits - logsumexp)
+  Tensor dk;  // softmaxScale * ds^T q, summed over the query heads that share it
+  Tensor dv;  // p^T dy, summed over the query heads that share it
   MGLMM_OP(attentionBackward, dy, q, k, v, keyMask, y, logsumexp, causal, softmaxScale, tokensFirst, dq, dk, dv)
 };
 

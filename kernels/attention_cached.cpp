@@ -1,6 +1,5 @@
 #include "kernels/attention_cached.h"
 
-
 #include "kernels/attention.h"
 #include "kernels/check.h"
 

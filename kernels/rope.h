@@ -1,6 +1,6 @@
 // Rotary position embedding, half rotation as Hugging Face lays it out: with D = headDim, i < D / 2 and
-// angle = position * base^(-2 i / D) formed in f32, y[i] = x[i] cos - x[i + D/2] sin, y[i + D/2] = x[i + D/2] cos + x[i] sin.
-// Su et al. 2021, arXiv 2104.09864.
+// angle = position * base^(-2 i / D) formed in f32, y[i] = x[i] cos - x[i + D/2] sin, y[i + D/2] = x[i + D/2] cos + x[i]
+// sin. Su et al. 2021, arXiv 2104.09864.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
@@ -8,8 +8,8 @@
 namespace mglmm {
 
 struct Rope {
-  ConstTensor x;             // [batch, heads, seq, headDim]  f32 | bf16 | f16; headDim even
-  ConstTensor positionIds;   // [batch, seq]  i32, any value
+  ConstTensor x;            // [batch, heads, seq, headDim]  f32 | bf16 | f16; headDim even
+  ConstTensor positionIds;  // [batch, seq]  i32, any value
   double base = 10000;
   bool tokensFirst = false;  // x and y are [batch, seq, heads, headDim] instead
   Tensor y;                  // shape and dtype of x
@@ -17,11 +17,11 @@ struct Rope {
 };
 
 struct RopeBackward {
-  ConstTensor dy;            // shape and dtype of x
-  ConstTensor positionIds;   // [batch, seq]
+  ConstTensor dy;           // shape and dtype of x
+  ConstTensor positionIds;  // [batch, seq]
   double base = 10000;
   bool tokensFirst = false;
-  Tensor dx;                 // dy rotated by the negative angle
+  Tensor dx;  // dy rotated by the negative angle
   MGLMM_OP(ropeBackward, dy, positionIds, base, tokensFirst, dx)
 };
 

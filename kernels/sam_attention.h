@@ -22,7 +22,7 @@ struct SamAttention {
 };
 
 struct SamAttentionBackward {
-  ConstTensor dy;         // shape and dtype of q
+  ConstTensor dy;  // shape and dtype of q
   ConstTensor q;
   ConstTensor k;
   ConstTensor v;
@@ -51,13 +51,13 @@ struct SamAttentionPacked {
   int64_t height = 0;   // at least 1
   int64_t width = 0;    // at least 1
   double softmaxScale = 0;
-  Tensor y;             // [batch, height * width, heads * headDim]
-  Saved logsumexp;      // [batch, heads, height * width]
+  Tensor y;         // [batch, height * width, heads * headDim]
+  Saved logsumexp;  // [batch, heads, height * width]
   MGLMM_OP(samAttentionPacked, qkv, relPosH, relPosW, heads, height, width, softmaxScale, y, logsumexp)
 };
 
 struct SamAttentionPackedBackward {
-  ConstTensor dy;         // [batch, height * width, heads * headDim]
+  ConstTensor dy;  // [batch, height * width, heads * headDim]
   ConstTensor qkv;
   ConstTensor relPosH;
   ConstTensor relPosW;

@@ -15,10 +15,10 @@ struct WindowPartition {
 };
 
 struct WindowUnpartition {
-  ConstTensor x;       // [batch * ceil(height / window) * ceil(width / window), window, window, dim]  any dtype
+  ConstTensor x;  // [batch * ceil(height / window) * ceil(width / window), window, window, dim]  any dtype
   int64_t height = 0;
   int64_t width = 0;
-  Tensor y;            // [batch, height, width, dim]  the padding is dropped
+  Tensor y;  // [batch, height, width, dim]  the padding is dropped
   MGLMM_OP(windowUnpartition, x, height, width, y)
 };
 

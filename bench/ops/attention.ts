@@ -1,10 +1,9 @@
-import { attention, attentionCached, tensor } from '../../lib';
+import { attention } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
 
 const dtypes = ['f32', 'bf16'] as const;
 const torchDtype = (dtype: 'f32' | 'bf16') => `torch.${dtype === 'f32' ? 'float32' : 'bfloat16'}`;
-const bytesOf = (dtype: 'f32' | 'bf16') => (dtype === 'f32' ? 4 : 2);
 
 /** One layer of LLaMA 7B over a prompt. */
 const prefill = (heads: number, tokens: number, dim: number, goal: number) =>
@@ -45,41 +44,4 @@ const full = (heads: number, queries: number, keys: number, dim: number) =>
     }),
   );
 
-/** A step of generation: one query over the cache. */
-const decode = (heads: number, kvHeads: number, keys: number, dim: number) =>
-  dtypes.map((dtype) =>
-    pair(`attention decode ${dtype} ${heads} heads on ${kvHeads}, ${keys} cached keys of ${dim}`, {
-      ours: async () => {
-        const cache = [1, kvHeads, keys, dim];
-        const [keyCache, valueCache] = [await normal(cache, dtype, 1), await normal(cache, dtype, 2)];
-        const q = await normal([1, heads, 1, dim], dtype, 3);
-        const [k, v] = [await normal([1, kvHeads, 1, dim], dtype, 4), await normal([1, kvHeads, 1, dim], dtype, 5)];
-        const offsets = tensor([keys - 1], [1], 'i32');
-        return () => void attentionCached(q, k, v, keyCache, valueCache, offsets);
-      },
-      torch: {
-        setup: `
-          q = torch.randn(1, ${heads}, 1, ${dim}).to(${torchDtype(dtype)})
-          keys, values = (torch.randn(1, ${kvHeads}, ${keys}, ${dim}).to(${torchDtype(dtype)}) for _ in range(2))
-          k, v = (torch.randn(1, ${kvHeads}, 1, ${dim}).to(${torchDtype(dtype)}) for _ in range(2))
-        `,
-        run: `
-          keys[:, :, -1:] = k
-          values[:, :, -1:] = v
-          F.scaled_dot_product_attention(q, keys, values, enable_gqa=${heads === kvHeads ? 'False' : 'True'})
-        `,
-      },
-      bytes: 2 * kvHeads * keys * dim * bytesOf(dtype),
-      goal: 1,
-    }),
-  );
-
-export default [
-  ...prefill(32, 700, 128, 1.2),
-  ...full(16, 577, 577, 64),
-  ...full(8, 7, 4096, 16),
-  ...full(8, 4096, 7, 16),
-  ...decode(32, 32, 700, 128),
-  ...decode(32, 32, 4096, 128),
-  ...decode(32, 4, 4096, 64),
-];
+export default [...prefill(32, 700, 128, 1.2), ...full(16, 577, 577, 64), ...full(8, 7, 4096, 16), ...full(8, 4096, 7, 16)];

@@ -30,11 +30,11 @@ struct AttentionProblem {
   int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, head_dim = 0;
   float scale = 1;
   bool causal = false;
-  const uint8_t* key_mask = nullptr;   // [batch, keys]
-  float* logsumexp = nullptr;          // [batch, heads, queries]; null: not wanted
-  const int32_t* lengths = nullptr;    // [batch]: of the queries; null: all
-  const int32_t* offsets = nullptr;    // [batch]: row b has offsets[b] + its length keys; null: `keys`
-  ConstTensor rel_pos_h, rel_pos_w;    // tables of the decomposed relative position, used when height > 0
+  const uint8_t* key_mask = nullptr;  // [batch, keys]
+  float* logsumexp = nullptr;         // [batch, heads, queries]; null: not wanted
+  const int32_t* lengths = nullptr;   // [batch]: of the queries; null: all
+  const int32_t* offsets = nullptr;   // [batch]: row b has offsets[b] + its length keys; null: `keys`
+  ConstTensor rel_pos_h, rel_pos_w;   // tables of the decomposed relative position, used when height > 0
   int64_t height = 0, width = 0;
 
   int64_t queries_of(int64_t b) const { return lengths ? lengths[b] : queries; }
@@ -45,8 +45,8 @@ struct AttentionProblem {
 void attend(const AttentionProblem& problem, Stream& stream);
 
 struct AttentionGradients {
-  Heads dy, dq, dk, dv;              // of dq, dk, dv only those wanted
-  Tensor drel_pos_h, drel_pos_w;     // as wanted
+  Heads dy, dq, dk, dv;           // of dq, dk, dv only those wanted
+  Tensor drel_pos_h, drel_pos_w;  // as wanted
 };
 // `forward` holds the inputs, y and logsumexp.
 void attend_backward(const AttentionProblem& forward, const AttentionGradients& gradients, Stream& stream);

@@ -28,7 +28,8 @@ struct Head {
 };
 
 struct TileMemory {
-  float *q_columns, *dy_columns, *q_rows, *dy_rows, *dq_columns, *dq_rows, *s, *ds, *scores, *bias_h, *bias_w, *dbias_h, *dbias_w;
+  float *q_columns, *dy_columns, *q_rows, *dy_rows, *dq_columns, *dq_rows, *s, *ds, *scores, *bias_h, *bias_w, *dbias_h,
+      *dbias_w;
 };
 
 // rows[count][padded] as f32, then rows of zeros up to `all`.
@@ -38,7 +39,8 @@ void read_rows(const Heads& heads, const Rows& rows, int64_t first, int64_t coun
   by_dtype(heads.dtype, [&]<typename T>(Type<T>) {
     for (int64_t r = 0; r < count; ++r) {
       const T* from = rows.at<const T>(heads, first + r);
-      by_lanes(0, head_dim, [&](int64_t d, auto... lanes) { store(to + r * padded + d, load(from + d, lanes...), lanes...); });
+      by_lanes(0, head_dim,
+               [&](int64_t d, auto... lanes) { store(to + r * padded + d, load(from + d, lanes...), lanes...); });
     }
   });
 }
@@ -167,8 +169,8 @@ void tile_gradients(const Head& head, int64_t first, int64_t count, const TileMe
     const int64_t keys = std::min(kTileKeys, keys_end - key);
     const float* k = head.k + key * head.k_stride;
     product<kVectors, Start::zero>({k, head.k_stride, 1}, keys, memory.q_columns, kStride, head_dim, memory.s, kStride);
-    product<kVectors, Start::zero>({head.v + key * head.v_stride, head.v_stride, 1}, keys, memory.dy_columns, kStride, head_dim,
-                                   memory.ds, kStride);
+    product<kVectors, Start::zero>({head.v + key * head.v_stride, head.v_stride, 1}, keys, memory.dy_columns, kStride,
+                                   head_dim, memory.ds, kStride);
     logit_gradients<kVectors>(memory.s, memory.ds, key, keys, logits, logsumexp, delta);
     if (head.dv) {
       product_wide<Start::sum>({memory.s, kStride, 1}, keys, memory.dy_rows, padded, kStride, head.dv + key * padded, padded,
@@ -192,7 +194,8 @@ void tile_gradients(const Head& head, int64_t first, int64_t count, const TileMe
   by_dtype(problem.q.dtype, [&]<typename T>(Type<T>) {
     for (int64_t r = 0; r < count; ++r) {
       T* to = head.rows.at<T>(head.gradients.dq, first + r);
-      by_lanes(0, head_dim, [&](int64_t d, auto... lanes) { store(to + d, load(memory.dq_rows + r * padded + d), lanes...); });
+      by_lanes(0, head_dim,
+               [&](int64_t d, auto... lanes) { store(to + d, load(memory.dq_rows + r * padded + d), lanes...); });
     }
   });
 }
@@ -223,17 +226,29 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
     std::fill_n(to, table_rows * padded, 0.0F);
     for (const ConstTensor* table : {&problem.rel_pos_h, &problem.rel_pos_w}) {
       by_dtype(table->dtype, [&]<typename T>(Type<T>) {
-        for (int64_t row = 0; row < table->shape[0]; ++row, to += padded) std::copy_n(table->data<T>() + row * head_dim, head_dim, to);
+        for (int64_t row = 0; row < table->shape[0]; ++row, to += padded)
+          std::copy_n(table->data<T>() + row * head_dim, head_dim, to);
       });
     }
   }
   const bool copies = problem.k.dtype != Dtype::f32 || problem.key_mask != nullptr;
-  const int64_t sizes[] = {copies ? keys * padded : 0, copies ? keys * padded : 0,
-                           gradients.dk.data ? keys * padded : 0, gradients.dv.data ? keys * padded : 0,
-                           kTileQueries * padded, kTileQueries * padded, kTileQueries * padded, kTileQueries * padded,
-                           kTileQueries * padded, kTileQueries * padded, kTileQueries * kTileKeys, kTileQueries * kTileKeys,
-                           kTileQueries * 2 * std::max(problem.height, problem.width), kTileQueries * problem.height,
-                           kTileQueries * problem.width, kTileQueries * problem.height, kTileQueries * problem.width};
+  const int64_t sizes[] = {copies ? keys * padded : 0,
+                           copies ? keys * padded : 0,
+                           gradients.dk.data ? keys * padded : 0,
+                           gradients.dv.data ? keys * padded : 0,
+                           kTileQueries * padded,
+                           kTileQueries * padded,
+                           kTileQueries * padded,
+                           kTileQueries * padded,
+                           kTileQueries * padded,
+                           kTileQueries * padded,
+                           kTileQueries * kTileKeys,
+                           kTileQueries * kTileKeys,
+                           kTileQueries * 2 * std::max(problem.height, problem.width),
+                           kTileQueries * problem.height,
+                           kTileQueries * problem.width,
+                           kTileQueries * problem.height,
+                           kTileQueries * problem.width};
   int64_t slice = 0;
   for (const int64_t size : sizes) slice += Slice::bytes<float>(size);
   std::byte* scratch = stream.scratch(slice * thread_count());
@@ -245,11 +260,24 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
       float* parts[std::size(sizes)];
       for (size_t i = 0; i < std::size(sizes); ++i) parts[i] = own.take<float>(sizes[i]);
       const uint8_t* key_mask = problem.key_mask ? problem.key_mask + b * keys : nullptr;
-      Head head{problem, gradients, rows_of(problem, b, kv_head), keys, padded, nullptr, nullptr, 0, 0, key_mask, tables,
-                dtables ? dtables + slot * table_rows * padded : nullptr, gradients.dk.data ? parts[2] : nullptr,
+      Head head{problem,
+                gradients,
+                rows_of(problem, b, kv_head),
+                keys,
+                padded,
+                nullptr,
+                nullptr,
+                0,
+                0,
+                key_mask,
+                tables,
+                dtables ? dtables + slot * table_rows * padded : nullptr,
+                gradients.dk.data ? parts[2] : nullptr,
                 gradients.dv.data ? parts[3] : nullptr};
-      head.k = read_tokens(problem.k, b, kv_head, keys, head_dim, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
-      head.v = read_tokens(problem.v, b, kv_head, keys, head_dim, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
+      head.k =
+          read_tokens(problem.k, b, kv_head, keys, head_dim, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
+      head.v =
+          read_tokens(problem.v, b, kv_head, keys, head_dim, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
       if (head.dk) std::fill_n(head.dk, keys * padded, 0.0F);
       if (head.dv) std::fill_n(head.dv, keys * padded, 0.0F);
       const TileMemory tile{parts[4],  parts[5],  parts[6],  parts[7],  parts[8],  parts[9], parts[10],
@@ -275,7 +303,8 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
         T* to = table.data<T>();
         for (int64_t i = 0; i < size * head_dim; ++i) {
           float sum = 0;
-          for (int64_t slot = 0; slot < slots; ++slot) sum += dtables[(slot * table_rows + row + i / head_dim) * padded + i % head_dim];
+          for (int64_t slot = 0; slot < slots; ++slot)
+            sum += dtables[(slot * table_rows + row + i / head_dim) * padded + i % head_dim];
           to[i] = sum;
         }
       });

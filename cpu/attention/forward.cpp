@@ -56,9 +56,8 @@ template <int kVectors>
 void attend_tile(const AttentionProblem& problem, const Head& head, int64_t first, int64_t count, const TileMemory& memory) {
   constexpr int64_t kStride = kVectors * kLanes;
   const int64_t head_dim = problem.head_dim;
-  by_dtype(problem.q.dtype, [&]<typename T>(Type<T>) {
-    read_columns<T>(problem.q, head.rows, first, count, head_dim, memory.q, kStride);
-  });
+  by_dtype(problem.q.dtype,
+           [&]<typename T>(Type<T>) { read_columns<T>(problem.q, head.rows, first, count, head_dim, memory.q, kStride); });
   TileLogits<kVectors> logits;
   logits.factor = problem.scale * kLog2E;
   logits.key_mask = head.key_mask;
@@ -115,10 +114,10 @@ void attend(const AttentionProblem& problem, Stream& stream) {
   const bool copies = problem.k.dtype != Dtype::f32 || problem.key_mask != nullptr;
   const int64_t copied = copies ? Slice::bytes<float>(most_keys * head_dim) : 0;
   const int64_t score_rows = std::max(problem.height, problem.width) * 2;
-  const int64_t tile_bytes = Slice::bytes<float>(kTileQueries * head_dim) * 2 + Slice::bytes<float>(kTileQueries * kTileKeys) +
-                             Slice::bytes<float>(kTileQueries) + Slice::bytes<float>(kTileQueries * score_rows) +
-                             Slice::bytes<float>(kTileQueries * problem.height) +
-                             Slice::bytes<float>(kTileQueries * problem.width);
+  const int64_t tile_bytes =
+      Slice::bytes<float>(kTileQueries * head_dim) * 2 + Slice::bytes<float>(kTileQueries * kTileKeys) +
+      Slice::bytes<float>(kTileQueries) + Slice::bytes<float>(kTileQueries * score_rows) +
+      Slice::bytes<float>(kTileQueries * problem.height) + Slice::bytes<float>(kTileQueries * problem.width);
   const int64_t slice = std::max(2 * copied + tile_bytes, few_scratch_bytes(problem));
   std::byte* scratch = stream.scratch(slice * thread_count());
 
@@ -152,7 +151,8 @@ void attend(const AttentionProblem& problem, Stream& stream) {
     tile.scores = memory.take<float>(kTileQueries * score_rows);
     tile.bias_h = memory.take<float>(kTileQueries * problem.height);
     tile.bias_w = memory.take<float>(kTileQueries * problem.width);
-    for (int64_t first = begin * kTileQueries; first < std::min(head.rows.count, end * kTileQueries); first += kTileQueries) {
+    for (int64_t first = begin * kTileQueries; first < std::min(head.rows.count, end * kTileQueries);
+         first += kTileQueries) {
       const int64_t count = std::min(kTileQueries, head.rows.count - first);
       switch ((count + kLanes - 1) / kLanes) {
         case 1: attend_tile<1>(problem, head, first, count, tile); break;

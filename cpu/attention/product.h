@@ -30,8 +30,10 @@ template <int kRows, int kVectors, Start kStart>
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int n = 0; n < kVectors; ++n) {
-      if constexpr (kStart == Start::zero) sums[r][n] = vfloat{};
-      else sums[r][n] = load(c + r * c_stride + n * kLanes);
+      if constexpr (kStart == Start::zero)
+        sums[r][n] = vfloat{};
+      else
+        sums[r][n] = load(c + r * c_stride + n * kLanes);
       if constexpr (kStart == Start::scaled) sums[r][n] *= factor[n];
     }
   }

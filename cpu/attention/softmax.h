@@ -13,7 +13,8 @@ inline constexpr float kLn2 = 0.693147180559945309F;
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 #if defined(__AVX512F__)
-inline constexpr __mmask16 kAllLanes = 0xffff;  // GCC 12 takes the undefined source of an unmasked intrinsic for an error of ours
+inline constexpr __mmask16 kAllLanes =
+    0xffff;  // GCC 12 takes the undefined source of an unmasked intrinsic for an error of ours
 #endif
 
 inline vfloat larger(vfloat a, vfloat b) {  // b when either is NaN
@@ -55,13 +56,13 @@ inline vfloat exp2(vfloat x) {
 // How logits come from the products q.k of a tile: multiplied by `factor`, plus bias, minus hidden keys.
 template <int kVectors>
 struct TileLogits {
-  float factor = 1;                    // softmaxScale / ln 2
-  const float* bias_h = nullptr;       // [height][kVectors * kLanes], in units of ln 2; null: no bias
-  const float* bias_w = nullptr;       // [width][kVectors * kLanes]
+  float factor = 1;               // softmaxScale / ln 2
+  const float* bias_h = nullptr;  // [height][kVectors * kLanes], in units of ln 2; null: no bias
+  const float* bias_w = nullptr;  // [width][kVectors * kLanes]
   int64_t width = 1;
-  vint limits[kVectors];               // the last key that each query sees
+  vint limits[kVectors];  // the last key that each query sees
   int64_t least_limit = 0;
-  const uint8_t* key_mask = nullptr;   // 0 hides a key
+  const uint8_t* key_mask = nullptr;  // 0 hides a key
 };
 
 template <int kVectors>
@@ -98,7 +99,8 @@ void finish_logits(float* s, int64_t first, int64_t rows, const TileLogits<kVect
       if constexpr (kBias) value = value * factor + (row_bias[n] + load(logits.bias_w + column * kStride + n * kLanes));
       if constexpr (kMask) {
         const bool hidden = logits.key_mask && logits.key_mask[first + j] == 0;
-        const vint seen = logits.limits[n] >= (hidden ? std::numeric_limits<int32_t>::max() : static_cast<int32_t>(first + j));
+        const vint seen =
+            logits.limits[n] >= (hidden ? std::numeric_limits<int32_t>::max() : static_cast<int32_t>(first + j));
         value = seen ? value : splat(-kInfinity);
       }
       most[n] = larger(most[n], value);
@@ -120,10 +122,14 @@ void take_tile(float* s, int64_t first, int64_t rows, const TileLogits<kVectors>
   const bool bias = logits.bias_h != nullptr;
   vfloat maximum[kVectors];
   for (int n = 0; n < kVectors; ++n) maximum[n] = softmax.maximum[n];
-  if (bias && masks) finish_logits<kVectors, true, true>(s, first, rows, logits, maximum);
-  else if (bias) finish_logits<kVectors, true, false>(s, first, rows, logits, maximum);
-  else if (masks) finish_logits<kVectors, false, true>(s, first, rows, logits, maximum);
-  else finish_logits<kVectors, false, false>(s, first, rows, logits, maximum);
+  if (bias && masks)
+    finish_logits<kVectors, true, true>(s, first, rows, logits, maximum);
+  else if (bias)
+    finish_logits<kVectors, true, false>(s, first, rows, logits, maximum);
+  else if (masks)
+    finish_logits<kVectors, false, true>(s, first, rows, logits, maximum);
+  else
+    finish_logits<kVectors, false, false>(s, first, rows, logits, maximum);
   factor = bias ? 1.0F : logits.factor;
   softmax.corrected = false;
   for (int n = 0; n < kVectors; ++n) {

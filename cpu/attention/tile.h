@@ -83,8 +83,8 @@ void read_columns(const Heads& heads, const Rows& rows, int64_t first, int64_t c
 
 // Row `first` + r of `heads` becomes lane r of columns[d][stride], multiplied by factors[r].
 template <typename T>
-void write_columns(const Heads& heads, const Rows& rows, int64_t first, int64_t count, int64_t head_dim, const float* columns,
-                   int64_t stride, const float* factors) {
+void write_columns(const Heads& heads, const Rows& rows, int64_t first, int64_t count, int64_t head_dim,
+                   const float* columns, int64_t stride, const float* factors) {
   for (int64_t lane = 0; lane < count; lane += kLanes) {
     T* to[kLanes];
     const int64_t filled = std::min<int64_t>(kLanes, count - lane);
@@ -96,8 +96,10 @@ void write_columns(const Heads& heads, const Rows& rows, int64_t first, int64_t 
       for (int64_t i = 0; i < width; ++i) block[i] = load(columns + (d + i) * stride + lane) * factor;
       transpose(block);
       for (int64_t i = 0; i < filled; ++i) {
-        if (width == kLanes) store(to[i] + d, block[i]);
-        else store(to[i] + d, block[i], width);
+        if (width == kLanes)
+          store(to[i] + d, block[i]);
+        else
+          store(to[i] + d, block[i], width);
       }
     }
   }
@@ -105,8 +107,8 @@ void write_columns(const Heads& heads, const Rows& rows, int64_t first, int64_t 
 
 // The last key that each lane sees; lanes beyond `count` repeat the last row's.
 template <int kVectors>
-void set_limits(const AttentionProblem& problem, const Rows& rows, int64_t first, int64_t count, TileLogits<kVectors>& logits,
-                int64_t& keys_end) {
+void set_limits(const AttentionProblem& problem, const Rows& rows, int64_t first, int64_t count,
+                TileLogits<kVectors>& logits, int64_t& keys_end) {
   const int64_t keys = problem.keys_of(rows.batch), shift = keys - rows.queries;
   int64_t most = -1;
   logits.least_limit = keys;
@@ -130,7 +132,8 @@ void shear(const float* scores, const int32_t* at, int64_t size, float* bias) {
     for (int lane = 0; lane < kLanes; ++lane) index[lane] = at[n * kLanes + lane] * kStride + n * kLanes + lane;
     for (int64_t place = 0; place < size; ++place, index -= kStride) {
 #if defined(__AVX512F__)
-      const auto value = std::bit_cast<vfloat>(_mm512_mask_i32gather_ps(__m512{}, kAllLanes, std::bit_cast<__m512i>(index), scores, 4));
+      const auto value =
+          std::bit_cast<vfloat>(_mm512_mask_i32gather_ps(__m512{}, kAllLanes, std::bit_cast<__m512i>(index), scores, 4));
 #else
       vfloat value;
       for (int lane = 0; lane < kLanes; ++lane) value[lane] = scores[index[lane]];
@@ -170,9 +173,8 @@ inline const float* read_tokens(const Heads& heads, int64_t b, int64_t head, int
       const T* from = heads.at<T>(b, head, token);
       float* to = copy + token * copy_stride;
       const bool hidden = key_mask && key_mask[token] == 0;
-      by_lanes(0, head_dim, [=](int64_t d, auto... lanes) {
-        store(to + d, hidden ? vfloat{} : load(from + d, lanes...), lanes...);
-      });
+      by_lanes(0, head_dim,
+               [=](int64_t d, auto... lanes) { store(to + d, hidden ? vfloat{} : load(from + d, lanes...), lanes...); });
       for (int64_t d = head_dim; d < copy_stride; ++d) to[d] = 0;
     }
   });
