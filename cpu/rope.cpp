@@ -9,7 +9,7 @@
 namespace mglmm::cpu {
 namespace {
 
-constexpr int kDoubles = 8;
+constexpr int kDoubles = kLanes / 2;
 using vdouble = double __attribute__((vector_size(kDoubles * 8)));
 using vlong = int64_t __attribute__((vector_size(kDoubles * 8)));
 

@@ -25,7 +25,7 @@ using vint = int32_t __attribute__((vector_size(kLanes * 4)));
 using vuint = uint32_t __attribute__((vector_size(kLanes * 4)));
 using vhalf = uint16_t __attribute__((vector_size(kLanes * 2)));
 
-inline vfloat splat(float value) { return vfloat{} + value; }
+inline vfloat splat(float value) { return value - vfloat{}; }  // x - 0 is x, -0 too: a plain broadcast
 
 inline vfloat load(const float* p) {
   vfloat v;
