@@ -78,4 +78,4 @@ async function main(): Promise<void> {
   if (!met) process.exitCode = 1;
 }
 
-main();
+void main();

@@ -51,4 +51,4 @@ async function main(): Promise<void> {
   if (!met) process.exitCode = 1;
 }
 
-main();
+void main();

@@ -22,4 +22,4 @@ async function main() {
   if (!passed) process.exit(1);
 }
 
-main();
+void main();

@@ -71,4 +71,4 @@ async function main() {
   if (failed > 0) process.exit(1);
 }
 
-main();
+void main();

@@ -17,11 +17,17 @@ function fail(text) {
   process.exit(1);
 }
 
-/** Runs quietly; on failure shows the end of what it printed. */
+/** The beginning and the end of a long output: causes are at the one of npm's, at the other of a compiler's. */
+function excerpt(output) {
+  const lines = output.trimEnd().split('\n');
+  return (lines.length <= 60 ? lines : [...lines.slice(0, 15), '...', ...lines.slice(-40)]).join('\n');
+}
+
+/** Runs quietly; on failure shows what it printed. */
 function run(command, args, options = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28, ...options });
   if (status === 0) return true;
-  const output = error ? error.message : `${stdout}${stderr}`.trimEnd().split('\n').slice(-40).join('\n');
+  const output = error ? error.message : excerpt(`${stdout}${stderr}`);
   if (!options.mayFail) fail(`${command} ${args.join(' ')} failed:\n${output}`);
   return false;
 }
