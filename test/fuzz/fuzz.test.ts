@@ -1,15 +1,18 @@
 /**
  * 20,000 random calls over every native op and every wrapper of lib/ops: wrong ranks, dtypes, sizes, NaN, non-tensors,
- * disposed and packed tensors. Whatever comes back is a result or a typed error, at the call or at the next await.
+ * disposed and packed tensors; half of them vary a valid call in up to two fields, so that kernels run too. Whatever comes
+ * back is a result or a typed error, at the call or at the next await.
  */
 import { strict as assert } from 'node:assert';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Dtype, empty, MglmmError, memory, noGradients, Scope, setMemoryLimit, synchronize, type Tensor, tensor, tidy } from '../lib';
-import { native } from '../lib/native';
-import { countOf, randnArray, rounded } from './support/data';
+import { type Dtype, empty, MglmmError, memory, noGradients, Scope, setMemoryLimit, synchronize, type Tensor, tensor, tidy } from '../../lib';
+import { native } from '../../lib/native';
+import { countOf, randnArray, rounded } from '../support/data';
+import { examples } from './examples';
+import { type RecordedCall, recordCalls, type TensorShape } from './recorded';
 
 const CALLS = 20_000;
 const CALLS_A_RUN = 20;
@@ -124,6 +127,7 @@ const scalars: fc.Arbitrary<Value> = fc.oneof(
 );
 
 interface Call {
+  seed: number;
   pick: number;
   shape: number;
   dtype: number;
@@ -132,6 +136,7 @@ interface Call {
   gradients: boolean;
 }
 const calls: fc.Arbitrary<Call> = fc.record({
+  seed: fc.nat(1),
   pick: fc.nat(1_000_000),
   shape: fc.nat(shapes.length - 1),
   dtype: fc.nat(dtypes.length - 1),
@@ -169,12 +174,12 @@ const nativeCalls = Object.entries(native.fields).map(([op, kinds]) => ({
       else if (kind !== 'out' && kind !== 'saved') fields[field] = build(call.tensors[nextTensor++ % 8] as Value, call);
     }
     // As lib/autograd/call.ts does: native errors become typed ones there.
-    return require('../lib/autograd/call').run(op, fields) as unknown;
+    return require('../../lib/autograd/call').run(op, fields) as unknown;
   },
 }));
 
 /** Every function that a file of lib/ops exports, with tensors first and then scalars or an object of options. */
-const folder = join(__dirname, '../lib/ops');
+const folder = join(__dirname, '../../lib/ops');
 const wrapperCalls = readdirSync(folder)
   .filter((file) => file.endsWith('.ts'))
   .flatMap((file) => Object.entries(require(join(folder, file)) as Record<string, unknown>))
@@ -199,6 +204,31 @@ const wrapperCalls = readdirSync(folder)
     },
   }));
 
+/** Valid calls with up to two fields changed. */
+let recorded: RecordedCall[] = [];
+const variations = {
+  name: 'variation',
+  run: (call: Call) => {
+    const { op, fields } = recorded[call.shape * 31 + (call.pick % recorded.length)] ?? (recorded[call.pick % recorded.length] as RecordedCall);
+    const names = Object.keys(fields);
+    const changed = [call.pick, call.pick >> 3].slice(0, call.dtype % 3).map((pick) => names[pick % names.length]);
+    const valid = (one: TensorShape) => {
+      const made = make(one.shape, one.dtype, 1 + (call.pick % 40));
+      return one.packed && made.shape.length === 2 ? native.ops.pack?.({ weight: made }).packed : made;
+    };
+    const given = Object.fromEntries(
+      Object.entries(fields).map(([name, field], i) => {
+        if (changed.includes(name)) return [name, build((('plain' in field ? call.scalars : call.tensors)[i % 8] ?? field) as Value, call)];
+        return [name, 'tensor' in field ? valid(field.tensor) : 'list' in field ? field.list.map(valid) : field.plain];
+      }),
+    );
+    succeeded.set(`tried ${op}`, 1);
+    const result = require('../../lib/autograd/call').run(op, given) as unknown;
+    succeeded.set(op, (succeeded.get(op) ?? 0) + 1);
+    return result;
+  },
+};
+
 const targets = [...nativeCalls, ...wrapperCalls];
 const succeeded = new Map<string, number>();
 
@@ -208,18 +238,24 @@ function expectTyped(error: unknown, name: string): void {
 }
 
 async function attempt(call: Call): Promise<void> {
-  const target = targets[call.pick % targets.length] as (typeof targets)[number];
+  const target = call.seed % 2 === 0 ? variations : (targets[call.pick % targets.length] as (typeof targets)[number]);
   try {
     const result = target.run(call);
     if (result instanceof Promise || typeof (result as PromiseLike<unknown>)?.then === 'function') await result;
-    succeeded.set(target.name, (succeeded.get(target.name) ?? 0) + 1);
   } catch (error) {
     expectTyped(error, target.name);
   }
 }
 
 let limit = 0;
-beforeAll(() => {
+beforeAll(async () => {
+  recorded = await recordCalls(async () => {
+    for (const [name, example] of Object.entries(examples))
+      await tidy(async () => {
+        await example();
+        await synchronize().catch((error) => assert.fail(`the example of ${name} fails: ${error}`));
+      });
+  });
   limit = memory().limitBytes;
   setMemoryLimit(256 << 20);
 });
@@ -236,6 +272,8 @@ test(`${CALLS} random calls over ${targets.length} ops and wrappers yield only r
     }),
     { numRuns: CALLS / CALLS_A_RUN, seed: Number(process.env.MGLMM_FUZZ_SEED ?? 1), endOnFailure: true },
   );
+  const never = Object.keys(native.fields).filter((op) => !succeeded.has(op));
+  assert.deepEqual(never, [], 'ops that no variation of an example reached');
   // The process still computes.
   using _scope = Scope.open();
   assert.deepEqual(Array.from(await tensor([1, 2]).read()), [1, 2]);
