@@ -17,6 +17,7 @@ export {
   rleIou,
 } from './image/rle';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
+export * as nn from './nn';
 export { type AdamwOptions, adamw } from './ops/adamw';
 export { add } from './ops/add';
 export { argmax } from './ops/argmax';

@@ -1,7 +1,7 @@
 import type { Dtype } from '../native';
 import { convTranspose2d } from '../ops/conv_transpose2d';
 import { conv2d } from '../ops/conv2d';
-import { randomUniform } from '../ops/random';
+import { randomUniform } from '../ops/random_uniform';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
 
@@ -40,7 +40,7 @@ export class Conv2d extends Module {
     const { shape, dtype } = this.weight;
     const bound = Math.sqrt((shape[0] as number) / this.weight.count);
     this.replace('weight', randomUniform(shape, { seed, low: -bound, high: bound, dtype }));
-    if (this.bias) this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 40, low: -bound, high: bound, dtype }));
+    if (this.bias) this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 32, low: -bound, high: bound, dtype }));
   }
 }
 
@@ -66,6 +66,6 @@ export class ConvTranspose2d extends Module {
     const { shape, dtype } = this.weight;
     const bound = Math.sqrt((shape[0] as number) / this.weight.count);
     this.replace('weight', randomUniform(shape, { seed, low: -bound, high: bound, dtype }));
-    this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 40, low: -bound, high: bound, dtype }));
+    this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 32, low: -bound, high: bound, dtype }));
   }
 }

@@ -1,6 +1,6 @@
 import type { Dtype } from '../native';
 import { embedding } from '../ops/embedding';
-import { randomNormal } from '../ops/random';
+import { randomNormal } from '../ops/random_normal';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
 

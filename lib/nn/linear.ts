@@ -1,7 +1,7 @@
 import type { Dtype } from '../native';
 import { linear } from '../ops/linear';
 import { pack } from '../ops/pack';
-import { randomUniform } from '../ops/random';
+import { randomUniform } from '../ops/random_uniform';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
 
@@ -38,6 +38,6 @@ export class Linear extends Module {
     const { shape, dtype } = this.weight;
     const bound = 1 / Math.sqrt(shape[1] as number);
     this.replace('weight', randomUniform(shape, { seed, low: -bound, high: bound, dtype }));
-    if (this.bias) this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 40, low: -bound, high: bound, dtype }));
+    if (this.bias) this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 32, low: -bound, high: bound, dtype }));
   }
 }

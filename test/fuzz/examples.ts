@@ -5,23 +5,31 @@ import { randn } from '../support/data';
 const x = (...shape: number[]) => randn(shape, 3);
 const leaf = (...shape: number[]) => Object.assign(randn(shape, 4), { requiresGrad: true });
 const ids = (...values: number[]) => m.tensor(values, [values.length], 'i32');
-const bytes = (shape: number[]) => m.tensor(Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i % 2), shape);
+const bytes = (shape: number[]) =>
+  m.tensor(
+    Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i % 2),
+    shape,
+  );
 /** Backward of the sum of `y`, through the op. */
 const back = (y: m.Tensor) => m.backward(y, m.ones(y.shape, y.dtype));
 
 export const examples: Record<string, () => unknown> = {
   adamw: () => m.adamw({ params: [x(3)], grads: [x(3)], expAvg: [x(3)], expAvgSq: [m.ones([3])], norm: m.ones([]), lr: 0.1, step: 1 }),
   clipGradients: () => m.clipGradients([x(3), x(2, 2)], m.gradNorm([x(3), x(2, 2)])),
+  gatherRows: () => back(m.gatherRows(leaf(4, 3), ids(0, 2, 2))),
   gelu: () => back(m.gelu(leaf(2, 3))),
   layerNorm: () => back(m.layerNorm(leaf(2, 5), leaf(5), leaf(5))),
   layerNorm2d: () => back(m.layerNorm2d(leaf(1, 3, 2, 2), leaf(3), leaf(3))),
   quickGelu: () => back(m.quickGelu(leaf(2, 3))),
+  randomNormal: () => m.randomNormal([2, 3], { seed: 1 }),
+  randomUniform: () => m.randomUniform([2, 3], { seed: 1 }),
   relu: () => back(m.relu(leaf(2, 3))),
   resizeImage: () => m.resizeImage(bytes([4, 5, 3]), 3, 7, 'bicubic'),
   rleDecode: () => m.rleDecode(ids(6, 10, 0, 16), ids(2, 2), { height: 4, width: 4 }),
   rleEncode: () => m.rleEncode(bytes([2, 4, 4]), { maxRuns: 20 }),
   rmsNorm: () => back(m.rmsNorm(leaf(2, 5), leaf(5))),
-  sampleToken: () => m.sampleToken(x(2, 5), { topK: 3, topP: 0.9, previous: m.reshape(ids(0, 1), [2, 1]), repetitionPenalty: 1.1, seed: 3 }),
+  sampleToken: () =>
+    m.sampleToken(x(2, 5), { topK: 3, topP: 0.9, previous: m.reshape(ids(0, 1), [2, 1]), repetitionPenalty: 1.1, seed: 3 }),
   softmax: () => back(m.softmax(leaf(2, 5))),
   add: () => back(m.add(leaf(2, 3), leaf(3))),
   argmax: () => m.argmax(x(2, 5)),
@@ -32,6 +40,8 @@ export const examples: Record<string, () => unknown> = {
   convTranspose2d: () => back(m.convTranspose2d(leaf(1, 2, 3, 3), leaf(2, 3, 2, 2), leaf(3))),
   copy: () => back(m.copy(leaf(2, 3))),
   crossEntropy: () => m.backward(m.crossEntropy(leaf(2, 5), ids(0, 2)).loss),
+  dropout: () => back(m.dropout(leaf(2, 3), 0.5, 7)),
+  embedding: () => back(m.embedding(leaf(4, 3), ids(0, 2, 2))),
   fill: () => m.full([2, 3], 1),
   fourierEncoding: () => m.fourierEncoding(x(3, 2), x(2, 4)),
   linear: () => {
@@ -50,6 +60,7 @@ export const examples: Record<string, () => unknown> = {
   permute: () => back(m.permute(leaf(2, 3, 4), [2, 0, 1])),
   scale: () => back(m.scale(leaf(2, 3), 2, 1)),
   slice: () => back(m.slice(leaf(2, 3), 1, 0, 2)),
+  spliceRows: () => back(m.spliceRows(leaf(2, 3, 4), leaf(2, 2, 4), ids(0, 2))),
   sum: () => back(m.sum(leaf(2, 3), [1])),
   swiglu: () => back(m.swiglu(leaf(2, 3), leaf(2, 3))),
   topK: () => m.topK(x(2, 5), 2),

@@ -8,7 +8,19 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Dtype, empty, MglmmError, memory, noGradients, Scope, setMemoryLimit, synchronize, type Tensor, tensor, tidy } from '../../lib';
+import {
+  type Dtype,
+  empty,
+  MglmmError,
+  memory,
+  noGradients,
+  Scope,
+  setMemoryLimit,
+  synchronize,
+  type Tensor,
+  tensor,
+  tidy,
+} from '../../lib';
 import { native } from '../../lib/native';
 import { countOf, randnArray, rounded } from '../support/data';
 import { examples } from './examples';
@@ -209,7 +221,8 @@ let recorded: RecordedCall[] = [];
 const variations = {
   name: 'variation',
   run: (call: Call) => {
-    const { op, fields } = recorded[call.shape * 31 + (call.pick % recorded.length)] ?? (recorded[call.pick % recorded.length] as RecordedCall);
+    const { op, fields } =
+      recorded[call.shape * 31 + (call.pick % recorded.length)] ?? (recorded[call.pick % recorded.length] as RecordedCall);
     const names = Object.keys(fields);
     const changed = [call.pick, call.pick >> 3].slice(0, call.dtype % 3).map((pick) => names[pick % names.length]);
     const valid = (one: TensorShape) => {

@@ -25,7 +25,8 @@ export async function recordCalls(body: () => Promise<void>, most = 4096): Promi
       const recorded: RecordedCall = { op, fields: {} };
       let small = true;
       for (const [name, value] of Object.entries(fields)) {
-        const tensors = value instanceof Tensor ? [value] : Array.isArray(value) ? value.filter((one): one is Tensor => one instanceof Tensor) : [];
+        const tensors =
+          value instanceof Tensor ? [value] : Array.isArray(value) ? value.filter((one): one is Tensor => one instanceof Tensor) : [];
         small &&= tensors.every(({ count }) => count <= most);
         recorded.fields[name] =
           value instanceof Tensor ? { tensor: shapeOf(value) } : tensors.length > 0 ? { list: tensors.map(shapeOf) } : { plain: value };
