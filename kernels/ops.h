@@ -24,6 +24,7 @@
 #include "kernels/layer_norm.h"
 #include "kernels/layer_norm_2d.h"
 #include "kernels/linear.h"
+#include "kernels/linear_cross_entropy.h"
 #include "kernels/lora_linear.h"
 #include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
@@ -79,6 +80,7 @@
   X(LayerNorm) X(LayerNormBackward) \
   X(LayerNorm2d) X(LayerNorm2dBackward) \
   X(Linear) X(LinearBackward) \
+  X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
   X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
