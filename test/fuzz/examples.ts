@@ -20,6 +20,13 @@ export const examples: Record<string, () => unknown> = {
   gelu: () => back(m.gelu(leaf(2, 3))),
   layerNorm: () => back(m.layerNorm(leaf(2, 5), leaf(5), leaf(5))),
   layerNorm2d: () => back(m.layerNorm2d(leaf(1, 3, 2, 2), leaf(3), leaf(3))),
+  quantizedLinear: () => {
+    for (const kind of ['int8', 'int4'] as const) {
+      const quantized = m.quantize(x(3, 5), kind);
+      m.dequantize(quantized);
+      back(m.quantizedLinear(leaf(2, 5), quantized, x(3)));
+    }
+  },
   quickGelu: () => back(m.quickGelu(leaf(2, 3))),
   randomNormal: () => m.randomNormal([2, 3], { seed: 1 }),
   randomUniform: () => m.randomUniform([2, 3], { seed: 1 }),
@@ -28,11 +35,17 @@ export const examples: Record<string, () => unknown> = {
   rleDecode: () => m.rleDecode(ids(6, 10, 0, 16), ids(2, 2), { height: 4, width: 4 }),
   rleEncode: () => m.rleEncode(bytes([2, 4, 4]), { maxRuns: 20 }),
   rmsNorm: () => back(m.rmsNorm(leaf(2, 5), leaf(5))),
+  rope: () => back(m.rope(leaf(1, 2, 3, 8), m.tensor([0, 1, 7], [1, 3], 'i32'))),
+  samAttention: () =>
+    back(m.samAttention(leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(3, 8), leaf(5, 8), { height: 2, width: 3 })),
+  samAttentionPacked: () => back(m.samAttentionPacked(leaf(1, 6, 48), leaf(3, 8), leaf(5, 8), { heads: 2, height: 2, width: 3 })),
   sampleToken: () =>
     m.sampleToken(x(2, 5), { topK: 3, topP: 0.9, previous: m.reshape(ids(0, 1), [2, 1]), repetitionPenalty: 1.1, seed: 3 }),
   softmax: () => back(m.softmax(leaf(2, 5))),
   add: () => back(m.add(leaf(2, 3), leaf(3))),
   argmax: () => m.argmax(x(2, 5)),
+  attention: () => back(m.attention(leaf(1, 4, 3, 8), leaf(1, 2, 5, 8), leaf(1, 2, 5, 8), { causal: true })),
+  attentionCached: () => m.attentionCached(x(1, 2, 3, 8), x(1, 2, 3, 8), x(1, 2, 3, 8), x(1, 2, 9, 8), x(1, 2, 9, 8), ids(4)),
   bilinear: () => back(m.bilinear(leaf(1, 2, 3, 4), 5, 6)),
   cast: () => back(m.cast(leaf(2, 3), 'bf16')),
   concat: () => back(m.concat([leaf(2, 3), leaf(1, 3)], 0)),
@@ -48,6 +61,9 @@ export const examples: Record<string, () => unknown> = {
     back(m.linear(leaf(2, 5), leaf(3, 5), leaf(3)));
     back(m.linear(leaf(2, 5), m.pack(x(3, 5))));
   },
+  linearCrossEntropy: () => m.backward(m.linearCrossEntropy(leaf(3, 4), leaf(5, 4), ids(0, 4, -100)).loss),
+  loraLinear: () => back(m.loraLinear(leaf(2, 5), leaf(3, 5), leaf(2, 5), leaf(3, 2), { bias: leaf(3), xDropped: leaf(2, 5) })),
+  mergeLora: () => m.mergeLora(x(3, 5), x(2, 5), x(3, 2), 2),
   maskIntersections: () => m.maskIntersections(m.packBits(bytes([2, 4, 4])), m.packBits(bytes([3, 4, 4]))),
   maskLoss: () => {
     const { bce, dice } = m.maskLoss(leaf(2, 3, 4), bytes([2, 3, 4]));
@@ -64,4 +80,5 @@ export const examples: Record<string, () => unknown> = {
   sum: () => back(m.sum(leaf(2, 3), [1])),
   swiglu: () => back(m.swiglu(leaf(2, 3), leaf(2, 3))),
   topK: () => m.topK(x(2, 5), 2),
+  windowPartition: () => back(m.windowUnpartition(m.windowPartition(leaf(1, 3, 5, 4), 2), 3, 5)),
 };

@@ -155,4 +155,17 @@ describe('layers', () => {
     await synchronize();
     for (const one of [conv, up, norm, table]) one.dispose();
   });
+
+  test('LoraLinear begins as its base, keeps its keys, and merges into one', async () => {
+    using _scope = Scope.open();
+    const lora = new nn.LoraLinear(new nn.Linear(6, 4), { rank: 2, alpha: 4 }).initialize(5);
+    assert.deepEqual([...lora.stateDict().keys()], ['lora_A', 'lora_B', 'weight', 'bias']);
+    const x = randn([3, 6], 1);
+    assert.deepEqual(await lora.forward(x).read(), await lora.base.forward(x).read());
+    lora.load(new Map([...lora.stateDict(), ['lora_B', randn([4, 2], 2)]]));
+    const merged = lora.merge();
+    await expectClose(lora.forward(x), await merged.forward(x).read(), { terms: 10 });
+    merged.dispose();
+    lora.dispose();
+  });
 });

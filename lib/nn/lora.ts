@@ -1,0 +1,58 @@
+import { copy } from '../ops/copy';
+import { zeros } from '../ops/fill';
+import { loraLinear, mergeLora } from '../ops/lora_linear';
+import { randomUniform } from '../ops/random_uniform';
+import type { Tensor } from '../tensor/tensor';
+import { Linear } from './linear';
+import { Module, parameter } from './module';
+
+export interface LoraOptions {
+  /** Rank of the update. */
+  rank: number;
+  /** The update is scaled by alpha / rank. */
+  alpha: number;
+}
+
+/**
+ * Low-rank adaptation of a frozen linear layer: `y = base(x) + alpha / rank * (x @ loraA^T) @ loraB^T`. Its keys are the
+ * base's own and `lora_A`, `lora_B`. Hu et al. 2021, arXiv 2106.09685.
+ */
+export class LoraLinear extends Module {
+  protected override readonly keys = { base: '', loraA: 'lora_A', loraB: 'lora_B' };
+  readonly base: Linear;
+  /** `[rank, in]`. */
+  readonly loraA: Tensor;
+  /** `[out, rank]`. */
+  readonly loraB: Tensor;
+  readonly #scaling: number;
+
+  constructor(base: Linear, { rank, alpha }: LoraOptions) {
+    super();
+    const [outSize, inSize] = base.weight.shape as [number, number];
+    this.base = base;
+    this.loraA = parameter([rank, inSize], base.weight.dtype);
+    this.loraB = parameter([outSize, rank], base.weight.dtype);
+    this.#scaling = alpha / rank;
+  }
+
+  forward(x: Tensor): Tensor {
+    return loraLinear(x, this.base.weight, this.loraA, this.loraB, { scaling: this.#scaling, bias: this.base.bias });
+  }
+
+  /** The base with the update folded into its weight. */
+  merge(): Linear {
+    const { weight, bias } = this.base;
+    const merged = new Linear(weight.shape[1] as number, weight.shape[0] as number, { bias: bias !== undefined, dtype: weight.dtype });
+    const state = new Map([['weight', mergeLora(weight, this.loraA, this.loraB, this.#scaling)]]);
+    if (bias) state.set('bias', copy(bias));
+    merged.load(state);
+    return merged;
+  }
+
+  /** loraA as PEFT's Kaiming uniform with a = sqrt(5), loraB 0: the update begins as nothing. */
+  protected override reset(seed: number): void {
+    const bound = 1 / Math.sqrt(this.loraA.shape[1] as number);
+    this.replace('loraA', randomUniform(this.loraA.shape, { seed, low: -bound, high: bound, dtype: this.loraA.dtype }));
+    this.replace('loraB', zeros(this.loraB.shape, this.loraB.dtype));
+  }
+}
