@@ -7,8 +7,8 @@ import type { Limits } from './limits';
 import { type Summary, summary } from './statistics';
 import type { TorchPeer } from './torch_peer';
 
-/** Enqueues one run of the case; what it makes is freed for it. */
-export type Run = () => void;
+/** Enqueues one run of the case, or runs it and resolves; what it makes is freed for it. */
+export type Run = () => void | Promise<void>;
 
 export interface Sides {
   /** Makes the inputs, gives the function that enqueues one run. */
@@ -81,7 +81,13 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
     const ours: Side | undefined = run && {
       async block(runs) {
         const start = performance.now();
-        for (let i = 0; i < runs; i++) tidy(() => void run());
+        for (let i = 0; i < runs; i++) {
+          const pending = tidy(() => {
+            const result = run();
+            return result instanceof Promise ? result : undefined;
+          });
+          if (pending) await pending;
+        }
         await synchronize();
         return (performance.now() - start) / 1000;
       },

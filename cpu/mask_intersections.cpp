@@ -17,15 +17,26 @@ constexpr int64_t kBlock = 64;  // bytes
 
 struct Masks {
   const uint8_t* bits;
-  int64_t bytes;         // of one mask
-  int64_t words;         // of one map
-  const uint64_t* maps;  // bit k of mask i's map: block k has a pixel
+  int64_t bytes;   // of one mask
+  int64_t words;   // of one map
+  uint64_t* maps;  // bit k of mask i's map: block k has a pixel
+  int64_t* spans;  // words spans[2 i] .. spans[2 i + 1] - 1 of mask i's map are not all 0
 };
 
-void map_blocks(const uint8_t* bits, int64_t masks, int64_t bytes, int64_t words, uint64_t* maps) {
-  parallel_ranges(masks, 1, [=](int64_t begin, int64_t end) {
-    std::memset(maps + begin * words, 0, static_cast<size_t>((end - begin) * words) * sizeof(uint64_t));
+// The words that the maps of mask i of a and mask j of b may share.
+struct Span {
+  int64_t begin, end;
+  Span(const Masks& a, int64_t i, const Masks& b, int64_t j)
+      : begin(std::max(a.spans[2 * i], b.spans[2 * j])), end(std::min(a.spans[2 * i + 1], b.spans[2 * j + 1])) {}
+};
+
+Masks mapped(const uint8_t* bits, int64_t count, int64_t bytes, Stream& stream) {
+  const int64_t words = (bytes + 64 * kBlock - 1) / (64 * kBlock);
+  const Masks masks{bits, bytes, words, stream.scratch_of<uint64_t>(count * words), stream.scratch_of<int64_t>(2 * count)};
+  parallel_ranges(count, 1, [=](int64_t begin, int64_t end) {
     for (int64_t mask = begin; mask < end; ++mask) {
+      uint64_t* map = masks.maps + mask * words;
+      std::fill(map, map + words, 0);
       const uint8_t* one = bits + mask * bytes;
       for (int64_t first = 0; first < bytes; first += kBlock) {
         uint64_t any = 0;
@@ -35,10 +46,17 @@ void map_blocks(const uint8_t* bits, int64_t masks, int64_t bytes, int64_t words
           any |= word;
         }
         const int64_t block = first / kBlock;
-        maps[mask * words + block / 64] |= static_cast<uint64_t>(any != 0) << (block % 64);
+        map[block / 64] |= static_cast<uint64_t>(any != 0) << (block % 64);
       }
+      int64_t from = 0;
+      int64_t to = words;
+      while (from < to && map[from] == 0) ++from;
+      while (from < to && map[to - 1] == 0) --to;
+      masks.spans[2 * mask] = from;
+      masks.spans[2 * mask + 1] = to;
     }
   });
+  return masks;
 }
 
 inline int64_t bits_in_both(const uint8_t* a, const uint8_t* b, int64_t bytes) {
@@ -57,7 +75,8 @@ int64_t intersection(const Masks& a, int64_t i, const Masks& b, int64_t j) {
   const uint8_t* first = a.bits + i * a.bytes;
   const uint8_t* second = b.bits + j * b.bytes;
   int64_t count = 0;
-  for (int64_t word = 0; word < a.words; ++word) {
+  const Span span(a, i, b, j);
+  for (int64_t word = span.begin; word < span.end; ++word) {
     for (uint64_t both = a.maps[i * a.words + word] & b.maps[j * b.words + word]; both != 0; both &= both - 1) {
       const int64_t offset = (64 * word + std::countr_zero(both)) * kBlock;
       count += bits_in_both(first + offset, second + offset, std::min(kBlock, a.bytes - offset));
@@ -75,7 +94,8 @@ __attribute__((target("avx512vpopcntdq"))) int64_t intersection_vpopcnt(const Ma
   const uint64_t* other = b.maps + j * b.words;
   __m512i counts = _mm512_setzero_si512();
   int64_t rest = 0;
-  for (int64_t word = 0; word < a.words; ++word) {
+  const Span span(a, i, b, j);
+  for (int64_t word = span.begin; word < span.end; ++word) {
     for (uint64_t both = map[word] & other[word]; both != 0; both &= both - 1) {
       const int64_t offset = (64 * word + std::countr_zero(both)) * kBlock;
       if (offset + kBlock > a.bytes) {
@@ -100,12 +120,9 @@ void run(const MaskIntersections& op, Stream& stream) {
   const int64_t n = op.a.shape[0];
   const int64_t m = op.b.shape[0];
   const int64_t bytes = op.a.count() / n;
-  const int64_t words = (bytes + 64 * kBlock - 1) / (64 * kBlock);
-  auto* maps = stream.scratch_of<uint64_t>((n + m) * words);
-  map_blocks(op.a.data<uint8_t>(), n, bytes, words, maps);
-  map_blocks(op.b.data<uint8_t>(), m, bytes, words, maps + n * words);
-  const Masks a{op.a.data<uint8_t>(), bytes, words, maps};
-  const Masks b{op.b.data<uint8_t>(), bytes, words, maps + n * words};
+  const Masks a = mapped(op.a.data<uint8_t>(), n, bytes, stream);
+  const bool same = op.a.raw() == op.b.raw() && n == m;
+  const Masks b = same ? a : mapped(op.b.data<uint8_t>(), m, bytes, stream);
   auto* pair = &intersection;
 #if defined(__AVX512F__)
   if (__builtin_cpu_supports("avx512vpopcntdq")) pair = &intersection_vpopcnt;

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "cpu/parallel.h"
-#include "cpu/simd.h"
+#include "cpu/pixels.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
@@ -15,12 +15,7 @@ constexpr int64_t kChunk = 16384;  // pixels summed in f32 lanes before doubles 
 // 0/1 pixels as floats.
 inline vfloat load_target(const float* p) { return load(p); }
 inline vfloat load_target(const float* p, int64_t count) { return load(p, count); }
-inline vfloat load_target(const uint8_t* p) {
-  using vbyte = uint8_t __attribute__((vector_size(kLanes)));
-  vbyte bytes;
-  std::memcpy(&bytes, p, sizeof bytes);
-  return __builtin_convertvector(__builtin_convertvector(bytes, vint), vfloat);
-}
+inline vfloat load_target(const uint8_t* p) { return load_pixels(p); }
 inline vfloat load_target(const uint8_t* p, int64_t count) {
   uint8_t bytes[kLanes] = {};
   std::memcpy(bytes, p, static_cast<size_t>(count));

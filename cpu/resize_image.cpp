@@ -5,17 +5,13 @@
 #include <cstring>
 
 #include "cpu/parallel.h"
-#include "cpu/simd.h"
+#include "cpu/pixels.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
 namespace {
 
 constexpr int kBits = 22;  // of a weight's fraction: 8 bits of the pixel and 2 of overshoot leave 22 of 32
-
-using bytes16 = uint8_t __attribute__((vector_size(16)));
-using ints4 = int32_t __attribute__((vector_size(16)));
-using ints16 = int32_t __attribute__((vector_size(64)));
 
 double filter_at(ResizeFilter filter, double x) {
   x = std::abs(x);
@@ -81,8 +77,9 @@ void resize_row(const uint8_t* row, const Axis& axis, int64_t width, uint8_t* y)
         }
         ints4 weight;
         std::memcpy(&weight, weights + k, sizeof weight);
-        sums += __builtin_convertvector(bytes, ints16) *
-                __builtin_shufflevector(weight, weight, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+        ints16 lanes;
+        widen(bytes, lanes);
+        sums += lanes * __builtin_shufflevector(weight, weight, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
       }
       const ints4 sum = __builtin_shufflevector(sums, sums, 0, 1, 2, 3) + __builtin_shufflevector(sums, sums, 4, 5, 6, 7) +
                         __builtin_shufflevector(sums, sums, 8, 9, 10, 11) +
@@ -130,12 +127,11 @@ void resize_columns(const uint8_t* image, int64_t row_bytes, const Axis& axis, i
         for (int64_t k = 0; k < axis.count[r]; ++k) {
           bytes16 bytes;
           std::memcpy(&bytes, from + k * row_bytes + i, sizeof bytes);
-          sums += __builtin_convertvector(bytes, ints16) * weights[k];
+          ints16 lanes;
+          widen(bytes, lanes);
+          sums += lanes * weights[k];
         }
-        sums >>= kBits;
-        sums = sums < 0 ? ints16{} : sums;
-        sums = sums > 255 ? ints16{} + 255 : sums;
-        const bytes16 result = __builtin_convertvector(sums, bytes16);
+        const bytes16 result = narrow(sums >> kBits);
         std::memcpy(to + i, &result, sizeof result);
       }
       for (; i < row_bytes; ++i) {

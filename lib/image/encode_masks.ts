@@ -6,7 +6,7 @@ import { tensor, upload } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { compressRuns, expandRuns, type Rle } from './rle';
 
-const MASKS_A_TURN = 4; // strings made before other JavaScript may run, under a millisecond's worth
+const MASKS_A_TURN = 4; // strings made or read before other JavaScript may run: under a millisecond's worth
 
 /**
  * COCO strings of masks.
@@ -19,12 +19,16 @@ export async function encodeMasks(masks: Tensor, bitWidth?: number): Promise<Rle
   const most = counts.reduce((a, b) => Math.max(a, b), 0);
   if (most > maxRuns) ({ runs, counts, maxRuns } = await encodeWithin(masks, most, bitWidth));
   const size = [masks.shape[1] as number, width] as const;
-  const rles: Rle[] = [];
-  for (const [i, count] of counts.entries()) {
+  return inTurns([...counts], (count, i) => ({ size, counts: compressRuns(runs.subarray(i * maxRuns, i * maxRuns + count)) }));
+}
+
+async function inTurns<From, To>(items: readonly From[], convert: (item: From, index: number) => To): Promise<To[]> {
+  const results: To[] = [];
+  for (const [i, item] of items.entries()) {
     if (i % MASKS_A_TURN === MASKS_A_TURN - 1) await new Promise(setImmediate);
-    rles.push({ size, counts: compressRuns(runs.subarray(i * maxRuns, i * maxRuns + count)) });
+    results.push(convert(item, i));
   }
-  return rles;
+  return results;
 }
 
 async function encodeWithin(masks: Tensor, maxRuns: number, bitWidth?: number) {
@@ -44,7 +48,7 @@ async function encodeWithin(masks: Tensor, maxRuns: number, bitWidth?: number) {
 export async function decodeMasks(rles: readonly Rle[], bits = false): Promise<Tensor> {
   const size = Array.isArray(rles) ? (rles[0] as Rle | undefined)?.size : undefined;
   if (!size) throw new ArgumentError('decodeMasks: rles is empty, expected at least one mask');
-  const all = rles.map(expandRuns);
+  const all = await inTurns(rles, expandRuns);
   const [height, width] = size;
   const other = rles.find((rle) => rle.size[0] !== height || rle.size[1] !== width);
   if (other)
