@@ -60,7 +60,9 @@ void run(const CrossEntropyBackward& op, Stream&) {
         if (label == kNoLabel) {
           std::memset(static_cast<void*>(gradient), 0, static_cast<size_t>(vocab) * sizeof(T));
         } else {
-          cross_entropy_gradient(logits + row * vocab, vocab, label, logsumexp[row], scale, gradient);
+          const T* own = logits + row * vocab;
+          scaled_softmax(own, vocab, logsumexp[row], scale, gradient);
+          gradient[label] = T(label_gradient(own[label], logsumexp[row], scale));
         }
       }
     });

@@ -49,14 +49,17 @@ float log_sum_exp(const T* row, int64_t count) {
   return (largest == kLowest ? 0.0F : largest) + std::log(total);
 }
 
-// d (log sum exp - logits[label]) / d logits * scale; `gradient` may be `row` itself.
+// The softmax of a row whose logsumexp is known, times `scale`; `result` may be `row` itself.
 template <typename T>
-void cross_entropy_gradient(const T* row, int64_t count, int64_t label, float logsumexp, float scale, T* gradient) {
-  const float of_label = (exp(splat(static_cast<float>(row[label]) - logsumexp))[0] - 1.0F) * scale;
+void scaled_softmax(const T* row, int64_t count, float logsumexp, float scale, T* result) {
   by_lanes(0, count, [=](int64_t i, auto... lanes) {
-    store(gradient + i, exp(load(row + i, lanes...) - logsumexp) * scale, lanes...);
+    store(result + i, exp(load(row + i, lanes...) - logsumexp) * scale, lanes...);
   });
-  gradient[label] = T(of_label);
+}
+
+// The gradient of log sum exp - logit in the logit of the label itself, times `scale`.
+inline float label_gradient(float logit, float logsumexp, float scale) {
+  return (exp(splat(logit - logsumexp))[0] - 1.0F) * scale;
 }
 
 }  // namespace mglmm::cpu

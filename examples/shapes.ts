@@ -1,4 +1,4 @@
-/** Pictures of coloured circles, squares and triangles on noise, one word that names a kind, and the mask of that kind. */
+/** Pictures of coloured circles, squares and triangles on noise, a word that names one kind, and the mask of that kind. */
 export const kinds = ['circle', 'square', 'triangle'] as const;
 export const side = 48; // pixels
 
@@ -42,16 +42,21 @@ export function drawShapes(batch: number, random: () => number): ShapeBatch {
     result.words[item] = word;
     const ground = [random(), random(), random()].map((value) => 0.15 + 0.35 * value);
     for (let i = 0; i < image.length; i++) image[i] = (ground[Math.floor(i / area)] as number) + 0.16 * (random() - 0.5);
-    const shapes = 3 + Math.floor(random() * 3);
+    const shapes = 2 + Math.floor(random() * 3);
+    const centres: (readonly [number, number])[] = [];
     for (let shape = 0; shape < shapes; shape++) {
       const kind = shape === 0 ? word : Math.floor(random() * kinds.length); // what is asked for is there
-      const radius = 6 + 5 * random();
-      const [centreX, centreY] = [8 + (side - 16) * random(), 8 + (side - 16) * random()];
-      const angle = 2 * Math.PI * random();
+      const radius = 7 + 3 * random();
+      let centre: readonly [number, number] = [0, 0];
+      let tries = 0;
+      do centre = [9 + (side - 18) * random(), 9 + (side - 18) * random()];
+      while (tries++ < 30 && centres.some(([x, y]) => Math.hypot(x - centre[0], y - centre[1]) < 17));
+      centres.push(centre);
+      const angle = 0.8 * (random() - 0.5); // radians
       const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
       const colour = [random(), random(), random()].map((value) => 0.45 + 0.55 * value);
       for (let i = 0; i < area; i++) {
-        const [x, y] = [((i % side) - centreX) / radius, (Math.floor(i / side) - centreY) / radius];
+        const [x, y] = [((i % side) - centre[0]) / radius, (Math.floor(i / side) - centre[1]) / radius];
         if (!inside[kind]?.(x * cosine + y * sine, y * cosine - x * sine)) continue;
         for (let channel = 0; channel < 3; channel++) image[channel * area + i] = (colour[channel] as number) + 0.1 * (random() - 0.5);
         mask[i] = Number(kind === word);

@@ -36,7 +36,7 @@ import { drawShapes, kinds, randomFrom, type ShapeBatch, side } from './shapes';
 import { drawTraining, type Evaluation } from './training_picture';
 
 const batch = 16;
-const lr = 4e-3;
+const lr = 3e-3;
 const evaluations = 20; // over the run, on pictures that are never trained on
 const [narrow, middle, wide] = [16, 32, 48]; // channels at full, half and quarter size
 

@@ -57,7 +57,7 @@ export function drawTraining(run: {
   /** Mask logits of `samples`. */
   logits: Float32Array;
 }): Picture {
-  const gridTop = 116 + plotHeight + 132;
+  const gridTop = 116 + plotHeight + 110;
   const picture = new Picture(width, gridTop + 3 * (cell + gap) + 24, [250, 251, 253]);
   picture.text('A small network learns to find what a word asks for', 24, 24, ink, { size: 3 });
   const last = run.agreement.at(-1);
@@ -73,7 +73,7 @@ export function drawTraining(run: {
     const x = left + column * (cell + gap);
     const kind = run.samples.words[column] as number;
     const colour = maskColours[kind] as Colour;
-    picture.text(`${kinds[kind]}?`, x + cell / 2, gridTop - 22, ink, { align: 'centre' });
+    picture.text(kinds[kind] as string, x + cell / 2, gridTop - 22, ink, { align: 'centre' });
     const pixel = (px: number, py: number): Colour => {
       const at = column * 3 * area + py * side + px;
       return colourOf((channel) => 255 * Math.max(0, Math.min(1, run.samples.images[at + channel * area] as number)));
