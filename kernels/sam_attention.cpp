@@ -6,14 +6,14 @@
 namespace mglmm {
 namespace {
 
-// `tokens_axis` of `x` holds the map. Sizes of a map of more than 2^30 tokens are refused with it.
+// `tokens_axis` of `x` holds the map. Kernels index a table times a tile of queries in 32 bits.
 template <typename Op>
 void check_map(const Check& check, const Op& op, const char* name, const TensorRef& x, int tokens_axis) {
   check.require(op.height >= 1, "height", std::to_string(op.height), "at least 1");
   check.require(op.width >= 1, "width", std::to_string(op.width), "at least 1");
   const int64_t tokens = Shape{op.height, op.width}.count();
   check.size(name, x, tokens_axis, tokens, "height * width");
-  check.require(tokens <= int64_t{1} << 30, "height * width", std::to_string(tokens), "at most 2^30");
+  check.require(tokens <= int64_t{1} << 22, "height * width", std::to_string(tokens), "at most 2^22");
 }
 
 template <typename Op>

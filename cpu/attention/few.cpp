@@ -10,36 +10,81 @@ namespace {
 
 constexpr int64_t kFewKeys = 64;
 
-// Sums of `kRows` x 4 products over headDim, the lanes of four keys added up together.
+constexpr int64_t kAhead = 16;  // keys: what memory delivers while so many are worked on
+
+template <typename T>
+void fetch(const T* from, int64_t count) {
+  for (int64_t byte = 0; byte < count * static_cast<int64_t>(sizeof(T)); byte += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(from) + byte);
+  }
+}
+
+// Products of a key with `kRows` queries, lanes along headDim.
+template <typename T, int kRows>
+void multiply_key(const T* k, int64_t head_dim, const float* q, int64_t padded, vfloat* sums) {
+  int64_t d = 0;
+  for (; d + kLanes <= head_dim; d += kLanes) {
+    const vfloat key = load(k + d);
+    for (int r = 0; r < kRows; ++r) sums[r] += key * load(q + r * padded + d);
+  }
+  if (d < head_dim) {
+    const vfloat key = load(k + d, head_dim - d);
+    for (int r = 0; r < kRows; ++r) sums[r] += key * load(q + r * padded + d);
+  }
+}
+
+// scores[kRows][kFewKeys]: the lanes of kLanes keys are added up together, by a transposition.
 template <typename T, int kRows>
 void score_keys(const T* k, int64_t stride, int64_t keys, int64_t head_dim, const float* q, int64_t padded, float* scores) {
-  for (int64_t j = 0; j < keys; ++j, k += stride) {
-    vfloat sums[kRows] = {};
-    int64_t d = 0;
-    for (; d + kLanes <= head_dim; d += kLanes) {
-      const vfloat key = load(k + d);
-      for (int r = 0; r < kRows; ++r) sums[r] += key * load(q + r * padded + d);
+  for (int64_t first = 0; first < keys; first += kLanes) {
+    vfloat blocks[kRows][kLanes] = {};
+    const int64_t count = std::min<int64_t>(kLanes, keys - first);
+    for (int64_t j = 0; j < count; ++j, k += stride) {
+      fetch(k + kAhead * stride, head_dim);
+      vfloat sums[kRows] = {};
+      multiply_key<T, kRows>(k, head_dim, q, padded, sums);
+      for (int r = 0; r < kRows; ++r) blocks[r][j] = sums[r];
     }
-    if (d < head_dim) {
-      const vfloat key = load(k + d, head_dim - d);
-      for (int r = 0; r < kRows; ++r) sums[r] += key * load(q + r * padded + d);
+    for (int r = 0; r < kRows; ++r) {
+      transpose(blocks[r]);
+      for (int width = kLanes / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) blocks[r][i] += blocks[r][i + width];
+      }
+      store(scores + r * kFewKeys + first, blocks[r][0]);
     }
-    for (int r = 0; r < kRows; ++r) scores[r * kFewKeys + j] = sum(sums[r]);
+  }
+}
+
+// y[kRows][padded] += p[kRows][kFewKeys] v, `kVectors` vectors of headDim from place `d` on; the last may be cut short.
+template <typename T, int kRows, int kVectors>
+void add_value_vectors(const T* v, int64_t stride, int64_t keys, int64_t d, int64_t lanes, const float* p, float* y,
+                       int64_t padded) {
+  vfloat sums[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) sums[r][n] = load(y + r * padded + d + n * kLanes);
+  }
+  const T* from = v + d;
+  for (int64_t j = 0; j < keys; ++j, from += stride) {
+    fetch(from + kAhead * stride, kVectors * kLanes);
+    for (int n = 0; n < kVectors; ++n) {
+      const vfloat value = lanes == kLanes ? load(from + n * kLanes) : load(from + n * kLanes, lanes);
+      for (int r = 0; r < kRows; ++r) sums[r][n] += value * p[r * kFewKeys + j];
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kVectors; ++n) store(y + r * padded + d + n * kLanes, sums[r][n]);
   }
 }
 
 template <typename T, int kRows>
 void add_values(const T* v, int64_t stride, int64_t keys, int64_t head_dim, const float* p, float* y, int64_t padded) {
-  for (int64_t d = 0; d < head_dim; d += kLanes) {
-    vfloat sums[kRows];
-    for (int r = 0; r < kRows; ++r) sums[r] = load(y + r * padded + d);
-    const int64_t lanes = std::min<int64_t>(kLanes, head_dim - d);
-    const T* from = v + d;
-    for (int64_t j = 0; j < keys; ++j, from += stride) {
-      const vfloat value = lanes == kLanes ? load(from) : load(from, lanes);
-      for (int r = 0; r < kRows; ++r) sums[r] += value * p[r * kFewKeys + j];
-    }
-    for (int r = 0; r < kRows; ++r) store(y + r * padded + d, sums[r]);
+  constexpr int kVectors = 4;  // sums in flight enough to hide the latency of one
+  int64_t d = 0;
+  for (; d + kVectors * kLanes <= head_dim; d += kVectors * kLanes) {
+    add_value_vectors<T, kRows, kVectors>(v, stride, keys, d, kLanes, p, y, padded);
+  }
+  for (; d < head_dim; d += kLanes) {
+    add_value_vectors<T, kRows, 1>(v, stride, keys, d, std::min<int64_t>(kLanes, head_dim - d), p, y, padded);
   }
 }
 

@@ -149,6 +149,14 @@ onEveryDevice('samAttention', () => {
       () => samAttention(x(), x(), x(), h(), w(), { ...map, softmaxScale: -1 }),
     ],
     [
+      'ArgumentError',
+      'samAttention: height * width is 4194305, expected at most 2^22',
+      () => {
+        const none = randn([1, 0, 2 ** 22 + 1, 3], 1);
+        return samAttention(none, none, none, h(), w(), { height: 2 ** 22 + 1, width: 1 });
+      },
+    ],
+    [
       'DtypeError',
       'samAttentionPacked: qkv is i32, expected f32, bf16 or f16',
       () => samAttentionPacked(tensor([1], [1], 'i32'), h(), w(), { ...map, heads: 2 }),
