@@ -29,6 +29,22 @@ inline void widen(bytes16 bytes, ints16& lanes) {
 #endif
 }
 
+// Each of four numbers four times.
+inline void spread(ints4 numbers, ints16& lanes) {
+#if defined(__AVX512F__)
+  const __m512i order = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+  lanes = std::bit_cast<ints16>(_mm512_permutexvar_epi32(order, _mm512_castsi128_si512(std::bit_cast<__m128i>(numbers))));
+#elif defined(__AVX2__)
+  const __m256i source = _mm256_castsi128_si256(std::bit_cast<__m128i>(numbers));
+  const __m256i halves[] = {_mm256_permutevar8x32_epi32(source, _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0)),
+                            _mm256_permutevar8x32_epi32(source, _mm256_set_epi32(3, 3, 3, 3, 2, 2, 2, 2))};
+  std::memcpy(&lanes, halves, sizeof lanes);
+#else
+  const ints4 quarters[] = {ints4{} + numbers[0], ints4{} + numbers[1], ints4{} + numbers[2], ints4{} + numbers[3]};
+  std::memcpy(&lanes, quarters, sizeof lanes);
+#endif
+}
+
 // Cut to 0..255.
 inline bytes16 narrow(const ints16& values) {
 #if defined(__AVX512F__)

@@ -77,9 +77,10 @@ void resize_row(const uint8_t* row, const Axis& axis, int64_t width, uint8_t* y)
         }
         ints4 weight;
         std::memcpy(&weight, weights + k, sizeof weight);
-        ints16 lanes;
+        ints16 lanes, factors;
         widen(bytes, lanes);
-        sums += lanes * __builtin_shufflevector(weight, weight, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+        spread(weight, factors);
+        sums += lanes * factors;
       }
       const ints4 sum = __builtin_shufflevector(sums, sums, 0, 1, 2, 3) + __builtin_shufflevector(sums, sums, 4, 5, 6, 7) +
                         __builtin_shufflevector(sums, sums, 8, 9, 10, 11) +
