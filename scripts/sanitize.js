@@ -6,13 +6,15 @@ const { existsSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { root } = require('./parallel.js');
+const { buildEnvironment } = require('./setup.js');
 
 const level = process.env.MGLMM_CPU_LEVEL ?? (process.arch === 'x64' ? 'x86-64-v3' : 'generic');
 // node-gyp-build looks for build/Release below the folder that MGLMM_PREBUILD names.
 const home = join(root, 'build/sanitize');
 const folder = join(home, 'build');
 
-const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+const buildEnv = buildEnvironment();
+const run = (command, args) => execFileSync(command, args, { cwd: root, env: buildEnv, stdio: ['ignore', 'ignore', 'inherit'] });
 
 if (!existsSync(join(folder, 'CMakeCache.txt'))) {
   const cmake = join(root, 'node_modules/cmake-js/bin/cmake-js');

@@ -110,6 +110,16 @@ function cached(variable) {
   return readFileSync(cache, 'utf8').match(new RegExp(`^${variable}:[A-Z]+=(.*)$`, 'm'))?.[1];
 }
 
+/** With ccache, where it is present. */
+function buildEnvironment() {
+  const env = { ...process.env };
+  if (works('ccache', ['--version'])) {
+    env.CMAKE_CXX_COMPILER_LAUNCHER ??= 'ccache';
+    env.CCACHE_BASEDIR ??= root;
+  }
+  return env;
+}
+
 function buildAddon() {
   const packages = missingPackages();
   if (packages.length > 0) installPackages(packages, 'to build the addon');
@@ -119,11 +129,7 @@ function buildAddon() {
   const jobs = availableParallelism();
   say(`building the addon (${jobs} jobs; minutes the first time)`);
   const sources = sourceHash();
-  const env = { ...process.env };
-  if (works('ccache', ['--version'])) {
-    env.CMAKE_CXX_COMPILER_LAUNCHER ??= 'ccache';
-    env.CCACHE_BASEDIR ??= root;
-  }
+  const env = buildEnvironment();
   if (!existsSync(join(build, 'CMakeCache.txt'))) {
     run(process.execPath, [join(root, 'node_modules/cmake-js/bin/cmake-js'), 'configure', '-O', 'build'], { env });
   }
@@ -148,5 +154,5 @@ function setUp() {
   if (worked) say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }
 
-module.exports = { installPackages, works };
+module.exports = { buildEnvironment, installPackages, works };
 if (require.main === module) setUp();
