@@ -52,9 +52,8 @@ float log_sum_exp(const T* row, int64_t count) {
 // The softmax of a row whose logsumexp is known, times `scale`; `result` may be `row` itself.
 template <typename T>
 void scaled_softmax(const T* row, int64_t count, float logsumexp, float scale, T* result) {
-  by_lanes(0, count, [=](int64_t i, auto... lanes) {
-    store(result + i, exp(load(row + i, lanes...) - logsumexp) * scale, lanes...);
-  });
+  by_lanes(0, count,
+           [=](int64_t i, auto... lanes) { store(result + i, exp(load(row + i, lanes...) - logsumexp) * scale, lanes...); });
 }
 
 // The gradient of log sum exp - logit in the logit of the label itself, times `scale`.

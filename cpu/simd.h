@@ -150,7 +150,8 @@ inline vfloat erf(vfloat x) {
   h = h * a + 1.1272022759F;
   h = h * a + 3.1246999381e-4F;
   const vfloat far = 1.0F - exp(-h);
-  const vfloat signed_far = std::bit_cast<vfloat>(std::bit_cast<vint>(far) | (std::bit_cast<vint>(x) & vint(vint{} - 0x7fffffff - 1)));
+  const vfloat signed_far =
+      std::bit_cast<vfloat>(std::bit_cast<vint>(far) | (std::bit_cast<vint>(x) & vint(vint{} - 0x7fffffff - 1)));
   return magnitude < 1.0F ? near : (x == x ? signed_far : x);
 }
 

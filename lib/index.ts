@@ -2,7 +2,6 @@
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export * from './errors';
-export { decodeMasks, encodeMasks } from './image/encode_masks';
 export {
   type Box,
   boxIou,
@@ -16,6 +15,7 @@ export {
   rleFromRuns,
   rleIou,
 } from './image/rle';
+export { decodeMasks, encodeMasks } from './masks/encode_masks';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
 export * as nn from './nn';
 export { type AdamwOptions, adamw } from './ops/adamw';

@@ -142,7 +142,7 @@ const floors = [
   ['ops'],
   ['nn'],
   ['image', 'text'],
-  ['weights', 'data'],
+  ['weights', 'data', 'masks'],
   ['models'],
   ['generate', 'train'],
   ['eval', 'annotate'],

@@ -1,10 +1,10 @@
 /** Between masks in tensors and masks as COCO's strings. */
 import { ArgumentError } from '../errors';
+import { compressRuns, expandRuns, type Rle } from '../image/rle';
 import { rleDecode } from '../ops/rle_decode';
 import { rleEncode } from '../ops/rle_encode';
 import { tensor, upload } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
-import { compressRuns, expandRuns, type Rle } from './rle';
 
 const MASKS_A_TURN = 4; // strings made or read before other JavaScript may run: under a millisecond's worth
 
