@@ -3,7 +3,9 @@
 #include <dnnl.hpp>
 #include <list>
 #include <map>
+#include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "cpu/parallel.h"
 
@@ -11,6 +13,8 @@ namespace mglmm::cpu {
 namespace {
 
 using dnnl::memory;
+
+constexpr size_t kAlignment = 64;
 
 const dnnl::engine& engine() {
   static const dnnl::engine the_engine(dnnl::engine::kind::cpu, 0);
@@ -98,12 +102,19 @@ bool can_multiply(Dtype dtype, bool packed) {
 
 void multiply(Product product, const void* a, const void* b, const void* bias, void* y, Stream& scratch) {
   thread_local dnnl::stream stream(engine());
-  product.threads = thread_count();
+  thread_local std::vector<std::byte> own_scratch;  // of a thread that computes its part alone: a Stream serves one thread
+  const bool alone = inside_parallel();
+  product.threads = alone ? 1 : thread_count();
   Plan& plan = plan_of(product);
+  const auto scratch_bytes = plan.scratchpad.get_desc().get_size();
+  if (alone && own_scratch.size() < scratch_bytes + kAlignment) own_scratch.resize(scratch_bytes + kAlignment);
+  void* aligned = own_scratch.data();
+  size_t space = own_scratch.size();
+  plan.scratchpad.set_data_handle(alone ? std::align(kAlignment, scratch_bytes, aligned, space)
+                                        : scratch.scratch(static_cast<int64_t>(scratch_bytes)));
   plan.a.set_data_handle(const_cast<void*>(a));
   plan.b.set_data_handle(const_cast<void*>(b));
   plan.y.set_data_handle(y);
-  plan.scratchpad.set_data_handle(scratch.scratch(static_cast<int64_t>(plan.scratchpad.get_desc().get_size())));
   std::unordered_map<int, memory> arguments = {
       {DNNL_ARG_SRC, plan.a}, {DNNL_ARG_WEIGHTS, plan.b}, {DNNL_ARG_DST, plan.y}, {DNNL_ARG_SCRATCHPAD, plan.scratchpad}};
   if (product.bias) {

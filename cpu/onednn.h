@@ -27,7 +27,8 @@ struct Product {
 // Whether this machine multiplies operands of `dtype` in this order at full speed. f32 in rows: always.
 bool can_multiply(Dtype dtype, bool packed);
 
-// All sizes are above 0 and can_multiply(product.dtype, product.b_packed) holds.
+// All sizes are above 0 and can_multiply(product.dtype, product.b_packed) holds. Inside a parallel region the calling thread
+// does it alone and leaves `stream` untouched.
 void multiply(Product product, const void* a, const void* b, const void* bias, void* y, Stream& stream);
 
 }  // namespace mglmm::cpu

@@ -59,6 +59,7 @@ void parallel_pieces(int64_t count, Body&& body) {
 
 // Threads a kernel may count on, and which of them is running: for scratch memory of one slice a thread.
 inline int thread_count() { return omp_get_max_threads(); }
+inline bool inside_parallel() { return omp_in_parallel() != 0; }
 inline int thread_index() { return omp_get_thread_num(); }
 
 // Elementwise work of under this many elements stays on one thread (waking the others costs about 5 us).

@@ -27,10 +27,15 @@ inline QuantizedPanel panel_of(const QuantizedWeight& weight, int64_t panel) {
 
 // int8 values of one input and kLanes outputs.
 inline vfloat int8_values(const uint8_t* values) {
-  using bytes = int8_t __attribute__((vector_size(kLanes)));
-  bytes narrow;
-  std::memcpy(&narrow, values, sizeof narrow);
-  return __builtin_convertvector(__builtin_convertvector(narrow, vint), vfloat);
+#if defined(__AVX512F__)
+  const auto wide = std::bit_cast<vint>(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values))));
+#elif defined(__AVX2__)
+  const auto wide = std::bit_cast<vint>(_mm256_cvtepi8_epi32(_mm_loadu_si64(values)));
+#else
+  vint wide;
+  for (int lane = 0; lane < kLanes; ++lane) wide[lane] = static_cast<int8_t>(values[lane]);
+#endif
+  return __builtin_convertvector(wide, vfloat);
 }
 // int4 values of the `input`th of 8 inputs and kLanes outputs.
 inline vfloat int4_values(vuint words, int input) {
@@ -44,20 +49,24 @@ inline vfloat int4_values(vuint words, int input) {
 #endif
 }
 
+// Unrolled by hand, or sums that `body` keeps by vector leave their registers.
 // Calls `body(input, vector, weight)` for the inputs [first, last) of a panel, both multiples of 8 but for the panel's end,
 // `weight` being kLanes outputs from vector * kLanes on, as numbers.
 template <typename Body>
 void by_weights(const QuantizedPanel& panel, int64_t first, int64_t last, Body&& body) {
   if (panel.minimums == nullptr) {
     for (int64_t i = first; i < last; ++i) {
+#pragma GCC unroll 4
       for (int v = 0; v < kPanelVectors; ++v) body(i, v, int8_values(panel.values + i * kPanel + v * kLanes));
     }
     return;
   }
   for (int64_t i = first; i < last; i += 8) {
+#pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
       vuint words;
       std::memcpy(&words, panel.values + (i / 8 * kPanel + v * kLanes) * 4, sizeof words);
+#pragma GCC unroll 8
       for (int input = 0; input < 8; ++input) body(i + input, v, int4_values(words, input));
     }
   }

@@ -17,6 +17,7 @@ constexpr int kVectors = static_cast<int>(kPanel) / kLanes;
 template <typename T, int Rows>
 void panel_sums(const T* panel, const float* x, int64_t padded_in, vfloat (&sums)[Rows][kVectors]) {
   for (int64_t i = 0; i < padded_in; ++i) {
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const vfloat weight = load(panel + i * kPanel + v * kLanes);
       for (int row = 0; row < Rows; ++row) sums[row][v] += weight * x[row * padded_in + i];
@@ -26,6 +27,7 @@ void panel_sums(const T* panel, const float* x, int64_t padded_in, vfloat (&sums
 template <int Rows>
 void panel_sums(const bf16* panel, const float* x, int64_t padded_in, vfloat (&sums)[Rows][kVectors]) {
   for (int64_t i = 0; i < padded_in; i += 2) {
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       vuint pair;
       std::memcpy(&pair, panel + i * kPanel + v * kLanes * 2, sizeof pair);

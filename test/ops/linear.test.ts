@@ -10,7 +10,8 @@ import { linear64, product64 } from '../support/products';
 const dtypes = ['f32', 'bf16', 'f16'] as const;
 
 onEveryDevice('linear', () => {
-  // Rows, in, out: one row, a few, many; tails in every size; more panels of 64 outputs than are expanded at once.
+  // Rows, in, out: one row, a few, many; tails in every size; more panels of 64 outputs than are expanded at once;
+  // inputs in several pieces, rows in several blocks.
   const cases = [
     [1, 1, 1],
     [1, 300, 130],
@@ -20,6 +21,8 @@ onEveryDevice('linear', () => {
     [5, 33, 7],
     [13, 70, 129],
     [37, 31, 1100],
+    [70, 3201, 515],
+    [1030, 20, 520],
   ] as const;
   for (const dtype of dtypes)
     for (const [rows, inner, out] of cases)
