@@ -33,7 +33,6 @@ const env = {
   UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
   MGLMM_PREBUILD: home,
   MGLMM_CPU_LEVEL: level,
-  MGLMM_SANITIZED: '1',
 };
 const jest = join(root, 'node_modules/jest/bin/jest.js');
 process.exit(spawnSync(process.execPath, [jest, ...process.argv.slice(2)], { cwd: root, env, stdio: 'inherit' }).status ?? 1);

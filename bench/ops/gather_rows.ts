@@ -1,0 +1,18 @@
+import { gatherRows, tensor } from '../../lib';
+import { normal, sizeOf, torchNormal } from '../data';
+import { pair } from '../harness';
+
+const table = [32_007, 4096]; // as many rows as there are words
+const ids = Int32Array.from({ length: 700 }, (_, i) => (i * 7919) % 32_007);
+
+export default (['f32', 'bf16'] as const).map((dtype) =>
+  pair(`gatherRows ${dtype} 700 rows of [${table}]`, {
+    ours: async () => {
+      const [rows, index] = [await normal(table, dtype, 1), tensor(ids)];
+      return () => void gatherRows(rows, index);
+    },
+    torch: { setup: `rows = ${torchNormal(table, dtype)}\nindex = torch.arange(700) * 7919 % 32007`, run: 'rows[index]' },
+    bytes: 2 * 700 * 4096 * sizeOf[dtype],
+    goal: 1.0,
+  }),
+);
