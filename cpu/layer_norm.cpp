@@ -17,23 +17,18 @@ void run(const LayerNorm& op, Stream&) {
     float* means = op.mean ? op.mean.data<float>() : nullptr;
     float* rstds = op.rstd ? op.rstd.data<float>() : nullptr;
     const float eps = op.eps;
+    const auto size = static_cast<float>(dim);
     parallel_ranges(op.x.count() / dim, std::max<int64_t>(1, kElementGrain / dim), [=](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const T* from = x + row * dim;
         T* to = y + row * dim;
-        vfloat sums = splat(0);
-        by_lanes(0, dim, [&](int64_t i, auto... lanes) { sums += load(from + i, lanes...); });
-        const float mean = sum(sums) / static_cast<float>(dim);
-        // Squares of what is left after the mean: a mean far from 0 costs no digits. Lanes past the end do not count.
-        vfloat squares = splat(0);
-        int64_t i = 0;
-        for (; i + kLanes <= dim; i += kLanes) {
-          const vfloat centred = load(from + i) - mean;
-          squares += centred * centred;
-        }
-        float square = sum(squares);
-        for (; i < dim; ++i) square += (static_cast<float>(from[i]) - mean) * (static_cast<float>(from[i]) - mean);
-        const float rstd = 1.0F / std::sqrt(square / static_cast<float>(dim) + eps);
+        const float mean = sum_by_lanes(0, dim, [=](int64_t i, auto... lanes) { return load(from + i, lanes...); }) / size;
+        // Squares of what is left after the mean: a mean far from 0 costs no digits.
+        const float square = sum_by_lanes(0, dim, [=](int64_t i, auto... lanes) {
+          const vfloat centred = load(from + i, lanes...) - mean;
+          return centred * centred;
+        });
+        const float rstd = 1.0F / std::sqrt(square / size + eps);
         if (means) means[row] = mean;
         if (rstds) rstds[row] = rstd;
         by_lanes(0, dim, [=](int64_t at, auto... lanes) {

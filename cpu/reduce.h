@@ -77,13 +77,7 @@ void sum_rows(const Axes& axes, Stream& stream, Value value, Out out) {
       const int64_t first = piece % row_pieces * kSumPiece;
       const int64_t offset = axes.offset_of(false, task / pieces) + axes.offset_of(true, piece / row_pieces) + first;
       const int64_t count = std::min(kSumPiece, run - first);
-      vfloat sums[4] = {};
-      int64_t i = 0;
-      for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-        for (int k = 0; k < 4; ++k) sums[k] += value(offset + i + k * kLanes);
-      }
-      by_lanes(i, count, [&](int64_t rest, auto... lanes) { sums[0] += value(offset + rest, lanes...); });
-      partial[task] = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+      partial[task] = sum_by_lanes(offset, offset + count, value);
     }
   });
   parallel_ranges(places, grain_of(pieces), [=](int64_t begin, int64_t end) {

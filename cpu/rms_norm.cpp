@@ -9,19 +9,11 @@ namespace {
 
 template <typename T>
 float mean_square(const T* x, int64_t dim) {
-  vfloat sums[2] = {};
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= dim; i += 2 * kLanes) {
-    const vfloat first = load(x + i);
-    const vfloat second = load(x + i + kLanes);
-    sums[0] += first * first;
-    sums[1] += second * second;
-  }
-  by_lanes(i, dim, [&](int64_t rest, auto... lanes) {
-    const vfloat v = load(x + rest, lanes...);
-    sums[0] += v * v;
+  const float total = sum_by_lanes(0, dim, [=](int64_t i, auto... lanes) {
+    const vfloat v = load(x + i, lanes...);
+    return v * v;
   });
-  return sum(sums[0] + sums[1]) / static_cast<float>(dim);
+  return total / static_cast<float>(dim);
 }
 
 }  // namespace
@@ -62,16 +54,15 @@ void run(const RmsNormBackward& op, Stream& stream) {
         const T* dy = op.dy.data<T>() + row * dim;
         const T* x = op.x.data<T>() + row * dim;
         const float rstd = rstds[row];
-        vfloat along = splat(0);  // of g with x
-        by_lanes(0, dim, [&](int64_t i, auto... lanes) {
+        const float along = sum_by_lanes(0, dim, [=](int64_t i, auto... lanes) {  // of g with x
           const vfloat d = load(dy + i, lanes...);
           const vfloat v = load(x + i, lanes...);
-          along += d * load(weight + i, lanes...) * v;
           if (wants_weight) store(dweight + i, load(dweight + i, lanes...) + d * v * rstd, lanes...);
+          return d * load(weight + i, lanes...) * v;
         });
         if (!op.dx) continue;
         T* dx = op.dx.data<T>() + row * dim;
-        const float back = sum(along) * rstd * rstd / static_cast<float>(dim);
+        const float back = along * rstd * rstd / static_cast<float>(dim);
         by_lanes(0, dim, [=](int64_t i, auto... lanes) {
           store(dx + i, rstd * (load(dy + i, lanes...) * load(weight + i, lanes...) - load(x + i, lanes...) * back),
                 lanes...);

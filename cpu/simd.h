@@ -128,39 +128,30 @@ inline vfloat exp(vfloat x) {
 
 inline vfloat sigmoid(vfloat x) { return 1.0F / (1.0F + exp(-x)); }
 
-// The error function, within 1e-7. Below 1: x + x S(x^2); from 1 on: 1 - exp(-h(|x|)), where h is what -log(erfc) is
-// nearly; both polynomials fitted for the least largest error (6e-10 and 1e-9 before rounding).
-inline vfloat erf(vfloat x) {
-  const vfloat magnitude = std::bit_cast<vfloat>(std::bit_cast<vint>(x) & 0x7fffffff);
-  const vfloat square = x * x;
-  vfloat s = splat(7.6471199896e-5F);
-  s = s * square - 7.9423569996e-4F;
-  s = s * square + 5.1797496291e-3F;
-  s = s * square - 2.6848591361e-2F;
-  s = s * square + 1.1283430120e-1F;
-  s = s * square - 3.7612605985e-1F;
-  s = s * square + 1.2837915841e-1F;
-  const vfloat near = x + x * s;
-  const vfloat a = magnitude > 4.0F ? splat(4.0F) : magnitude;  // erf(4) is 1 in f32
-  vfloat h = splat(-1.8797163599e-4F);
-  h = h * a + 2.9640056359e-3F;
-  h = h * a - 2.1906474579e-2F;
-  h = h * a + 1.0325619977e-1F;
-  h = h * a + 6.3796500133e-1F;
-  h = h * a + 1.1272022759F;
-  h = h * a + 3.1246999381e-4F;
-  const vfloat far = 1.0F - exp(-h);
-  const vfloat signed_far =
-      std::bit_cast<vfloat>(std::bit_cast<vint>(far) | (std::bit_cast<vint>(x) & vint(vint{} - 0x7fffffff - 1)));
-  return magnitude < 1.0F ? near : (x == x ? signed_far : x);
-}
-
 // Runs `body(offset, lanes)` over [begin, end) in steps of kLanes, the last step with fewer lanes.
 template <typename Body>
 void by_lanes(int64_t begin, int64_t end, Body&& body) {
   int64_t i = begin;
   for (; i + kLanes <= end; i += kLanes) body(i);
   if (i < end) body(i, end - i);
+}
+
+// The sum of value(i, lanes...) over [begin, end), in four interleaved sums: one would wait for each addition in turn. Of
+// the last, shorter step only the first `lanes` lanes count.
+template <typename Value>
+float sum_by_lanes(int64_t begin, int64_t end, Value&& value) {
+  vfloat sums[4] = {};
+  int64_t i = begin;
+  for (; i + 4 * kLanes <= end; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) sums[k] += value(i + k * kLanes);
+  }
+  for (; i + kLanes <= end; i += kLanes) sums[0] += value(i);
+  float total = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  if (i < end) {
+    const vfloat rest = value(i, end - i);
+    for (int64_t lane = 0; lane < end - i; ++lane) total += rest[lane];
+  }
+  return total;
 }
 
 }  // namespace mglmm::cpu

@@ -13,6 +13,20 @@ namespace {
 
 int64_t grain_of_rows(int64_t size) { return std::max<int64_t>(1, kElementGrain / std::max<int64_t>(size, 1)); }
 
+template <typename T>
+float max_by_lanes(const T* x, int64_t size) {
+  const float lowest = -std::numeric_limits<float>::infinity();
+  vfloat most[4] = {splat(lowest), splat(lowest), splat(lowest), splat(lowest)};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
+    for (int k = 0; k < 4; ++k) most[k] = max(load(x + i + k * kLanes), most[k]);
+  }
+  for (; i + kLanes <= size; i += kLanes) most[0] = max(load(x + i), most[0]);
+  float largest = max(max(max(most[0], most[1]), max(most[2], most[3])));
+  for (; i < size; ++i) largest = std::max(largest, static_cast<float>(x[i]));
+  return largest;
+}
+
 }  // namespace
 
 void run(const Softmax& op, Stream& stream) {
@@ -31,22 +45,12 @@ void run(const Softmax& op, Stream& stream) {
           exponentials = to;
         else
           exponentials = scratch + thread_index() * size;
-        vfloat most = splat(-std::numeric_limits<float>::infinity());
-        int64_t i = 0;
-        for (; i + kLanes <= size; i += kLanes) most = max(load(from + i), most);
-        float largest = max(most);
-        for (; i < size; ++i) largest = std::max(largest, static_cast<float>(from[i]));
-        vfloat sums = splat(0);
-        for (i = 0; i + kLanes <= size; i += kLanes) {
-          const vfloat e = exp(load(from + i) - largest);
-          store(exponentials + i, e);
-          sums += e;
-        }
-        float total = sum(sums);
-        if (i < size) {
-          store(exponentials + i, exp(load(from + i, size - i) - largest), size - i);
-          for (int64_t rest = i; rest < size; ++rest) total += exponentials[rest];
-        }
+        const float largest = max_by_lanes(from, size);
+        const float total = sum_by_lanes(0, size, [=](int64_t i, auto... lanes) {
+          const vfloat e = exp(load(from + i, lanes...) - largest);
+          store(exponentials + i, e, lanes...);
+          return e;
+        });
         const float factor = 1.0F / total;
         by_lanes(0, size,
                  [=](int64_t at, auto... lanes) { store(to + at, load(exponentials + at, lanes...) * factor, lanes...); });
@@ -64,10 +68,8 @@ void run(const SoftmaxBackward& op, Stream&) {
     T* dx = op.dx.data<T>();
     parallel_ranges(op.y.count() / size, grain_of_rows(size), [=](int64_t begin, int64_t end) {
       for (int64_t start = begin * size; start < end * size; start += size) {
-        vfloat sums = splat(0);
-        by_lanes(start, start + size,
-                 [&](int64_t i, auto... lanes) { sums += load(dy + i, lanes...) * load(y + i, lanes...); });
-        const float total = sum(sums);
+        const float total = sum_by_lanes(
+            start, start + size, [=](int64_t i, auto... lanes) { return load(dy + i, lanes...) * load(y + i, lanes...); });
         by_lanes(start, start + size, [=](int64_t i, auto... lanes) {
           store(dx + i, load(y + i, lanes...) * (load(dy + i, lanes...) - total), lanes...);
         });

@@ -32,6 +32,11 @@ onEveryDevice('gelu', () => {
     const y = await gelu(tensor([Number.NaN, Number.POSITIVE_INFINITY])).read();
     assert.ok(Number.isNaN(y[0]));
     assert.equal(y[1], Number.POSITIVE_INFINITY);
+    const x = tensor([Number.NaN]);
+    x.requiresGrad = true;
+    backward(gelu(x));
+    assert.ok(Number.isNaN(await (x.grad as Tensor).item()));
+    x.grad?.dispose();
   });
 
   test('gradient agrees with central differences', () => expectGradient(gelu, [2, 5]));
