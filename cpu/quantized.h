@@ -49,6 +49,8 @@ inline vfloat int4_values(vuint words, int input) {
 #endif
 }
 
+inline constexpr int64_t kAhead = 2048;  // bytes: the arithmetic leaves the processor's own prefetch too short a view
+
 // Unrolled by hand, or sums that `body` keeps by vector leave their registers.
 // Calls `body(input, vector, weight)` for the inputs [first, last) of a panel, both multiples of 8 but for the panel's end,
 // `weight` being kLanes outputs from vector * kLanes on, as numbers.
@@ -56,12 +58,14 @@ template <typename Body>
 void by_weights(const QuantizedPanel& panel, int64_t first, int64_t last, Body&& body) {
   if (panel.minimums == nullptr) {
     for (int64_t i = first; i < last; ++i) {
+      __builtin_prefetch(panel.values + i * kPanel + kAhead);
 #pragma GCC unroll 4
       for (int v = 0; v < kPanelVectors; ++v) body(i, v, int8_values(panel.values + i * kPanel + v * kLanes));
     }
     return;
   }
   for (int64_t i = first; i < last; i += 8) {
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(panel.values + i / 8 * kPanel * 4 + line * 64 + kAhead);
 #pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
       vuint words;
