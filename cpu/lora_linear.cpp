@@ -78,7 +78,7 @@ void run(const LoraLinearBackward& op, Stream& stream) {
 }
 
 void run(const MergeLora& op, Stream& stream) {
-  const auto [out, in] = std::pair(op.weight.shape[0], op.weight.shape[1]);
+  const int64_t out = op.weight.shape[0], in = op.weight.shape[1];
   const int64_t rank = op.loraA.shape[0];
   const int64_t width = size_of(op.weight.dtype);
   constexpr int64_t kRows = 256;  // of the correction at a time, in f32

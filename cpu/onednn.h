@@ -21,7 +21,8 @@ struct Product {
   bool bias = false;
   bool accumulate = false;  // y += instead of y =
   int threads = 1;          // set by multiply()
-  auto operator<=>(const Product&) const = default;
+  // The check takes the 0 that the compiler compares the result with for a pointer.
+  auto operator<=>(const Product&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // Whether this machine multiplies operands of `dtype` in this order at full speed. f32 in rows: always.

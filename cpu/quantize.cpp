@@ -55,7 +55,7 @@ void quantize_group(const T* weights, int64_t count, bool four_bits, bf16& scale
 }  // namespace
 
 void run(const Quantize& op, Stream&) {
-  const auto [out, in] = std::pair(op.weight.shape[0], op.weight.shape[1]);
+  const int64_t out = op.weight.shape[0], in = op.weight.shape[1];
   const bool four_bits = op.kind == Quantization::int4;
   const int64_t groups = op.scales.shape[1];
   const int64_t panel_bytes = op.values.shape.count(1, 3);
@@ -64,7 +64,7 @@ void run(const Quantize& op, Stream&) {
   auto* minimums = four_bits ? op.minimums.data<bf16>() : nullptr;
   by_dtype(op.weight.dtype, [&]<typename T>(Type<T>) {
     const T* weight = op.weight.data<T>();
-    parallel_ranges(op.values.shape[0], 1, [=, out = out, in = in](int64_t begin, int64_t end) {
+    parallel_ranges(op.values.shape[0], 1, [=](int64_t begin, int64_t end) {
       for (int64_t panel = begin; panel < end; ++panel) {
         uint8_t* bytes = values + panel * panel_bytes;
         std::fill(bytes, bytes + panel_bytes, uint8_t{0});

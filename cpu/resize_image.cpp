@@ -40,8 +40,8 @@ Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, Stream& stream) {
   double* exact = stream.scratch_of<double>(taps);
   for (int64_t i = 0; i < out; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
-    const int64_t count = std::min<int64_t>(static_cast<int64_t>(centre + support + 0.5), in) - first;
+    const int64_t first = std::max<int64_t>(static_cast<int64_t>(std::floor(centre - support + 0.5)), 0);
+    const int64_t count = std::min<int64_t>(static_cast<int64_t>(std::floor(centre + support + 0.5)), in) - first;
     double sum = 0;
     for (int64_t k = 0; k < count; ++k) {
       exact[k] = filter_at(filter, (static_cast<double>(first + k) - centre + 0.5) * (1.0 / widened));

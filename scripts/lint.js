@@ -23,7 +23,7 @@ function sources() {
 
 /**
  * Each file once, with the flags of its best level. Clang 14 is given what it lacks of GCC 12: omp.h, the names of the
- * x86-64 levels; and not the flags it does not know.
+ * x86-64 levels, __builtin_shuffle; and not the flags it does not know.
  */
 function writeCompileCommands() {
   const all = JSON.parse(readFileSync(join(root, 'build/compile_commands.json'), 'utf8'));
@@ -37,7 +37,7 @@ function writeCompileCommands() {
       .replace(/^\S*ccache\s+/, '')
       .replace(/ -Wno-(restrict|maybe-uninitialized)\b/g, '')
       .replace(/ -fopenmp\b/, ` -fopenmp -isystem ${include}`)
-      .replace(/ -c /, " '-D__builtin_cpu_supports(level)=true' -c ");
+      .replace(/ -c /, " '-D__builtin_cpu_supports(level)=true' '-D__builtin_shuffle(a,b,lanes)=((lanes)[0]?(a):(b))' -c ");
     byFile.set(relative(root, entry.file), { ...entry, command });
   }
   writeFileSync(join(folder, 'compile_commands.json'), JSON.stringify([...byFile.values()]));

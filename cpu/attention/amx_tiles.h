@@ -62,7 +62,7 @@ struct TilePlaces {
 };
 
 template <int kRows, int kColumns, bool kSum>
-MGLMM_AMX [[gnu::noinline]] void tile_product(const bf16* a, const bf16* b, const TilePlaces& places, int64_t depth,
+[[gnu::noinline]] MGLMM_AMX void tile_product(const bf16* a, const bf16* b, const TilePlaces& places, int64_t depth,
                                               float* c, int64_t c_stride) {
   __asm__ volatile("" ::: "memory");
   float* c2 = c + kTileSide * c_stride;

@@ -295,13 +295,17 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
     }
   });
 
+  struct Table {
+    const Tensor& gradient;
+    int64_t size;
+  };
   int64_t row = 0;
-  for (const auto& [table, size] : {std::pair<const Tensor&, int64_t>{gradients.drel_pos_h, 2 * problem.height - 1},
-                                    {gradients.drel_pos_w, 2 * problem.width - 1}}) {
-    if (table) {
-      by_dtype(table.dtype, [&]<typename T>(Type<T>) {
-        T* to = table.data<T>();
-        for (int64_t i = 0; i < size * head_dim; ++i) {
+  for (const Table& table :
+       {Table{gradients.drel_pos_h, 2 * problem.height - 1}, Table{gradients.drel_pos_w, 2 * problem.width - 1}}) {
+    if (table.gradient) {
+      by_dtype(table.gradient.dtype, [&]<typename T>(Type<T>) {
+        T* to = table.gradient.data<T>();
+        for (int64_t i = 0; i < table.size * head_dim; ++i) {
           float sum = 0;
           for (int64_t slot = 0; slot < slots; ++slot)
             sum += dtables[(slot * table_rows + row + i / head_dim) * padded + i % head_dim];
@@ -309,7 +313,7 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
         }
       });
     }
-    row += size;
+    row += table.size;
   }
 }
 
