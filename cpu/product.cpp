@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cpu/panel_product.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
 #include "cpu/row_product.h"
@@ -44,6 +45,14 @@ void place_columns(const From* part, int64_t rows, int64_t first, int64_t count,
       });
     }
   });
+}
+
+PanelProduct panels_of(const LinearSizes& sizes, const std::byte* x, const std::byte* bias, std::byte* y, bool made) {
+  return {.sizes = sizes,
+          .x = reinterpret_cast<const bf16*>(x),
+          .bias = reinterpret_cast<const bf16*>(bias),
+          .y = reinterpret_cast<bf16*>(y),
+          .made = made};
 }
 
 // x [rows, in] as pieces [rows, size] of `size` inputs each, one after the other, the last one shorter.
@@ -161,6 +170,13 @@ void product(const Product& p, const std::byte* a, const std::byte* b, const std
 
 void product_of_panels(const LinearSizes& s, Dtype dtype, const std::byte* x, Dtype panel_dtype, const Expand& expand,
                        const std::byte* bias, std::byte* y, Stream& stream) {
+  if (dtype == Dtype::bf16 && panel_dtype == Dtype::bf16 && has_panel_product()) {
+    const auto made = [&](int64_t first, int64_t count, std::byte* memory) {
+      expand(first, count, memory);
+      return memory;
+    };
+    return panel_product(panels_of(s, x, bias, y, true), made, stream);
+  }
   const int64_t padded_in = packed_in(s.in, panel_dtype);
   const int64_t panels = (s.out + kPanel - 1) / kPanel;
   const int64_t at_once = std::min(panels, kPanelsAtOnce);
@@ -212,6 +228,12 @@ void linear_product(const LinearSizes& s, Dtype dtype, const std::byte* x, const
   if (s.rows == 0 || s.out == 0 || s.in == 0) return product(p, x, weight.raw(), bias, y, stream);
   if (s.rows <= kFewRows) return row_product(s, dtype, x, weight, bias, y, stream);
   if (!packed) return product(p, x, weight.raw(), bias, y, stream);
+  if (dtype == Dtype::bf16 && has_panel_product()) {
+    const int64_t panel_bytes = kPanel * packed_in(s.in, dtype) * size_of(dtype);
+    return panel_product(
+        panels_of(s, x, bias, y, false),
+        [&](int64_t first, int64_t, std::byte*) { return weight.raw() + first * panel_bytes; }, stream);
+  }
   if (can_multiply(dtype, true)) {
     constexpr int64_t kManyRows = 64;
     if (s.rows >= kManyRows && s.out >= 8 * kPanel) {
