@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, gelu, type Tensor, tensor } from '../../lib';
+import { backward, gelu, ones, type Tensor, tensor } from '../../lib';
 import { expectClose, inFloat64 } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -24,8 +24,13 @@ onEveryDevice('gelu', () => {
       });
 
   test('agrees with float64 from -40 to 40', async () => {
-    const x = tensor(Float32Array.from({ length: 8001 }, (_, i) => (i - 4000) / 100));
-    await expectClose(gelu(x), await inFloat64(formula, x), { terms: 1, scale: 1 });
+    const x = tensor(Float32Array.from({ length: 80001 }, (_, i) => (i - 40000) / 1000));
+    x.requiresGrad = true;
+    const y = gelu(x);
+    await expectClose(y, await inFloat64(formula, x), { terms: 1, scale: 1 });
+    backward(y, ones([80001]));
+    await expectClose(x.grad as Tensor, await inFloat64(slope, x), { terms: 1, scale: 1 });
+    x.grad?.dispose();
   });
 
   test('hands NaN and infinity on', async () => {
