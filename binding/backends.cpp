@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,11 +33,22 @@ std::vector<std::string> cpu_levels() {
 #endif
 }
 
+// OpenMP's threads, by default, wait for work by spinning for milliseconds. With as many of them as cores that takes the core
+// from JavaScript and from the stream itself: small ops were 30 times slower for it (bench/event_loop.ts shows the rest).
+// libgomp reads its settings once, when it is loaded; a user's own stand.
+void spin_briefly() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    if (std::getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "1000", 0);
+  });
+}
+
 }  // namespace
 
 const Backend& load_cpu_backend(const std::string& level) {
   const std::vector<std::string> levels = level.empty() ? cpu_levels() : std::vector<std::string>{level};
   std::string tried;
+  spin_briefly();
   for (const std::string& candidate : levels) {
     const std::string path = addon_folder() + "libmglmm_cpu_" + candidate + ".so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
