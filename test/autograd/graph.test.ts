@@ -82,7 +82,7 @@ describe('backward', () => {
       swiglu(swiglu(x, x), x);
     }
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.ok(memory().liveBytes <= before); // less when what earlier tests left is collected meanwhile
   });
 
   test('says what it cannot do', () => {

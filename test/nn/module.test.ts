@@ -50,7 +50,7 @@ describe('Module', () => {
     const before = memory().liveBytes;
     const big = new nn.Linear(8192, 8192);
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.ok(memory().liveBytes <= before); // less when what earlier tests left is collected meanwhile
     big.dispose();
   });
 

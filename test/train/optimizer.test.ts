@@ -92,7 +92,7 @@ onEveryDevice('AdamW', () => {
     optimizer.dispose();
     one.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.ok(memory().liveBytes <= before); // less when what earlier tests left is collected meanwhile
   });
 
   test('names the argument that does not fit', () => {
