@@ -33,9 +33,9 @@ std::vector<std::string> cpu_levels() {
 #endif
 }
 
-// OpenMP's threads, by default, wait for work by spinning for milliseconds. With as many of them as cores that takes the core
-// from JavaScript and from the stream itself: small ops were 30 times slower for it (bench/event_loop.ts shows the rest).
-// libgomp reads its settings once, when it is loaded; a user's own stand.
+// OpenMP's threads, by default, wait for work by spinning for milliseconds. With as many of them as cores that takes the
+// core from JavaScript and from the stream itself: small ops were 30 times slower for it (bench/event_loop.ts shows the
+// rest). libgomp reads its settings once, when it is loaded; a user's own stand.
 void spin_briefly() {
   static std::once_flag once;
   std::call_once(once, [] {
