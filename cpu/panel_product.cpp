@@ -93,7 +93,7 @@ void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, b
 }  // namespace
 
 void panel_product(const PanelProduct& p, const PanelSource& source, Stream& stream) {
-  const auto [rows, in, out] = p.sizes;
+  const int64_t rows = p.sizes.rows, in = p.sizes.in, out = p.sizes.out;
   const int64_t padded_in = packed_in(in, Dtype::bf16);
   const int64_t panels = (out + kPanel - 1) / kPanel;
   const int64_t strips = (rows + kStrip - 1) / kStrip;
