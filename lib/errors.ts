@@ -75,6 +75,62 @@ export class KernelError extends MglmmError {
   }
 }
 
+/** Which tensors do not fit what takes them; empty where the error is about something else. */
+export interface CheckpointDifference {
+  readonly missing?: readonly string[];
+  readonly unexpected?: readonly string[];
+  readonly misshapen?: readonly string[];
+}
+
+/** A checkpoint that cannot be used. This class itself: its tensors do not fit the module, `missing` and the others say how. */
+export class CheckpointError extends MglmmError {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misshapen: readonly string[];
+
+  constructor(message: string, options: ErrorOptions & CheckpointDifference & { code?: string } = {}) {
+    super(options.code ?? 'MGLMM_CHECKPOINT', message, options);
+    this.missing = options.missing ?? [];
+    this.unexpected = options.unexpected ?? [];
+    this.misshapen = options.misshapen ?? [];
+  }
+}
+
+/** No checkpoint at a path, or none that can be told apart from others there. */
+export class CheckpointNotFoundError extends CheckpointError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, code: 'MGLMM_CHECKPOINT_NOT_FOUND' });
+  }
+}
+
+/** A file of weights that is damaged, or in a form this package does not read. */
+export class CheckpointFormatError extends CheckpointError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, code: 'MGLMM_CHECKPOINT_FORMAT' });
+  }
+}
+
+/** An index of shards that disagrees with the shards, or points out of its folder. */
+export class CheckpointIndexError extends CheckpointError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, code: 'MGLMM_CHECKPOINT_INDEX' });
+  }
+}
+
+/** A pickle that asks for code to be run. Nothing of it was. */
+export class CheckpointUnsafeError extends CheckpointError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, code: 'MGLMM_CHECKPOINT_UNSAFE' });
+  }
+}
+
+/** Weights that are NaN or infinite. */
+export class CheckpointNotFiniteError extends CheckpointError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, { ...options, code: 'MGLMM_CHECKPOINT_NOT_FINITE' });
+  }
+}
+
 const classes: Record<string, new (message: string, options?: ErrorOptions) => MglmmError> = {
   MGLMM_SHAPE: ShapeError,
   MGLMM_DTYPE: DtypeError,

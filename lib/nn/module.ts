@@ -3,27 +3,12 @@
  * A parameter's key is the path of its fields in the checkpoint's spelling, snake case: `layers[0].selfAttn.qProj.weight`
  * is `layers.0.self_attn.q_proj.weight`. A field whose key is spelled otherwise says so in `keys`.
  */
-import { MglmmError } from '../errors';
+import { CheckpointError } from '../errors';
 import type { Dtype } from '../native';
 import { withAmbient } from '../tensor/ambient';
 import { empty } from '../tensor/create';
 import { Scope } from '../tensor/scope';
 import { Tensor } from '../tensor/tensor';
-
-/** Tensors that do not fit a module: what is missing, what is unexpected, what has another shape. */
-export class CheckpointError extends MglmmError {
-  readonly missing: readonly string[];
-  readonly unexpected: readonly string[];
-  readonly misshapen: readonly string[];
-
-  constructor(differences: { missing: string[]; unexpected: string[]; misshapen: string[] }) {
-    const lines = Object.entries(differences).flatMap(([kind, names]) => names.map((name) => `  ${kind}: ${name}`));
-    super('MGLMM_CHECKPOINT', `the tensors do not fit the module:\n${lines.join('\n')}`);
-    this.missing = differences.missing;
-    this.unexpected = differences.unexpected;
-    this.misshapen = differences.misshapen;
-  }
-}
 
 /** A parameter without values: it gets memory when it is initialised, and none when a checkpoint's tensor takes its place. */
 export function parameter(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
@@ -66,7 +51,12 @@ export abstract class Module {
       const [wanted, got] = [shapeOf(module.at(field)), state.get(key)];
       return got && shapeOf(got) !== wanted ? [`${key} is ${shapeOf(got)}, expected ${wanted}`] : [];
     });
-    if (missing.length + unexpected.length + misshapen.length > 0) throw new CheckpointError({ missing, unexpected, misshapen });
+    if (missing.length + unexpected.length + misshapen.length > 0) {
+      const lines = Object.entries({ missing, unexpected, misshapen }).flatMap(([kind, names]) =>
+        names.map((name) => `  ${kind}: ${name}`),
+      );
+      throw new CheckpointError(`the tensors do not fit the module:\n${lines.join('\n')}`, { missing, unexpected, misshapen });
+    }
     for (const [key, { module, field }] of slots) module.replace(field, state.get(key) as Tensor);
   }
 
