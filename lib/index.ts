@@ -16,6 +16,9 @@ export {
   rleIou,
 } from './image/rle';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
+export { type LlamaConfig, llamaConfig, llamaConfigOfShapes } from './models/llama/config';
+export { type CacheOptions, KeyValueCache } from './models/llama/key_value_cache';
+export { LlamaForCausalLM, type LlamaForwardOptions, LlamaModel, type ModelOptions } from './models/llama/model';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
 export * as nn from './nn';
 export { type AdamwOptions, adamw } from './ops/adamw';
@@ -63,6 +66,7 @@ export { type RleDecodeOptions, rleDecode } from './ops/rle_decode';
 export { type RleEncodeOptions, rleEncode } from './ops/rle_encode';
 export { rmsNorm } from './ops/rms_norm';
 export { type RopeOptions, rope } from './ops/rope';
+export { rowsView } from './ops/rows_view';
 export { type SamAttentionOptions, type SamAttentionPackedOptions, samAttention, samAttentionPacked } from './ops/sam_attention';
 export { type SampleTokenOptions, sampleToken } from './ops/sample_token';
 export { scale } from './ops/scale';

@@ -1,0 +1,32 @@
+import type { Dtype } from '../../native';
+import { Module } from '../../nn/module';
+import { RmsNorm } from '../../nn/norm';
+import { add } from '../../ops/add';
+import type { Tensor } from '../../tensor/tensor';
+import { LlamaAttention, type TokenPlaces } from './attention';
+import type { LlamaConfig } from './config';
+import type { CachedLayer } from './key_value_cache';
+import { LlamaMlp } from './mlp';
+
+/** One decoder layer: attention and MLP, each behind a norm and added to its input. */
+export class LlamaBlock extends Module {
+  readonly selfAttn: LlamaAttention;
+  readonly mlp: LlamaMlp;
+  readonly inputLayernorm: RmsNorm;
+  readonly postAttentionLayernorm: RmsNorm;
+
+  constructor(config: LlamaConfig, dtype: Dtype) {
+    super();
+    const norm = { eps: config.rmsNormEps, dtype };
+    this.selfAttn = new LlamaAttention(config, dtype);
+    this.mlp = new LlamaMlp(config, dtype);
+    this.inputLayernorm = new RmsNorm(config.hiddenSize, norm);
+    this.postAttentionLayernorm = new RmsNorm(config.hiddenSize, norm);
+  }
+
+  /** `[batch, seq, hiddenSize]` to the same; appends `seq` positions to `cached` when it is given. */
+  forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
+    const h = add(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places, cached));
+    return add(h, this.mlp.forward(this.postAttentionLayernorm.forward(h)));
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The LLaMA decoder and its head, under the keys of Hugging Face's checkpoints. Touvron et al. 2023, arXiv 2302.13971.
+ * `forward` is for training: whole sequences, gradients. `extend` is for generation: new tokens behind cached ones.
+ */
+import { recompute } from '../../autograd/recompute';
+import { ShapeError } from '../../errors';
+import type { Dtype } from '../../native';
+import { Embedding } from '../../nn/embedding';
+import { Linear } from '../../nn/linear';
+import { Module } from '../../nn/module';
+import { RmsNorm } from '../../nn/norm';
+import { linear } from '../../ops/linear';
+import { noGradients } from '../../tensor/ambient';
+import { tensor } from '../../tensor/create';
+import { tidy } from '../../tensor/scope';
+import type { Tensor } from '../../tensor/tensor';
+import type { TokenPlaces } from './attention';
+import { LlamaBlock } from './block';
+import type { LlamaConfig } from './config';
+import { type CacheOptions, KeyValueCache } from './key_value_cache';
+
+export interface LlamaForwardOptions {
+  /** `[batch, seq]` u8, 0 at padding, which no token sees; default none is padding. */
+  keyMask?: Tensor;
+  /** Keep only each layer's input for backward and run the layer again there; default false. */
+  recompute?: boolean;
+}
+
+export interface ModelOptions {
+  /** Of the parameters; default f32. */
+  dtype?: Dtype;
+}
+
+export class LlamaModel extends Module {
+  readonly embedTokens: Embedding;
+  readonly layers: readonly LlamaBlock[];
+  readonly norm: RmsNorm;
+  readonly #config: LlamaConfig;
+
+  constructor(config: LlamaConfig, { dtype = 'f32' }: ModelOptions = {}) {
+    super();
+    this.embedTokens = new Embedding(config.vocabSize, config.hiddenSize, { dtype });
+    this.layers = Array.from({ length: config.numHiddenLayers }, () => new LlamaBlock(config, dtype));
+    this.norm = new RmsNorm(config.hiddenSize, { eps: config.rmsNormEps, dtype });
+    this.#config = config;
+  }
+
+  get dtype(): Dtype {
+    return this.norm.weight.dtype;
+  }
+
+  /**
+   * @param embeddings - `[batch, seq, hiddenSize]`, of `embedTokens` or spliced with an image's.
+   * @returns `[batch, seq, hiddenSize]`, the normed states whose logits predict the next tokens.
+   */
+  forward(embeddings: Tensor, { keyMask, recompute: again = false }: LlamaForwardOptions = {}): Tensor {
+    const [batch, seq] = embeddings.shape as readonly [number, number, number];
+    const positionIds = positionsFrom(new Array<number>(batch).fill(0), seq);
+    const places = { positionIds, keyMask };
+    const x = this.layers.reduce(
+      (h, layer) => (again ? recompute((input) => layer.forward(input, places), h) : layer.forward(h, places)),
+      embeddings,
+    );
+    return this.norm.forward(x);
+  }
+
+  /** An empty cache for this model. */
+  cache(options: Omit<CacheOptions, 'dtype'> = {}): KeyValueCache {
+    return KeyValueCache.of(this.#config, { ...options, dtype: this.dtype });
+  }
+
+  /**
+   * Reads tokens that follow the cached ones, and appends them. Each row gives what it would give in a batch of its own.
+   * @param embeddings - `[batch, seq, hiddenSize]`.
+   * @param lengths - how many tokens of each row are real, the rest is padding on the right; default all.
+   * @returns `[batch, seq, hiddenSize]`, the normed states, of no use at padding. No gradient.
+   * @throws ShapeError when the cache has another number of rows.
+   */
+  extend(embeddings: Tensor, cache: KeyValueCache, lengths?: readonly number[]): Tensor {
+    const [batch, seq] = embeddings.shape as readonly [number, number, number];
+    if (batch !== cache.batch || (lengths && lengths.length !== batch)) {
+      const rows = lengths && lengths.length !== batch ? `lengths of ${lengths.length}` : `a cache of ${cache.batch}`;
+      throw new ShapeError(`extend: embeddings have ${batch} rows, ${rows}, expected as many`);
+    }
+    cache.reserve(Math.max(...cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq))));
+    const states = tidy(() =>
+      this.run(
+        embeddings,
+        {
+          positionIds: positionsFrom(cache.lengths, seq),
+          offsets: tensor(cache.lengths, [batch], 'i32'),
+          lengths: lengths && tensor(lengths, [batch], 'i32'),
+        },
+        cache,
+      ),
+    );
+    for (let row = 0; row < batch; row++) cache.lengths[row] = (cache.lengths[row] as number) + (lengths?.[row] ?? seq);
+    return states;
+  }
+
+  /** The layers over cached tokens, at places the caller keeps; counts nothing. What `extend` is made of. */
+  run(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Tensor {
+    return noGradients(() => this.norm.forward(this.layers.reduce((h, layer, i) => layer.forward(h, places, cache.layers[i]), embeddings)));
+  }
+}
+
+/** A decoder with its head: what a LLaMA or Vicuna checkpoint holds. */
+export class LlamaForCausalLM<Decoder extends LlamaModel = LlamaModel> extends Module {
+  readonly model: Decoder;
+  /** Absent where the head is the embedding table. */
+  readonly lmHead?: Linear;
+
+  constructor(config: LlamaConfig, model: Decoder) {
+    super();
+    this.model = model;
+    if (!config.tieWordEmbeddings) this.lmHead = new Linear(config.hiddenSize, config.vocabSize, { bias: false, dtype: model.dtype });
+  }
+
+  /** A decoder and its head with the sizes of `config`; `load` or `initialize` gives it values. */
+  static of(config: LlamaConfig, options?: ModelOptions): LlamaForCausalLM {
+    return new LlamaForCausalLM(config, new LlamaModel(config, options));
+  }
+
+  /** `[..., hiddenSize]` normed states to `[..., vocabSize]`. */
+  logits(states: Tensor): Tensor {
+    return this.lmHead ? this.lmHead.forward(states) : linear(states, this.model.embedTokens.weight);
+  }
+}
+
+/** `[batch, seq]` i32: row `b` counts up from `first[b]`. */
+function positionsFrom(first: readonly number[], seq: number): Tensor {
+  const ids = new Int32Array(first.length * seq);
+  for (const [row, start] of first.entries()) for (let i = 0; i < seq; i++) ids[row * seq + i] = start + i;
+  return tensor(ids, [first.length, seq]);
+}
