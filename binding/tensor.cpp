@@ -90,33 +90,46 @@ struct UploadTask final : Executor::Task {
       if (ref.bytes() > 0) std::memcpy(ref.raw(), data, static_cast<size_t>(ref.bytes()));
     } catch (const Error& error) {
       settlement->error = error;
+      ref.storage->error_code = error.code;  // for ops that wait for the copy
+      ref.storage->error = error.what();
     }
     promises->settle(settlement.release());
   }
 };
 
-// upload(data, shape, dtype): copies on the stream's thread; resolves with the tensor.
-Napi::Value upload(const Napi::CallbackInfo& info) {
+// enqueueUpload(data, shape, dtype, announce): {tensor, copied}. The copy is made on the stream's thread, before any op that
+// is enqueued later; `copied` is a promise that settles then. Without `announce` V8 is not told of the bytes: being told of
+// tens of MiB, it collects garbage at once, for 10 ms and more.
+Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     TensorRef ref = new_tensor(expect_shape(info[1], "upload", "shape"), expect_dtype(info[2], "upload"));
     const Source source = expect_source(info[0], "upload", ref);
     Context& context = Context::of(env);
     Executor& executor = context.executor();
-    Napi::Object made = make_tensor(env, ref).As<Napi::Object>();
+    const Announce announce = info[3].ToBoolean() ? Announce::yes : Announce::no;
+    Napi::Object made = make_tensor(env, ref, announce).As<Napi::Object>();
     auto task = std::make_unique<UploadTask>();
     task->ref = std::move(ref);
     task->data = source.data;
-    // Both live until the promise is settled: the tensor as its value, the source as a hidden property of the pair.
+    // Both live until the promise is settled, as properties of the value it has.
     Napi::Object pair = Napi::Object::New(env);
     pair.Set("tensor", made);
     pair.Set("data", source.array);
     task->settlement.reset(context.promises().open(env, pair));
     task->promises = &context.promises();
-    const Napi::Promise promise = task->settlement->deferred.Promise();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("tensor", made);
+    result.Set("copied", task->settlement->deferred.Promise());
     executor.enqueue(std::move(task));
-    return promise;
+    return result;
   });
+}
+
+// upload(data, shape, dtype): `copied` alone, which resolves with {tensor}.
+Napi::Value upload(const Napi::CallbackInfo& info) {
+  const Napi::Value result = enqueue_upload(info);
+  return result.IsObject() ? result.As<Napi::Object>().Get("copied") : result;
 }
 
 Napi::Value empty(const Napi::CallbackInfo& info) {
@@ -329,6 +342,7 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("configure", configure);
   add("backendName", backend_name);
   add("fromArray", from_array);
+  add("enqueueUpload", enqueue_upload);
   add("upload", upload);
   add("empty", empty);
   add("mapFile", map_tensor);

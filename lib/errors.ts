@@ -68,6 +68,13 @@ export class GradientError extends MglmmError {
   }
 }
 
+/** A picture that cannot be read: no such file, cut off, of a kind that is not read, or with too many pixels. */
+export class ImageError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_IMAGE', message, options);
+  }
+}
+
 /** The native addon or a backend could not be loaded, or failed inside a kernel. */
 export class KernelError extends MglmmError {
   constructor(message: string, options?: ErrorOptions) {

@@ -2,6 +2,7 @@
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export * from './errors';
+export { type DecodeOptions, decodeImage, type ImageSource, type RgbImage } from './image/decode';
 export {
   type Box,
   boxIou,
@@ -79,7 +80,19 @@ export { topK } from './ops/top_k';
 export { windowPartition, windowUnpartition } from './ops/window_partition';
 export { abortable } from './tensor/abort';
 export { noGradients } from './tensor/ambient';
-export { backendName, empty, mapFile, memory, resetPeak, setMemoryLimit, synchronize, tensor, trimMemory, upload } from './tensor/create';
+export {
+  backendName,
+  empty,
+  enqueueUpload,
+  mapFile,
+  memory,
+  resetPeak,
+  setMemoryLimit,
+  synchronize,
+  tensor,
+  trimMemory,
+  upload,
+} from './tensor/create';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';

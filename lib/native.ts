@@ -35,7 +35,7 @@ interface Addon {
   setTensorClass(tensorClass: unknown): void;
   backendName(): string;
   fromArray(data: TypedArray, shape: readonly number[], dtype: Dtype): Tensor;
-  upload(data: TypedArray, shape: readonly number[], dtype: Dtype): Promise<{ tensor: Tensor }>;
+  enqueueUpload(data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean): { tensor: Tensor; copied: Promise<unknown> };
   empty(shape: readonly number[], dtype: Dtype): Tensor;
   mapFile(path: string, offset: number, shape: readonly number[], dtype: Dtype): Tensor;
   alias(tensor: Tensor, shape?: readonly number[], offset?: number): Tensor;

@@ -1,4 +1,5 @@
 import { run } from '../autograd/call';
+import type { Dtype } from '../native';
 import type { Tensor } from '../tensor/tensor';
 
 export interface NormalizeImageOptions {
@@ -14,8 +15,8 @@ export interface NormalizeImageOptions {
   /** Of the result, in pixels: the image is cut there, or followed by zeros. */
   height: number;
   width: number;
-  /** Of the result; default f32. */
-  dtype?: 'f32' | 'bf16' | 'f16';
+  /** Of the result, f32, bf16 or f16; default f32. */
+  dtype?: Dtype;
 }
 
 /**

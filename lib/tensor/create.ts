@@ -22,11 +22,25 @@ export function tensor(data: TypedArray | readonly number[], shape?: readonly nu
 
 /** As {@link tensor}, of any size, copied off JavaScript's thread: do not change `data` before the promise resolves. */
 export async function upload(data: TypedArray, shape: readonly number[], dtype: Dtype = dtypeOf(data)): Promise<Tensor> {
+  const { tensor, copied } = guarded(() => native.enqueueUpload(data, shape, dtype, true));
   try {
-    return (await guarded(() => native.upload(data, shape, dtype))).tensor;
+    await copied;
+    return tensor;
   } catch (error) {
+    tensor.dispose();
     throw typed(error);
   }
+}
+
+/**
+ * As {@link upload}, but gives the tensor at once; ops on it run after the copy. For data that nobody changes, such as a decoded
+ * picture, and a tensor that is disposed soon: the garbage collector is not told of its bytes. A copy that fails (for want of
+ * memory) is told by whoever reads what was computed from it.
+ */
+export function enqueueUpload(data: TypedArray, shape: readonly number[], dtype: Dtype = dtypeOf(data)): Tensor {
+  const { tensor, copied } = guarded(() => native.enqueueUpload(data, shape, dtype, false));
+  copied.catch(() => undefined);
+  return tensor;
 }
 
 /** A tensor whose values are whatever the first op writes; reading it before is an error. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, test } from '@jest/globals';
-import { empty, mapFile, memory, setMemoryLimit, swiglu, synchronize, tensor, upload } from '../../lib';
+import { empty, enqueueUpload, mapFile, memory, setMemoryLimit, swiglu, synchronize, tensor, upload } from '../../lib';
 import { rounded } from '../support/data';
 
 const folder = mkdtempSync(join(tmpdir(), 'mglmm-'));
@@ -95,6 +95,35 @@ describe('upload', () => {
 
   test('refuses as tensor does', () =>
     assert.rejects(upload(new Float32Array(3), [2]), {
+      name: 'ShapeError',
+      message: 'upload: data has 3 elements, expected 2 for shape [2]',
+    }));
+});
+
+describe('enqueueUpload', () => {
+  test('gives the tensor at once, and ops see the copy', async () => {
+    const data = new Float32Array(2 ** 22).map((_, i) => i);
+    const made = enqueueUpload(data, [1024, 4096]);
+    const gated = swiglu(made, made);
+    made.dispose();
+    const [first, second] = (await gated.read()) as Float32Array;
+    assert.deepEqual([first, (second as number).toFixed(4)], [0, (1 / (1 + Math.exp(-1))).toFixed(4)]);
+    gated.dispose();
+  });
+
+  test('tells a failed copy to the reader of what was computed', async () => {
+    const { limitBytes } = memory();
+    setMemoryLimit(1);
+    const made = enqueueUpload(new Float32Array(1000), [1000]);
+    const gated = swiglu(made, made);
+    await assert.rejects(gated.read(), { name: 'OutOfMemoryError' });
+    setMemoryLimit(limitBytes);
+    gated.dispose();
+    made.dispose();
+  });
+
+  test('refuses as tensor does', () =>
+    assert.throws(() => enqueueUpload(new Float32Array(3), [2]), {
       name: 'ShapeError',
       message: 'upload: data has 3 elements, expected 2 for shape [2]',
     }));

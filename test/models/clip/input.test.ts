@@ -1,0 +1,69 @@
+/** Files to CLIP's input: every picture of MGLMM_GOLDEN/image, as CLIPImageProcessor makes it. */
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { decodeImage, type Tensor } from '../../../lib';
+import { clipPresets } from '../../../lib/models/clip/config';
+import { clipInput } from '../../../lib/models/clip/input';
+import { imageTensor } from '../../../lib/models/image_tensor';
+import { onEveryDevice } from '../../support/devices';
+import { compareInput, imageGoldens } from '../../support/image_goldens';
+
+onEveryDevice('clipInput', () => {
+  const { config, file } = imageGoldens;
+  test('there are pictures', () => assert.ok(config.images.length > 0));
+
+  for (const { name, clip } of config.images)
+    test(name, async () => {
+      const { mean, std, rescale } = config.clip;
+      const pixels = clipInput(await decodeImage(file(name)), {
+        imageSize: clip.crop,
+        pixelScale: rescale,
+        pixelMean: mean,
+        pixelStd: std,
+      });
+      assert.deepEqual(pixels.shape, [1, 3, clip.crop, clip.crop]);
+      await compareInput(`${name}.clip`, pixels, clip);
+    });
+
+  const grey = { data: new Uint8Array(5 * 9 * 3).fill(128), width: 9, height: 5 };
+
+  test('takes a tensor for the picture and makes each dtype', async () => {
+    const config = clipPresets['vit-large-patch14-336'];
+    const wanted = await clipInput(grey, config).read();
+    for (const [channel, mean] of config.pixelMean.entries())
+      assert.ok(Math.abs((wanted[channel * 336 ** 2] as number) - (128 / 255 - mean) / (config.pixelStd[channel] as number)) < 1e-6);
+    const tensor = imageTensor(grey);
+    assert.deepEqual(await clipInput(tensor, config).read(), wanted);
+    for (const dtype of ['bf16', 'f16'] as const) {
+      const narrow = clipInput(tensor, config, dtype);
+      assert.deepEqual([narrow.dtype, narrow.shape], [dtype, [1, 3, 336, 336]]);
+    }
+  });
+
+  test('takes the thinnest pictures', async () => {
+    const config = { ...clipPresets['vit-large-patch14-336'], imageSize: 28 };
+    for (const [width, height] of [
+      [1, 1],
+      [1, 4000],
+      [4000, 1],
+    ] as const) {
+      const pixels = await clipInput({ data: new Uint8Array(width * height * 3).fill(255), width, height }, config).read();
+      assert.ok(pixels.every(Number.isFinite));
+    }
+  });
+
+  test('refuses what is no picture', () => {
+    const refuses = (image: unknown, message: string) =>
+      assert.throws(() => clipInput(image as Tensor, clipPresets['vit-large-patch14']), { name: 'ArgumentError', message });
+    refuses(undefined, 'image: data is undefined, expected a Uint8Array of red, green and blue, row by row');
+    refuses({ ...grey, width: 8 }, 'image: data has 135 bytes, expected 120, height * width * 3');
+    refuses(
+      clipInput(grey, { ...clipPresets['vit-large-patch14'], imageSize: 2 }),
+      'image: the tensor is f32 [1, 3, 2, 2], expected u8 [height, width, 3]',
+    );
+    assert.throws(() => clipInput(grey, clipPresets['vit-large-patch14'], 'i32'), {
+      name: 'DtypeError',
+      message: 'normalizeImage: dtype is i32, expected f32, bf16 or f16',
+    });
+  });
+});
