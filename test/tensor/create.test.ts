@@ -112,12 +112,13 @@ describe('enqueueUpload', () => {
   });
 
   test('tells a failed copy to the reader of what was computed', async () => {
-    const { limitBytes } = memory();
-    setMemoryLimit(1);
+    const held = await upload(new Float32Array(1000), [1000]);
+    const { limitBytes, liveBytes } = memory();
+    setMemoryLimit(liveBytes + 1000);
     const made = enqueueUpload(new Float32Array(1000), [1000]);
     const gated = swiglu(made, made);
-    await assert.rejects(gated.read(), { name: 'OutOfMemoryError' });
-    setMemoryLimit(limitBytes);
+    await assert.rejects(gated.read(), { name: 'OutOfMemoryError' }).finally(() => setMemoryLimit(limitBytes));
+    held.dispose();
     gated.dispose();
     made.dispose();
   });
