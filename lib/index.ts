@@ -17,7 +17,7 @@ export {
   rleIou,
 } from './image/rle';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
-export { type LlamaConfig, llamaConfig, llamaConfigOfShapes } from './models/llama/config';
+export { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './models/llama/config';
 export { type CacheOptions, KeyValueCache } from './models/llama/key_value_cache';
 export { LlamaForCausalLM, type LlamaForwardOptions, LlamaModel, type ModelOptions } from './models/llama/model';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';

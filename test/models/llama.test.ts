@@ -5,12 +5,12 @@ import {
   backward,
   concat,
   crossEntropy,
+  inferLlamaConfig,
   KeyValueCache,
   LlamaForCausalLM,
   linear,
-  llamaConfig,
-  llamaConfigOfShapes,
   memory,
+  parseLlamaConfig,
   Scope,
   slice,
   synchronize,
@@ -24,16 +24,16 @@ import { expectGolden, type GoldenTolerance, modelGoldens, stateOf } from '../su
 
 const tiny = {
   vocabSize: 31,
-  hiddenSize: 24,
-  intermediateSize: 40,
-  numHiddenLayers: 2,
-  numAttentionHeads: 6,
-  numKeyValueHeads: 2,
+  dim: 24,
+  mlpDim: 40,
+  depth: 2,
+  heads: 6,
+  kvHeads: 2,
   headDim: 4,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10000,
-  maxPositionEmbeddings: 64,
-  tieWordEmbeddings: false,
+  eps: 1e-5,
+  ropeBase: 10000,
+  context: 64,
+  tiedHead: false,
 };
 
 onEveryDevice('golden llama', () => {
@@ -42,7 +42,7 @@ onEveryDevice('golden llama', () => {
     const lengths = config.real_lengths as number[];
     const input = (key: string) => toTensor(inputs.get(key) as StoredTensor);
     const made = () => {
-      const llama = LlamaForCausalLM.of(llamaConfig(config));
+      const llama = LlamaForCausalLM.of(parseLlamaConfig(config));
       llama.load(stateOf(join(folder, 'weights.safetensors')));
       return llama;
     };
@@ -151,10 +151,10 @@ onEveryDevice('golden llama', () => {
     });
 
     test(`${name}: the shapes of the weights tell the sizes`, () => {
-      const { headDim, maxPositionEmbeddings, rmsNormEps, ropeTheta, ...sizes } = llamaConfig(config);
+      const { headDim, context, eps, ropeBase, ...sizes } = parseLlamaConfig(config);
       const shapes = new Map([...stateOf(join(folder, 'weights.safetensors'))].map(([key, { shape }]) => [key, shape]));
-      const told = llamaConfigOfShapes(shapes, { headDim, maxPositionEmbeddings, rmsNormEps, ropeTheta });
-      assert.deepEqual(told, { ...sizes, headDim, maxPositionEmbeddings, rmsNormEps, ropeTheta });
+      const told = inferLlamaConfig(shapes, { headDim, context, eps, ropeBase });
+      assert.deepEqual(told, { ...sizes, headDim, context, eps, ropeBase });
     });
   }
 });
@@ -168,7 +168,7 @@ function part(stored: StoredTensor, seq: number, keep: (column: number) => boole
 
 onEveryDevice('KeyValueCache', () => {
   const llama = () => LlamaForCausalLM.of(tiny).initialize(3);
-  const tokens = (count: number, batch = 1) => randn([batch, count, tiny.hiddenSize], 9);
+  const tokens = (count: number, batch = 1) => randn([batch, count, tiny.dim], 9);
 
   test('grows past its capacity and keeps what it holds', async () => {
     using _scope = Scope.open();
@@ -186,7 +186,7 @@ onEveryDevice('KeyValueCache', () => {
     }
     assert.equal(small.capacity, 192);
     assert.equal(large.capacity, 320);
-    assert.equal(large.bytes, 2 * tiny.numHiddenLayers * tiny.numKeyValueHeads * 320 * tiny.headDim * 4);
+    assert.equal(large.bytes, 2 * tiny.depth * tiny.kvHeads * 320 * tiny.headDim * 4);
     model.dispose();
   });
 
@@ -195,7 +195,7 @@ onEveryDevice('KeyValueCache', () => {
     const { model } = llama();
     using batch = model.cache({ batch: 3 });
     using alone = model.cache();
-    const [first, second] = [tokens(7), randn([1, 1, tiny.hiddenSize], 4)];
+    const [first, second] = [tokens(7), randn([1, 1, tiny.dim], 4)];
     {
       using row = batch.row(1);
       const states = model.extend(first, row);
@@ -213,7 +213,7 @@ onEveryDevice('KeyValueCache', () => {
     using _scope = Scope.open();
     const { model } = llama();
     using cache = model.cache();
-    const [prompt, question, other] = [tokens(9), randn([1, 4, tiny.hiddenSize], 1), randn([1, 4, tiny.hiddenSize], 2)];
+    const [prompt, question, other] = [tokens(9), randn([1, 4, tiny.dim], 1), randn([1, 4, tiny.dim], 2)];
     model.extend(prompt, cache);
     const expected = await model.extend(other, cache).read();
     cache.truncate(0, 9);
@@ -266,12 +266,12 @@ onEveryDevice('llama', () => {
       const { model } = LlamaForCausalLM.of(tiny, { dtype }).initialize(5).pack();
       const lengths = [5, 1, 8];
       using batch = model.cache({ batch: 3 });
-      const prompts = lengths.map((length, row) => randn([1, length, tiny.hiddenSize], row, dtype));
+      const prompts = lengths.map((length, row) => randn([1, length, tiny.dim], row, dtype));
       const alone = await Promise.all(
         prompts.map(async (prompt, row) => {
           using cache = model.cache();
           model.extend(prompt, cache);
-          const step = randn([1, 1, tiny.hiddenSize], 20 + row, dtype);
+          const step = randn([1, 1, tiny.dim], 20 + row, dtype);
           return model.extend(step, cache).readBits();
         }),
       );
@@ -281,7 +281,7 @@ onEveryDevice('llama', () => {
         batch.lengths[row] = lengths[row] as number;
       }
       const steps = concat(
-        prompts.map((_, row) => randn([1, 1, tiny.hiddenSize], 20 + row, dtype)),
+        prompts.map((_, row) => randn([1, 1, tiny.dim], 20 + row, dtype)),
         0,
       );
       const states = model.extend(steps, batch);
@@ -292,9 +292,9 @@ onEveryDevice('llama', () => {
 
   test('has no head of its own where the head is the embedding table', async () => {
     using _scope = Scope.open();
-    const llama = LlamaForCausalLM.of({ ...tiny, tieWordEmbeddings: true }).initialize(2);
+    const llama = LlamaForCausalLM.of({ ...tiny, tiedHead: true }).initialize(2);
     assert.ok(![...llama.stateDict().keys()].includes('lm_head.weight'));
-    const states = randn([2, tiny.hiddenSize], 1);
+    const states = randn([2, tiny.dim], 1);
     assert.deepEqual(await llama.logits(states).read(), await linear(states, llama.model.embedTokens.weight).read());
     llama.dispose();
   });
@@ -302,45 +302,42 @@ onEveryDevice('llama', () => {
 
 describe('the sizes of a config.json', () => {
   const json = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, num_hidden_layers: 2, vocab_size: 10 };
-  const says = (changes: object, message: string) =>
+  const says = (changes: object | null, message: string) =>
     test(message, () =>
-      assert.throws(() => llamaConfig({ ...json, ...changes }), { name: 'ArgumentError', code: 'MGLMM_ARGUMENT', message }),
+      assert.throws(() => parseLlamaConfig(changes && { ...json, ...changes }), { name: 'ArgumentError', code: 'MGLMM_ARGUMENT', message }),
     );
 
   test("take LlamaConfig's defaults", () => {
-    assert.deepEqual(llamaConfig(json), {
+    assert.deepEqual(parseLlamaConfig(json), {
       vocabSize: 10,
-      hiddenSize: 64,
-      intermediateSize: 96,
-      numHiddenLayers: 2,
-      numAttentionHeads: 4,
-      numKeyValueHeads: 4,
+      dim: 64,
+      mlpDim: 96,
+      depth: 2,
+      heads: 4,
+      kvHeads: 4,
       headDim: 16,
-      rmsNormEps: 1e-6,
-      ropeTheta: 10000,
-      maxPositionEmbeddings: 2048,
-      tieWordEmbeddings: false,
+      eps: 1e-6,
+      ropeBase: 10000,
+      context: 2048,
+      tiedHead: false,
     });
   });
 
-  test('an object is expected', () =>
-    assert.throws(() => llamaConfig(null), { name: 'ArgumentError', message: 'config.json: is null, expected an object' }));
-  says({ vocab_size: undefined }, 'config.json: vocab_size is missing, expected an integer from 1');
-  says({ num_hidden_layers: 2.5 }, 'config.json: num_hidden_layers is 2.5, expected an integer from 1');
-  says({ rms_norm_eps: 0 }, 'config.json: rms_norm_eps is 0, expected a number above 0');
-  says({ tie_word_embeddings: 'no' }, 'config.json: tie_word_embeddings is "no", expected true or false');
-  says({ hidden_act: 'gelu' }, 'config.json: hidden_act is "gelu", expected "silu", the one kind that is supported');
-  says({ attention_bias: true }, 'config.json: attention_bias is true, expected false, the one kind that is supported');
-  says(
-    { rope_scaling: { type: 'linear' } },
-    'config.json: rope_scaling is {"type":"linear"}, expected null, the one kind that is supported',
-  );
+  const described = 'llama: config.json does not describe a LLaMA decoder';
+  says(null, `${described}: config: Invalid input: expected object, received null`);
+  says({ vocab_size: undefined }, `${described}: vocab_size: Invalid input: expected number, received undefined`);
+  says({ num_hidden_layers: 2.5 }, `${described}: num_hidden_layers: Invalid input: expected int, received number`);
+  says({ rms_norm_eps: 0 }, `${described}: rms_norm_eps: Too small: expected number to be >0`);
+  says({ tie_word_embeddings: 'no' }, `${described}: tie_word_embeddings: Invalid input: expected boolean, received string`);
+  says({ hidden_act: 'gelu' }, `${described}: hidden_act: Invalid input: expected "silu"`);
+  says({ attention_bias: true }, `${described}: attention_bias: Invalid input: expected false`);
+  says({ rope_scaling: { type: 'linear' } }, `${described}: rope_scaling: Invalid input: expected null, received object`);
   says({ num_attention_heads: 64 }, 'llama: headDim is 1, expected an even number, as positions turn pairs');
-  says({ num_key_value_heads: 3 }, 'llama: numKeyValueHeads is 3, expected a divisor of the 4 heads of queries');
-  says({ num_attention_heads: 3 }, 'config.json: head_dim is missing, expected an integer from 1');
+  says({ num_key_value_heads: 3 }, 'llama: kvHeads is 3, expected a divisor of the 4 heads of queries');
+  says({ num_attention_heads: 3 }, 'llama: headDim is 21.333333333333332, expected an integer from 1');
 
   test('shapes that tell nothing are refused', () =>
-    assert.throws(() => llamaConfigOfShapes(new Map([['model.embed_tokens.weight', [3]]])), {
+    assert.throws(() => inferLlamaConfig(new Map([['model.embed_tokens.weight', [3]]])), {
       name: 'ArgumentError',
       message: "llama: model.embed_tokens.weight is [3], expected a matrix, which tells the model's sizes",
     }));

@@ -33,32 +33,32 @@ export class LlamaAttention extends Module {
 
   constructor(config: LlamaConfig, dtype: Dtype) {
     super();
-    const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim } = config;
+    const { dim, heads, kvHeads, headDim } = config;
     const options = { bias: false, dtype };
-    this.qProj = new Linear(hiddenSize, numAttentionHeads * headDim, options);
-    this.kProj = new Linear(hiddenSize, numKeyValueHeads * headDim, options);
-    this.vProj = new Linear(hiddenSize, numKeyValueHeads * headDim, options);
-    this.oProj = new Linear(numAttentionHeads * headDim, hiddenSize, options);
+    this.qProj = new Linear(dim, heads * headDim, options);
+    this.kProj = new Linear(dim, kvHeads * headDim, options);
+    this.vProj = new Linear(dim, kvHeads * headDim, options);
+    this.oProj = new Linear(heads * headDim, dim, options);
     this.#config = config;
   }
 
   /**
-   * `[batch, seq, hiddenSize]` to the same.
+   * `[batch, seq, dim]` to the same.
    * @param cached - keys and values of the tokens before; these tokens' are appended at `places.offsets`.
    */
   forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
-    const { numAttentionHeads, numKeyValueHeads, headDim, ropeTheta } = this.#config;
+    const { heads, kvHeads, headDim, ropeBase } = this.#config;
     const [batch, seq] = x.shape as readonly [number, number, number];
-    const heads = (projected: Tensor, count: number) => reshape(projected, [batch, seq, count, headDim]);
+    const split = (projected: Tensor, count: number) => reshape(projected, [batch, seq, count, headDim]);
     const turned = (projected: Tensor, count: number) =>
-      rope(heads(projected, count), places.positionIds, { base: ropeTheta, tokensFirst: true });
-    const q = turned(this.qProj.forward(x), numAttentionHeads);
-    const k = turned(this.kProj.forward(x), numKeyValueHeads);
-    const v = heads(this.vProj.forward(x), numKeyValueHeads);
+      rope(split(projected, count), places.positionIds, { base: ropeBase, tokensFirst: true });
+    const q = turned(this.qProj.forward(x), heads);
+    const k = turned(this.kProj.forward(x), kvHeads);
+    const v = split(this.vProj.forward(x), kvHeads);
     const y =
       cached && places.offsets
         ? attentionCached(q, k, v, cached.keys, cached.values, places.offsets, { lengths: places.lengths, tokensFirst: true })
         : attention(q, k, v, { causal: true, keyMask: places.keyMask, tokensFirst: true });
-    return this.oProj.forward(reshape(y, [batch, seq, numAttentionHeads * headDim]));
+    return this.oProj.forward(reshape(y, [batch, seq, heads * headDim]));
   }
 }

@@ -17,14 +17,14 @@ export class LlamaBlock extends Module {
 
   constructor(config: LlamaConfig, dtype: Dtype) {
     super();
-    const norm = { eps: config.rmsNormEps, dtype };
+    const norm = { eps: config.eps, dtype };
     this.selfAttn = new LlamaAttention(config, dtype);
     this.mlp = new LlamaMlp(config, dtype);
-    this.inputLayernorm = new RmsNorm(config.hiddenSize, norm);
-    this.postAttentionLayernorm = new RmsNorm(config.hiddenSize, norm);
+    this.inputLayernorm = new RmsNorm(config.dim, norm);
+    this.postAttentionLayernorm = new RmsNorm(config.dim, norm);
   }
 
-  /** `[batch, seq, hiddenSize]` to the same; appends `seq` positions to `cached` when it is given. */
+  /** `[batch, seq, dim]` to the same; appends `seq` positions to `cached` when it is given. */
   forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
     const h = add(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places, cached));
     return add(h, this.mlp.forward(this.postAttentionLayernorm.forward(h)));

@@ -2,58 +2,76 @@
  * Sizes of a LLaMA decoder, from a checkpoint's config.json or from the shapes of its tensors. Touvron et al. 2023,
  * arXiv 2302.13971; 2307.09288.
  */
+import { z } from 'zod';
 import { ArgumentError } from '../../errors';
 
 export interface LlamaConfig {
   readonly vocabSize: number;
-  readonly hiddenSize: number;
+  readonly dim: number;
   /** Width of the MLP. */
-  readonly intermediateSize: number;
-  readonly numHiddenLayers: number;
-  readonly numAttentionHeads: number;
-  /** Heads of keys and values; each is shared by `numAttentionHeads / numKeyValueHeads` heads of queries. */
-  readonly numKeyValueHeads: number;
+  readonly mlpDim: number;
+  readonly depth: number;
+  readonly heads: number;
+  /** Heads of keys and values; each is shared by `heads / kvHeads` heads of queries. */
+  readonly kvHeads: number;
   readonly headDim: number;
-  readonly rmsNormEps: number;
+  readonly eps: number;
   /** Base of the rotary frequencies. */
-  readonly ropeTheta: number;
-  /** Tokens the model was trained to see at once. */
-  readonly maxPositionEmbeddings: number;
+  readonly ropeBase: number;
+  /** Tokens that the model was trained to see at once. */
+  readonly context: number;
   /** The head is the embedding table itself; a checkpoint has no `lm_head.weight` then. */
-  readonly tieWordEmbeddings: boolean;
+  readonly tiedHead: boolean;
 }
 
 /** What Hugging Face's LlamaConfig takes where a config.json is silent. */
-const defaults = { rmsNormEps: 1e-6, ropeTheta: 10000, maxPositionEmbeddings: 2048, tieWordEmbeddings: false } as const;
+const defaults = { eps: 1e-6, ropeBase: 10000, context: 2048, tiedHead: false } as const;
 /** Width of a head in LLaMA 1 and 2 at every size; shapes alone do not tell it. */
-const usualHeadDim = 128;
+const kHeadDim = 128;
+
+const size = z.int().positive();
+const llamaJson = z.object({
+  vocab_size: size,
+  hidden_size: size,
+  intermediate_size: size,
+  num_hidden_layers: size,
+  num_attention_heads: size,
+  num_key_value_heads: size.nullish(),
+  head_dim: size.nullish(),
+  rms_norm_eps: z.number().positive().default(defaults.eps),
+  rope_theta: z.number().positive().default(defaults.ropeBase),
+  max_position_embeddings: size.default(defaults.context),
+  tie_word_embeddings: z.boolean().default(defaults.tiedHead),
+  // What other families of decoders have and LLaMA has not.
+  hidden_act: z.literal('silu').optional(),
+  attention_bias: z.literal(false).optional(),
+  mlp_bias: z.literal(false).optional(),
+  rope_scaling: z.null().optional(),
+});
 
 /**
- * @param json - the object in config.json; unknown keys do not matter.
- * @throws ArgumentError when a size is missing or senseless, or the checkpoint wants what LLaMA does not have: biases in the
- *   attention, another activation, scaled positions.
+ * The decoder that a config.json describes in Hugging Face's words (`hidden_size`, ...).
+ * @throws ArgumentError that names the field which does not fit, or which LLaMA does not have: biases in the attention,
+ *   another activation, scaled positions.
  */
-export function llamaConfig(json: unknown): LlamaConfig {
-  if (typeof json !== 'object' || json === null) throw new ArgumentError(`config.json: is ${String(json)}, expected an object`);
-  const read = new Reader(json as Readonly<Record<string, unknown>>);
-  read.expect('hidden_act', 'silu', 'silu');
-  read.expect('attention_bias', false, false);
-  read.expect('mlp_bias', false, false);
-  read.expect('rope_scaling', null, null);
-  const numAttentionHeads = read.size('num_attention_heads');
-  const hiddenSize = read.size('hidden_size');
+export function parseLlamaConfig(json: unknown): LlamaConfig {
+  const { data, error } = llamaJson.safeParse(json);
+  if (error) {
+    const fields = error.issues.map(({ path, message }) => `${path.join('.') || 'config'}: ${message}`);
+    throw new ArgumentError(`llama: config.json does not describe a LLaMA decoder: ${fields.join('; ')}`);
+  }
   return checked({
-    vocabSize: read.size('vocab_size'),
-    hiddenSize,
-    intermediateSize: read.size('intermediate_size'),
-    numHiddenLayers: read.size('num_hidden_layers'),
-    numAttentionHeads,
-    numKeyValueHeads: read.size('num_key_value_heads', numAttentionHeads),
-    headDim: read.size('head_dim', hiddenSize / numAttentionHeads),
-    rmsNormEps: read.positive('rms_norm_eps', defaults.rmsNormEps),
-    ropeTheta: read.positive('rope_theta', defaults.ropeTheta),
-    maxPositionEmbeddings: read.size('max_position_embeddings', defaults.maxPositionEmbeddings),
-    tieWordEmbeddings: read.flag('tie_word_embeddings', defaults.tieWordEmbeddings),
+    vocabSize: data.vocab_size,
+    dim: data.hidden_size,
+    mlpDim: data.intermediate_size,
+    depth: data.num_hidden_layers,
+    heads: data.num_attention_heads,
+    kvHeads: data.num_key_value_heads ?? data.num_attention_heads,
+    headDim: data.head_dim ?? data.hidden_size / data.num_attention_heads,
+    eps: data.rms_norm_eps,
+    ropeBase: data.rope_theta,
+    context: data.max_position_embeddings,
+    tiedHead: data.tie_word_embeddings,
   });
 }
 
@@ -63,7 +81,7 @@ export function llamaConfig(json: unknown): LlamaConfig {
  *   else.
  * @throws ArgumentError when a tensor that tells a size is not there.
  */
-export function llamaConfigOfShapes(shapes: ReadonlyMap<string, readonly number[]>, known: Partial<LlamaConfig> = {}): LlamaConfig {
+export function inferLlamaConfig(shapes: ReadonlyMap<string, readonly number[]>, known: Partial<LlamaConfig> = {}): LlamaConfig {
   const sizes = (key: string): [number, number] => {
     const shape = shapes.get(key);
     if (shape?.length === 2) return shape as [number, number];
@@ -71,67 +89,35 @@ export function llamaConfigOfShapes(shapes: ReadonlyMap<string, readonly number[
       `llama: ${key} is ${shape ? `[${shape.join(', ')}]` : 'missing'}, expected a matrix, which tells the model's sizes`,
     );
   };
-  const [vocabSize, hiddenSize] = sizes('model.embed_tokens.weight');
+  const [vocabSize, dim] = sizes('model.embed_tokens.weight');
   const [queries] = sizes('model.layers.0.self_attn.q_proj.weight');
   const [keys] = sizes('model.layers.0.self_attn.k_proj.weight');
-  const [intermediateSize] = sizes('model.layers.0.mlp.gate_proj.weight');
-  let numHiddenLayers = 0;
-  while (shapes.has(`model.layers.${numHiddenLayers}.mlp.gate_proj.weight`)) numHiddenLayers++;
-  const headDim = known.headDim ?? (keys % usualHeadDim === 0 ? usualHeadDim : keys);
+  const [mlpDim] = sizes('model.layers.0.mlp.gate_proj.weight');
+  let depth = 0;
+  while (shapes.has(`model.layers.${depth}.mlp.gate_proj.weight`)) depth++;
+  const headDim = known.headDim ?? (keys % kHeadDim === 0 ? kHeadDim : keys);
   return checked({
     ...defaults,
     vocabSize,
-    hiddenSize,
-    intermediateSize,
-    numHiddenLayers,
-    numAttentionHeads: queries / headDim,
-    numKeyValueHeads: keys / headDim,
+    dim,
+    mlpDim,
+    depth,
+    heads: queries / headDim,
+    kvHeads: keys / headDim,
     headDim,
-    tieWordEmbeddings: !shapes.has('lm_head.weight'),
+    tiedHead: !shapes.has('lm_head.weight'),
     ...known,
   });
 }
 
 function checked(config: LlamaConfig): LlamaConfig {
-  const { numAttentionHeads, numKeyValueHeads, headDim } = config;
-  for (const [name, size] of Object.entries({ numAttentionHeads, numKeyValueHeads, headDim })) {
+  const { heads, kvHeads, headDim } = config;
+  for (const [name, size] of Object.entries({ heads, kvHeads, headDim })) {
     if (!(Number.isInteger(size) && size > 0)) throw new ArgumentError(`llama: ${name} is ${size}, expected an integer from 1`);
   }
-  if (numAttentionHeads % numKeyValueHeads !== 0) {
-    throw new ArgumentError(
-      `llama: numKeyValueHeads is ${numKeyValueHeads}, expected a divisor of the ${numAttentionHeads} heads of queries`,
-    );
+  if (heads % kvHeads !== 0) {
+    throw new ArgumentError(`llama: kvHeads is ${kvHeads}, expected a divisor of the ${heads} heads of queries`);
   }
   if (headDim % 2 !== 0) throw new ArgumentError(`llama: headDim is ${headDim}, expected an even number, as positions turn pairs`);
   return config;
-}
-
-class Reader {
-  constructor(private readonly json: Readonly<Record<string, unknown>>) {}
-
-  size(key: string, otherwise?: number): number {
-    const value = this.json[key] ?? otherwise;
-    if (Number.isInteger(value) && (value as number) > 0) return value as number;
-    throw this.refusal(key, 'an integer from 1');
-  }
-
-  positive(key: string, otherwise: number): number {
-    const value = this.json[key] ?? otherwise;
-    if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
-    throw this.refusal(key, 'a number above 0');
-  }
-
-  flag(key: string, otherwise: boolean): boolean {
-    const value = this.json[key] ?? otherwise;
-    if (typeof value === 'boolean') return value;
-    throw this.refusal(key, 'true or false');
-  }
-
-  expect(key: string, expected: unknown, otherwise: unknown): void {
-    if ((this.json[key] ?? otherwise) !== expected) throw this.refusal(key, `${JSON.stringify(expected)}, the one kind that is supported`);
-  }
-
-  private refusal(key: string, expected: string): ArgumentError {
-    return new ArgumentError(`config.json: ${key} is ${JSON.stringify(this.json[key]) ?? 'missing'}, expected ${expected}`);
-  }
 }

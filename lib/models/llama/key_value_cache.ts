@@ -15,13 +15,13 @@ import type { LlamaConfig } from './config';
 
 /** What one layer remembers. */
 export interface CachedLayer {
-  /** `[batch, numKeyValueHeads, capacity, headDim]`, turned to their positions. */
+  /** `[batch, kvHeads, capacity, headDim]`, turned to their positions. */
   readonly keys: Tensor;
   /** Shape of `keys`. */
   readonly values: Tensor;
 }
 
-type CacheSizes = Pick<LlamaConfig, 'numHiddenLayers' | 'numKeyValueHeads' | 'headDim'>;
+type CacheSizes = Pick<LlamaConfig, 'depth' | 'kvHeads' | 'headDim'>;
 
 /** Tokens by which a cache grows at least: 64 of a 7B model in bf16 are 32 MiB. */
 const blockTokens = 64;
@@ -53,8 +53,8 @@ export class KeyValueCache implements Disposable {
   /** An empty cache. */
   static of(sizes: CacheSizes, { batch = 1, capacity = blockTokens, dtype = 'f32' }: CacheOptions = {}): KeyValueCache {
     const room = inBlocks(capacity);
-    const shape = [batch, sizes.numKeyValueHeads, room, sizes.headDim];
-    const layers = Array.from({ length: sizes.numHiddenLayers }, () => ({
+    const shape = [batch, sizes.kvHeads, room, sizes.headDim];
+    const layers = Array.from({ length: sizes.depth }, () => ({
       keys: kept(zeros(shape, dtype)),
       values: kept(zeros(shape, dtype)),
     }));

@@ -11,15 +11,15 @@ export class LlamaMlp extends Module {
   readonly upProj: Linear;
   readonly downProj: Linear;
 
-  constructor({ hiddenSize, intermediateSize }: LlamaConfig, dtype: Dtype) {
+  constructor({ dim, mlpDim }: LlamaConfig, dtype: Dtype) {
     super();
     const options = { bias: false, dtype };
-    this.gateProj = new Linear(hiddenSize, intermediateSize, options);
-    this.upProj = new Linear(hiddenSize, intermediateSize, options);
-    this.downProj = new Linear(intermediateSize, hiddenSize, options);
+    this.gateProj = new Linear(dim, mlpDim, options);
+    this.upProj = new Linear(dim, mlpDim, options);
+    this.downProj = new Linear(mlpDim, dim, options);
   }
 
-  /** `[batch, seq, hiddenSize]` to the same. */
+  /** `[batch, seq, dim]` to the same. */
   forward(x: Tensor): Tensor {
     return this.downProj.forward(swiglu(this.gateProj.forward(x), this.upProj.forward(x)));
   }

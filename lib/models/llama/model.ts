@@ -39,9 +39,9 @@ export class LlamaModel extends Module {
 
   constructor(config: LlamaConfig, { dtype = 'f32' }: ModelOptions = {}) {
     super();
-    this.embedTokens = new Embedding(config.vocabSize, config.hiddenSize, { dtype });
-    this.layers = Array.from({ length: config.numHiddenLayers }, () => new LlamaBlock(config, dtype));
-    this.norm = new RmsNorm(config.hiddenSize, { eps: config.rmsNormEps, dtype });
+    this.embedTokens = new Embedding(config.vocabSize, config.dim, { dtype });
+    this.layers = Array.from({ length: config.depth }, () => new LlamaBlock(config, dtype));
+    this.norm = new RmsNorm(config.dim, { eps: config.eps, dtype });
     this.#config = config;
   }
 
@@ -50,15 +50,15 @@ export class LlamaModel extends Module {
   }
 
   /**
-   * @param embeddings - `[batch, seq, hiddenSize]`, of `embedTokens` or spliced with an image's.
-   * @returns `[batch, seq, hiddenSize]`, the normed states whose logits predict the next tokens.
+   * @param embeddings - `[batch, seq, dim]`, of `embedTokens` or spliced with an image's.
+   * @returns `[batch, seq, dim]`, the normed states whose logits predict the next tokens.
    */
   forward(embeddings: Tensor, { keyMask, recompute: again = false }: LlamaForwardOptions = {}): Tensor {
     const [batch, seq] = embeddings.shape as readonly [number, number, number];
     const positionIds = positionsFrom(new Array<number>(batch).fill(0), seq);
     const places = { positionIds, keyMask };
     const x = this.layers.reduce(
-      (h, layer) => (again ? recompute((input) => layer.forward(input, places), h) : layer.forward(h, places)),
+      (h, layer) => (again ? recompute((input) => layer.forward(input, places), h) : tidy(() => layer.forward(h, places))),
       embeddings,
     );
     return this.norm.forward(x);
@@ -71,9 +71,9 @@ export class LlamaModel extends Module {
 
   /**
    * Reads tokens that follow the cached ones, and appends them. Each row gives what it would give in a batch of its own.
-   * @param embeddings - `[batch, seq, hiddenSize]`.
+   * @param embeddings - `[batch, seq, dim]`.
    * @param lengths - how many tokens of each row are real, the rest is padding on the right; default all.
-   * @returns `[batch, seq, hiddenSize]`, the normed states, of no use at padding. No gradient.
+   * @returns `[batch, seq, dim]`, the normed states, of no use at padding. No gradient.
    * @throws ShapeError when the cache has another number of rows.
    */
   extend(embeddings: Tensor, cache: KeyValueCache, lengths?: readonly number[]): Tensor {
@@ -100,7 +100,9 @@ export class LlamaModel extends Module {
 
   /** The layers over cached tokens, at places the caller keeps; counts nothing. What `extend` is made of. */
   run(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Tensor {
-    return noGradients(() => this.norm.forward(this.layers.reduce((h, layer, i) => layer.forward(h, places, cache.layers[i]), embeddings)));
+    return noGradients(() =>
+      this.norm.forward(this.layers.reduce((h, layer, i) => tidy(() => layer.forward(h, places, cache.layers[i])), embeddings)),
+    );
   }
 }
 
@@ -113,7 +115,7 @@ export class LlamaForCausalLM<Decoder extends LlamaModel = LlamaModel> extends M
   constructor(config: LlamaConfig, model: Decoder) {
     super();
     this.model = model;
-    if (!config.tieWordEmbeddings) this.lmHead = new Linear(config.hiddenSize, config.vocabSize, { bias: false, dtype: model.dtype });
+    if (!config.tiedHead) this.lmHead = new Linear(config.dim, config.vocabSize, { bias: false, dtype: model.dtype });
   }
 
   /** A decoder and its head with the sizes of `config`; `load` or `initialize` gives it values. */
@@ -121,7 +123,7 @@ export class LlamaForCausalLM<Decoder extends LlamaModel = LlamaModel> extends M
     return new LlamaForCausalLM(config, new LlamaModel(config, options));
   }
 
-  /** `[..., hiddenSize]` normed states to `[..., vocabSize]`. */
+  /** `[..., dim]` normed states to `[..., vocabSize]`. */
   logits(states: Tensor): Tensor {
     return this.lmHead ? this.lmHead.forward(states) : linear(states, this.model.embedTokens.weight);
   }
