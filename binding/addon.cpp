@@ -1,6 +1,7 @@
 // The door: what `require` of the addon gives. Each Node environment (main thread, worker) has its own Context.
 #include <napi.h>
 
+#include "binding/program.h"
 #include "binding/tensor.h"
 
 namespace {
@@ -9,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new mglmm::Context(env));
   mglmm::register_tensor(env, exports);
   mglmm::register_ops(env, exports);
+  mglmm::register_programs(env, exports);
   return exports;
 }
 

@@ -1,14 +1,16 @@
-// One JavaScript function an op: reads the op's fields from an object, checks, makes the outputs, enqueues.
+// One JavaScript function an op: reads the op's fields from an object, checks, makes the outputs, enqueues or records.
 #pragma once
 #include <napi.h>
 
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "binding/memory.h"
+#include "binding/program.h"
 #include "binding/scalars.h"
 #include "binding/tensor.h"
 #include "kernels/ops.h"
@@ -24,13 +26,14 @@ template <typename Field>
 concept NamedEnum = std::is_enum_v<Field>;
 
 template <typename Op>
-class OpTask final : public Executor::Task {
+class OpStep final : public Step {
  public:
-  OpTask(const Op& op, std::shared_ptr<CancelToken> token) : op_(op), token_(std::move(token)) {}
+  explicit OpStep(const Op& op) : op_(op) {}
 
-  void run(Executor& executor) noexcept override {
+  void run(Executor& executor, const CancelToken* token) noexcept override {
     try {
-      if (token_ && token_->cancelled) throw Error(kAbortedError, std::string(Op::name) + ": aborted before it ran");
+      if (token != nullptr && token->cancelled)
+        throw Error(kAbortedError, std::string(Op::name) + ": aborted before it ran");
       op_.fields([](const char*, auto& field) { ready(field); });
     } catch (const Error& error) {
       fail(executor, error, false);
@@ -48,6 +51,10 @@ class OpTask final : public Executor::Task {
     executor.release_scratch();
   }
 
+  void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {
+    op_.fields([&](const char*, auto& field) { storages_of(field, visit); });
+  }
+
  private:
   static void expect_filled(const TensorRef& ref) {
     if (ref.storage == nullptr) return;
@@ -63,7 +70,9 @@ class OpTask final : public Executor::Task {
     } else if constexpr (Input<Field> || std::same_as<Field, InOut>) {
       expect_filled(field);
     } else if constexpr (Output<Field>) {
-      if (field.storage) allocate_host(*field.storage);
+      if (!field.storage) return;
+      field.storage->error.clear();  // of an earlier run of a program
+      allocate_host(*field.storage);
     } else if constexpr (requires { field.begin()->storage; }) {
       for (auto& element : field) ready(element);
     }
@@ -78,6 +87,16 @@ class OpTask final : public Executor::Task {
       for (auto& element : field) poison(element, error, started);
     }
   }
+  template <typename Field, typename Visit>
+  static void storages_of(Field& field, const Visit& visit) {
+    if constexpr (std::same_as<Field, MaybeTensor>) {
+      if (field) visit(field->storage, false);
+    } else if constexpr (Input<Field> || Output<Field> || std::same_as<Field, InOut>) {
+      if (field.storage) visit(field.storage, Output<Field>);
+    } else if constexpr (requires { field.begin()->storage; }) {
+      for (auto& element : field) storages_of(element, visit);
+    }
+  }
   // What the op should have filled tells its readers why it is not; what it would have changed is untouched if it never
   // started.
   void fail(Executor& executor, const Error& error, bool started) {
@@ -86,7 +105,6 @@ class OpTask final : public Executor::Task {
   }
 
   Op op_;
-  std::shared_ptr<CancelToken> token_;
 };
 
 template <typename Op>
@@ -203,7 +221,8 @@ Napi::Value call(const Napi::CallbackInfo& info) {
     Reader<Op> reader(env, info[0].As<Napi::Object>(), info[1]);
     op.fields(reader);
     check(op);
-    Executor& executor = Context::of(env).executor();
+    Context& context = Context::of(env);
+    Executor& executor = context.executor();
     Napi::Object result = Napi::Object::New(env);
     op.fields([&]<typename Field>(const char* name, Field& field) {
       if constexpr (Output<Field>) {
@@ -214,9 +233,12 @@ Napi::Value call(const Napi::CallbackInfo& info) {
         result.Set(name, make_tensor(env, field));
       }
     });
-    std::shared_ptr<CancelToken> token;
-    if (info[2].IsExternal()) token = *info[2].As<Napi::External<std::shared_ptr<CancelToken>>>().Data();
-    executor.enqueue(std::make_unique<OpTask<Op>>(op, std::move(token)));
+    auto step = std::make_unique<OpStep<Op>>(op);
+    if (context.recording) {
+      context.recording->add(std::move(step));
+    } else {
+      executor.enqueue(std::make_unique<StepTask>(std::move(step), token_of(info[2])));
+    }
     return result;
   });
 }

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "kernels/error.h"
@@ -51,21 +52,6 @@ void trim_locked(Pool& p, int64_t keep) {
   }
 }
 
-void release_host(Storage& storage) {
-  if (storage.data == nullptr) return;
-  Pool& p = pool();
-  const int64_t size = size_class(storage.bytes);
-  const std::lock_guard lock(p.mutex);
-  p.live -= size;
-  if (size > kMaxCachedBytes / 4) {  // too large to keep: whole weights come once
-    std::free(storage.data);
-    return;
-  }
-  p.free_blocks[size].push_back(storage.data);
-  p.cached += size;
-  if (p.cached > kMaxCachedBytes) trim_locked(p, kMaxCachedBytes / 2);
-}
-
 void release_mapping(Storage& storage) {
   const auto page = static_cast<int64_t>(sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<uintptr_t>(storage.data);
@@ -81,6 +67,22 @@ void release_mapping(Storage& storage) {
 }
 
 }  // namespace
+
+void release_host(Storage& storage) {
+  if (storage.data == nullptr) return;
+  std::byte* const data = std::exchange(storage.data, nullptr);
+  Pool& p = pool();
+  const int64_t size = size_class(storage.bytes);
+  const std::lock_guard lock(p.mutex);
+  p.live -= size;
+  if (size > kMaxCachedBytes / 4) {  // too large to keep: whole weights come once
+    std::free(data);
+    return;
+  }
+  p.free_blocks[size].push_back(data);
+  p.cached += size;
+  if (p.cached > kMaxCachedBytes) trim_locked(p, kMaxCachedBytes / 2);
+}
 
 void allocate_host(Storage& storage) {
   if (storage.data != nullptr) return;

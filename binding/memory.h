@@ -18,6 +18,8 @@ struct MemoryFigures {
 
 // Gives `storage` its memory if it has none yet. Any thread. Throws OutOfMemoryError, with the figures.
 void allocate_host(Storage& storage);
+// Takes back what allocate_host gave; the next allocate_host gives anew. Any thread.
+void release_host(Storage& storage);
 // Maps `bytes` of a file from `offset`, private (writes stay in this process). Throws ArgumentError.
 std::shared_ptr<Storage> map_file(const std::string& path, int64_t offset, int64_t bytes);
 // Throws OutOfMemoryError when a tensor of `bytes` could never be had.

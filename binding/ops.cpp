@@ -21,15 +21,6 @@ void register_ops(Napi::Env env, Napi::Object exports) {
 #undef MGLMM_BIND
   exports.Set("ops", ops);
   exports.Set("fields", fields);
-
-  using Token = std::shared_ptr<CancelToken>;
-  exports.Set("cancelToken", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
-                return Napi::External<Token>::New(info.Env(), new Token(std::make_shared<CancelToken>()),
-                                                  [](Napi::Env, Token* token) { delete token; });
-              }));
-  exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-                (*info[0].As<Napi::External<Token>>().Data())->cancelled = true;
-              }));
 }
 
 }  // namespace mglmm

@@ -295,6 +295,7 @@ Napi::Value backend_name(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce) {
+  ref.wanted = false;  // from here on it is there
   Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(ref.shape.rank));
   for (int axis = 0; axis < ref.shape.rank; ++axis)
     shape[static_cast<uint32_t>(axis)] = static_cast<double>(ref.shape[axis]);

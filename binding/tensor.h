@@ -11,6 +11,8 @@
 
 namespace mglmm {
 
+class Program;
+
 // What a JavaScript Tensor object wraps. `ref.storage` is null once it is disposed.
 struct Handle {
   TensorRef ref;
@@ -31,6 +33,7 @@ class Context {
   void stop();
 
   Napi::FunctionReference tensor_class;  // lib/tensor/tensor.ts registers it
+  std::shared_ptr<Program> recording;    // ops are added to it while it is there
   std::string cpu_level;
   int threads = 0;  // 0: all cores
 

@@ -34,6 +34,7 @@ export { concat } from './ops/concat';
 export { convTranspose2d } from './ops/conv_transpose2d';
 export { type Conv2dOptions, conv2d } from './ops/conv2d';
 export { copy } from './ops/copy';
+export { copyInto } from './ops/copy_into';
 export { type CrossEntropyOptions, crossEntropy } from './ops/cross_entropy';
 export { dropout } from './ops/dropout';
 export { embedding } from './ops/embedding';
@@ -93,6 +94,7 @@ export {
   trimMemory,
   upload,
 } from './tensor/create';
+export { Program } from './tensor/program';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';

@@ -48,6 +48,11 @@ interface Addon {
   trimMemory(): void;
   setMemoryLimit(bytes: number): void;
   pending(): number;
+  makeProgram(): unknown;
+  /** Ops are added to `program` from here on; without one they are enqueued again. */
+  recordProgram(program?: unknown): void;
+  runProgram(program: unknown, token?: unknown): void;
+  disposeProgram(program: unknown): void;
   cancelToken(): unknown;
   cancel(token: unknown): void;
 }

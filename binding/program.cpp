@@ -1,0 +1,113 @@
+#include "binding/program.h"
+
+#include <map>
+
+#include "binding/memory.h"
+#include "binding/tensor.h"
+
+namespace mglmm {
+namespace {
+
+using Handle = std::shared_ptr<Program>;
+using Token = std::shared_ptr<CancelToken>;
+
+struct ProgramTask final : Executor::Task {
+  Handle program;
+  Token token;
+  void run(Executor& executor) noexcept override { program->run(executor, token.get()); }
+};
+
+Handle& program_of(const Napi::CallbackInfo& info) {
+  if (!info[0].IsExternal()) throw Error(kArgumentError, "program: expected what `program` made");
+  Handle& handle = *info[0].As<Napi::External<Handle>>().Data();
+  if (handle == nullptr) throw Error(kDisposedError, "program: was disposed, expected a live one");
+  return handle;
+}
+
+Napi::Value make_program(const Napi::CallbackInfo& info) {
+  return Napi::External<Handle>::New(info.Env(), new Handle(std::make_shared<Program>()),
+                                     [](Napi::Env, Handle* handle) { delete handle; });
+}
+
+// recordProgram(program): until recordProgram(), ops are added to it instead of being enqueued.
+Napi::Value record_program(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Handle program = info[0].IsUndefined() ? nullptr : program_of(info);
+    if (program && program->sealed()) throw Error(kArgumentError, "program: has run before, expected one that has not");
+    Context::of(info.Env()).recording = program;
+    return info.Env().Undefined();
+  });
+}
+
+// runProgram(program, token?)
+Napi::Value run_program(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    auto task = std::make_unique<ProgramTask>();
+    task->program = program_of(info);
+    task->token = token_of(info[1]);
+    task->program->seal();
+    Context::of(info.Env()).executor().enqueue(std::move(task));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value dispose_program(const Napi::CallbackInfo& info) {
+  if (info[0].IsExternal()) info[0].As<Napi::External<Handle>>().Data()->reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void Program::seal() {
+  if (sealed_) return;
+  sealed_ = true;
+  struct Use {
+    std::shared_ptr<Storage> storage;
+    size_t last;
+    int64_t fields;
+    bool made_here;
+  };
+  std::map<const Storage*, Use> uses;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i]->storages([&](const std::shared_ptr<Storage>& storage, bool made) {
+      auto [place, is_new] = uses.try_emplace(storage.get(), Use{storage, i, 0, made});
+      place->second.last = i;
+      ++place->second.fields;
+    });
+  }
+  last_read_.resize(steps_.size());
+  for (auto& [_, use] : uses) {
+    const int64_t holders = use.storage.use_count() - 1;  // less this table
+    if (use.made_here && holders == use.fields) last_read_[use.last].push_back(use.storage);
+  }
+}
+
+void Program::run(Executor& executor, const CancelToken* token) noexcept {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i]->run(executor, token);
+    for (const auto& storage : last_read_[i]) release_host(*storage);
+  }
+}
+
+std::shared_ptr<CancelToken> token_of(Napi::Value value) {
+  return value.IsExternal() ? *value.As<Napi::External<Token>>().Data() : nullptr;
+}
+
+void register_programs(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("makeProgram", make_program);
+  add("recordProgram", record_program);
+  add("runProgram", run_program);
+  add("disposeProgram", dispose_program);
+  exports.Set("cancelToken", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                return Napi::External<Token>::New(info.Env(), new Token(std::make_shared<CancelToken>()),
+                                                  [](Napi::Env, Token* token) { delete token; });
+              }));
+  exports.Set("cancel", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                (*info[0].As<Napi::External<Token>>().Data())->cancelled = true;
+              }));
+}
+
+}  // namespace mglmm

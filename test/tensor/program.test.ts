@@ -1,0 +1,139 @@
+import { strict as assert } from 'node:assert';
+import { describe, test } from '@jest/globals';
+import {
+  abortable,
+  add,
+  argmax,
+  copyInto,
+  embedding,
+  memory,
+  noGradients,
+  Program,
+  Scope,
+  scale,
+  synchronize,
+  tensor,
+  tidy,
+  zeros,
+} from '../../lib';
+import { randn } from '../support/data';
+import { collectGarbage } from '../support/garbage';
+
+describe('Program', () => {
+  const doubled = (program: Program, x: ReturnType<typeof zeros>) =>
+    noGradients(() => program.record(() => tidy(() => scale(scale(x, 4), 0.5))));
+
+  test('runs nothing while it is recorded, and anew with every run', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const x = tensor([1, 2, 3]);
+    const y = doubled(program, x);
+    await assert.rejects(y.read(), { message: 'read: the tensor was never written' });
+    program.run();
+    assert.deepEqual(Array.from(await y.read()), [2, 4, 6]);
+    copyInto(tensor([5, 0, -1]), x);
+    program.run();
+    assert.deepEqual(Array.from(await y.read()), [10, 0, -2]);
+  });
+
+  test('feeds itself: what a run makes can be what the next one reads', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const table = randn([7, 7], 3);
+    const ids = tensor([2], [1], 'i32');
+    noGradients(() => program.record(() => tidy(() => copyInto(argmax(embedding(table, ids)), ids))));
+    const expected: number[] = [];
+    const rows = await table.read();
+    for (let id = 2, i = 0; i < 5; i++) {
+      const row = rows.slice(id * 7, id * 7 + 7);
+      id = row.indexOf(Math.max(...row));
+      expected.push(id);
+    }
+    const got: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      program.run();
+      got.push(await ids.item());
+    }
+    assert.deepEqual(got, expected);
+  });
+
+  test('needs no memory between runs for what nobody holds', async () => {
+    await collectGarbage();
+    using _scope = Scope.open();
+    const x = zeros([1 << 20]);
+    await synchronize();
+    const before = memory().liveBytes;
+    const program = new Program();
+    const y = noGradients(() =>
+      program.record(() =>
+        tidy(() => {
+          let h = x;
+          for (let i = 0; i < 8; i++) h = scale(h, 2);
+          return h;
+        }),
+      ),
+    );
+    program.run();
+    program.run();
+    await synchronize();
+    assert.equal(memory().liveBytes - before, 4 << 20);
+    y.dispose();
+    program.dispose();
+    await synchronize();
+    assert.equal(memory().liveBytes, before);
+  });
+
+  test('tells the error of the op that failed, and is well again after it', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const ids = tensor([9], [1], 'i32');
+    const y = noGradients(() => program.record(() => tidy(() => scale(embedding(tensor([1, 2], [2, 1]), ids), 3))));
+    program.run();
+    await assert.rejects(y.read(), { name: 'ArgumentError', message: 'embedding: ids[0] is 9, expected 0 to 1' });
+    copyInto(tensor([1], [1], 'i32'), ids);
+    program.run();
+    assert.equal(await y.item(), 6);
+  });
+
+  test('is given up between two ops', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const x = tensor([1]);
+    const y = doubled(program, x);
+    const abort = new AbortController();
+    abortable(abort.signal, () => {
+      abort.abort();
+      program.run();
+    });
+    await assert.rejects(y.read(), { name: 'AbortedError', message: 'scale: aborted before it ran' });
+    program.run();
+    assert.equal(await y.item(), 2);
+  });
+
+  test('can be recorded in pieces, and enqueues again when a body throws', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const x = tensor([1]);
+    const y = doubled(program, x);
+    assert.throws(() => noGradients(() => program.record(() => assert.fail('why not'))), { message: 'why not' });
+    const z = noGradients(() => program.record(() => add(y, y)));
+    assert.equal(await scale(x, 7).item(), 7);
+    program.run();
+    assert.equal(await z.item(), 4);
+  });
+
+  test('says what cannot be', () => {
+    using _scope = Scope.open();
+    const program = new Program();
+    const x = tensor([1]);
+    assert.throws(() => program.record(() => scale(x, 2)), {
+      name: 'GradientError',
+      message: 'program: gradients are being recorded, expected to be inside noGradients()',
+    });
+    program.run();
+    assert.throws(() => doubled(program, x), { name: 'ArgumentError', message: 'program: has run before, expected one that has not' });
+    program.dispose();
+    program.dispose();
+    assert.throws(() => program.run(), { name: 'DisposedError', message: 'program: was disposed, expected a live one' });
+  });
+});
