@@ -17,9 +17,15 @@ export {
   rleIou,
 } from './image/rle';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
+export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';
+export { Clip } from './models/clip/model';
 export { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './models/llama/config';
 export { type CacheOptions, KeyValueCache } from './models/llama/key_value_cache';
 export { LlamaForCausalLM, type LlamaForwardOptions, LlamaModel, type ModelOptions } from './models/llama/model';
+export { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './models/sam/config';
+export type { SamMasks } from './models/sam/mask_decoder/model';
+export { Sam } from './models/sam/model';
+export type { SamBox, SamPoint, SamPrompts } from './models/sam/prompt_encoder';
 export type { Device, Dtype, MemoryFigures, ReadArray, TypedArray } from './native';
 export * as nn from './nn';
 export { type AdamwOptions, adamw } from './ops/adamw';

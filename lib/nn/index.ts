@@ -1,4 +1,5 @@
 /** The layers that models are composed of. */
+export { chain } from './chain';
 export { Conv2d, type Conv2dLayerOptions, ConvTranspose2d } from './conv';
 export { Embedding } from './embedding';
 export { Linear, type LinearOptions } from './linear';

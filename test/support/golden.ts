@@ -11,7 +11,14 @@ export interface StoredTensor {
   values: Float32Array | Int32Array | Uint8Array;
 }
 
-/** All tensors of a safetensors file with dtypes F32, I32 and U8. */
+const readers: Record<string, (buffer: ArrayBuffer) => StoredTensor['values']> = {
+  F32: (buffer) => new Float32Array(buffer),
+  I32: (buffer) => new Int32Array(buffer),
+  I64: (buffer) => Int32Array.from(new BigInt64Array(buffer), Number),
+  U8: (buffer) => new Uint8Array(buffer),
+};
+
+/** All tensors of a safetensors file with dtypes F32, I32, U8, and I64 whose values an Int32Array holds. */
 export function readSafetensors(path: string): Map<string, StoredTensor> {
   const bytes = readFileSync(path);
   const headerBytes = Number(bytes.readBigUInt64LE(0));
@@ -33,10 +40,9 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
           },
         ]) => {
           const buffer = data.buffer.slice(data.byteOffset + begin, data.byteOffset + end);
-          if (dtype !== 'F32' && dtype !== 'I32' && dtype !== 'U8')
-            throw new Error(`${path}: ${name} is ${dtype}, expected F32, I32 or U8`);
-          const values = dtype === 'F32' ? new Float32Array(buffer) : dtype === 'I32' ? new Int32Array(buffer) : new Uint8Array(buffer);
-          return [name, { dtype, shape, values }];
+          const read = readers[dtype];
+          if (!read) throw new Error(`${path}: ${name} is ${dtype}, expected ${Object.keys(readers).join(', ')}`);
+          return [name, { dtype, shape, values: read(buffer) }];
         },
       ),
   );

@@ -1,0 +1,65 @@
+/**
+ * Segment Anything: the embedding of an image, made once, and masks for points, boxes, masks, or texts' embeddings. Kirillov et
+ * al. 2023, https://arxiv.org/abs/2304.02643.
+ */
+import type { Dtype } from '../../native';
+import { Module } from '../../nn';
+import { bilinear } from '../../ops/bilinear';
+import { slice } from '../../ops/slice';
+import { tidy } from '../../tensor/scope';
+import type { Tensor } from '../../tensor/tensor';
+import type { SamConfig } from './config';
+import { ImageEncoder } from './image_encoder/model';
+import type { Placement } from './input';
+import { MaskDecoder, type SamMasks } from './mask_decoder/model';
+import { PromptEncoder, type SamPrompts } from './prompt_encoder';
+
+export class Sam extends Module {
+  readonly imageEncoder: ImageEncoder;
+  readonly promptEncoder: PromptEncoder;
+  readonly maskDecoder: MaskDecoder;
+  readonly #imageSize: number;
+
+  constructor(config: SamConfig, { dtype = 'f32' }: { dtype?: Dtype } = {}) {
+    super();
+    this.imageEncoder = new ImageEncoder(config, dtype);
+    this.promptEncoder = new PromptEncoder(config, dtype);
+    this.maskDecoder = new MaskDecoder(config, dtype);
+    this.#imageSize = config.imageSize;
+  }
+
+  /**
+   * @param pixels - `[batch, 3, imageSize, imageSize]`, normalised, then padded with zeros; dtype of the weights.
+   * @returns `[batch, promptDim, grid, grid]`; differentiable.
+   */
+  encodeImage(pixels: Tensor): Tensor {
+    return this.imageEncoder.forward(pixels);
+  }
+
+  /**
+   * @param embedding - of {@link encodeImage}: of one image that all prompts are about, or one a prompt.
+   * @param options.multimask - three masks a prompt, whole, part and sub-part, for one that may mean several things such as a
+   *   single point; default one.
+   * @returns differentiable.
+   * @throws ArgumentError, ShapeError or DtypeError for prompts that do not fit.
+   */
+  decode(embedding: Tensor, prompts: SamPrompts, options: { multimask?: boolean } = {}): SamMasks {
+    return tidy(() => {
+      const encoded = this.promptEncoder.forward(prompts);
+      return this.maskDecoder.forward(embedding, this.promptEncoder.densePe(), encoded, options);
+    });
+  }
+
+  /**
+   * Logits in the size of the image: enlarged to the model's input, freed of its padding, resized.
+   * @param lowRes - `[masks, outputs, 4 grid, 4 grid]`.
+   * @param placement - of the image in the model's input, from `samInput`.
+   * @returns `[masks, outputs, height, width]`; differentiable.
+   */
+  resizeMasks(lowRes: Tensor, { resized, original }: Placement): Tensor {
+    return tidy(() => {
+      const whole = bilinear(lowRes, this.#imageSize, this.#imageSize);
+      return bilinear(slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]), ...original);
+    });
+  }
+}
