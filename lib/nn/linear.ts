@@ -1,7 +1,10 @@
 import type { Dtype } from '../native';
 import { linear } from '../ops/linear';
 import { pack } from '../ops/pack';
+import { type QuantizedWeight, quantize } from '../ops/quantize';
+import { quantizedLinear } from '../ops/quantized_linear';
 import { randomUniform } from '../ops/random_uniform';
+import { Scope } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
 
@@ -17,6 +20,7 @@ export class Linear extends Module {
   readonly weight: Tensor;
   /** `[out]`. */
   readonly bias?: Tensor;
+  #quantized?: QuantizedWeight;
 
   constructor(inSize: number, outSize: number, { bias = true, dtype = 'f32' }: LinearOptions = {}) {
     super();
@@ -25,12 +29,41 @@ export class Linear extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+    return this.#quantized ? quantizedLinear(x, this.#quantized, this.bias) : linear(x, this.weight, this.bias);
+  }
+
+  /** Whether the weight is held in 8 or 4 bits; `weight` has no values then. */
+  get quantization(): 'int8' | 'int4' | undefined {
+    return this.#quantized?.kind;
   }
 
   override pack(): this {
-    if (this.weight.layout === 'rows') this.replace('weight', pack(this.weight));
+    if (!this.#quantized && this.weight.layout === 'rows') this.replace('weight', pack(this.weight));
     return this;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#forget();
+  }
+
+  protected override quantizeOwn(kind: 'int8' | 'int4'): void {
+    if (this.#quantized) return;
+    const { weight } = this;
+    const quantized = quantize(weight, kind);
+    for (const part of partsOf(quantized)) Scope.disown(part);
+    this.replace('weight', parameter(weight.shape, weight.dtype));
+    this.#quantized = quantized;
+  }
+
+  protected override replace(field: string, tensor: Tensor): void {
+    if (field === 'weight') this.#forget();
+    super.replace(field, tensor);
+  }
+
+  #forget(): void {
+    if (this.#quantized) for (const part of partsOf(this.#quantized)) part.dispose();
+    this.#quantized = undefined;
   }
 
   /** Uniform within 1 / sqrt(in), as PyTorch's Linear. */
@@ -41,3 +74,5 @@ export class Linear extends Module {
     if (this.bias) this.replace('bias', randomUniform(this.bias.shape, { seed, offset: 2 ** 32, low: -bound, high: bound, dtype }));
   }
 }
+
+const partsOf = ({ values, scales, minimums }: QuantizedWeight): Tensor[] => [values, scales, ...(minimums ? [minimums] : [])];

@@ -1,7 +1,11 @@
+import { ArgumentError } from '../errors';
+import { add } from '../ops/add';
 import { copy } from '../ops/copy';
 import { zeros } from '../ops/fill';
+import { linear } from '../ops/linear';
 import { loraLinear, mergeLora } from '../ops/lora_linear';
 import { randomUniform } from '../ops/random_uniform';
+import { scale } from '../ops/scale';
 import type { Tensor } from '../tensor/tensor';
 import { Linear } from './linear';
 import { Module, parameter } from './module';
@@ -36,11 +40,19 @@ export class LoraLinear extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    // A base in 8 or 4 bits stays as it is: Dettmers et al. 2023, arXiv 2305.14314.
+    if (this.base.quantization) return add(this.base.forward(x), scale(linear(linear(x, this.loraA), this.loraB), this.#scaling));
     return loraLinear(x, this.base.weight, this.loraA, this.loraB, { scaling: this.#scaling, bias: this.base.bias });
   }
 
-  /** The base with the update folded into its weight. */
+  /**
+   * The base with the update folded into its weight.
+   * @throws ArgumentError when the base is held in 8 or 4 bits.
+   */
   merge(): Linear {
+    const { quantization } = this.base;
+    if (quantization)
+      throw new ArgumentError(`merge: the base is held in ${quantization}, expected its whole weight; merge before quantize`);
     const { weight, bias } = this.base;
     const merged = new Linear(weight.shape[1] as number, weight.shape[0] as number, { bias: bias !== undefined, dtype: weight.dtype });
     const state = new Map([['weight', mergeLora(weight, this.loraA, this.loraB, this.#scaling)]]);

@@ -83,7 +83,17 @@ export abstract class Module {
     return this;
   }
 
-  /** Frees the parameters; a part that keeps more frees that too. */
+  /**
+   * Holds the weights of linear layers in 8 or 4 bits from now on, with a scale for each 128 inputs: less memory, and as much
+   * less time where a product waits for its weight. They can be neither trained nor read then; `load` brings new ones.
+   * @param matches - which weights, by key; default all.
+   */
+  quantize(kind: 'int8' | 'int4', matches: (key: string) => boolean = () => true): this {
+    for (const [key, { module, field }] of [...this.slots('')]) if (field === 'weight' && matches(key)) module.quantizeOwn(kind);
+    return this;
+  }
+
+  /** Frees the parameters, and what smaller parts hold besides. */
   dispose(): void {
     for (const value of Object.values(this)) if (value instanceof Tensor) value.dispose();
     for (const [, child] of this.children()) child.dispose();
@@ -91,6 +101,9 @@ export abstract class Module {
 
   /** Fills this module's own parameters; layers that have some override it. */
   protected reset(_seed: number): void {}
+
+  /** Holds this module's own `weight` in fewer bits; layers that can override it. */
+  protected quantizeOwn(_kind: 'int8' | 'int4'): void {}
 
   /** Puts `tensor` in the place of a parameter, which is disposed. */
   protected replace(field: string, tensor: Tensor): void {

@@ -1,6 +1,22 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from '@jest/globals';
-import { backward, gelu, linear, memory, nn, relu, Scope, sum, synchronize, type Tensor, tensor, zeros } from '../../lib';
+import {
+  backward,
+  copy,
+  gelu,
+  linear,
+  memory,
+  nn,
+  quantize,
+  quantizedLinear,
+  relu,
+  Scope,
+  sum,
+  synchronize,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib';
 import { expectClose } from '../support/close';
 import { randn } from '../support/data';
 import { collectGarbage } from '../support/garbage';
@@ -131,6 +147,79 @@ describe('Module', () => {
     assert.equal(mlp.fc1.weight.layout, 'packed');
     await expectClose(mlp.forward(x), expected, { terms: 160 });
     mlp.dispose();
+  });
+});
+
+describe('quantize', () => {
+  const model = () => {
+    const [first, last] = [new nn.Linear(130, 70), new nn.Linear(70, 33, { bias: false })];
+    return { first, last, whole: new nn.Sequential(first, relu, last).initialize(4) };
+  };
+
+  for (const kind of ['int8', 'int4'] as const) {
+    test(`holds the weights that match in ${kind}, and frees the whole ones`, async () => {
+      await collectGarbage();
+      using _scope = Scope.open();
+      const { first, last, whole } = model();
+      const x = randn([3, 130], 1);
+      const expected = linear(relu(quantizedLinear(x, quantize(first.weight, kind), first.bias)), last.weight);
+      const before = first.weight;
+      whole.quantize(kind, (key) => key === '0.weight');
+      assert.deepEqual([first.quantization, last.quantization, before.disposed], [kind, undefined, true]);
+      assert.deepEqual(await whole.forward(x).read(), await expected.read());
+      assert.deepEqual([...whole.stateDict().keys()], ['0.weight', '0.bias', '2.weight']);
+      whole.quantize(kind).quantize(kind).pack();
+      assert.equal(last.quantization, kind);
+      whole.dispose();
+    });
+  }
+
+  test('gives its memory back, and takes new weights', async () => {
+    await collectGarbage();
+    await synchronize();
+    const before = memory().liveBytes;
+    const scope = Scope.open();
+    const { whole } = model();
+    whole.quantize('int8');
+    await assert.rejects(whole.stateDict().get('0.weight')?.read() as Promise<unknown>, { message: 'read: the tensor was never written' });
+    const { first, last } = model();
+    const [weight, bias, other] = [first.weight, first.bias as Tensor, last.weight].map((one) => copy(one)) as [Tensor, Tensor, Tensor];
+    whole.load(
+      new Map([
+        ['0.weight', weight],
+        ['0.bias', bias],
+        ['2.weight', other],
+      ]),
+    );
+    const x = randn([2, 130], 2);
+    assert.deepEqual(await whole.forward(x).read(), await last.forward(relu(first.forward(x))).read());
+    for (const one of [first, last]) one.dispose();
+    whole.quantize('int4').dispose();
+    scope[Symbol.dispose]();
+    await synchronize();
+    assert.equal(memory().liveBytes, before);
+  });
+
+  test('keeps gradients flowing through what is not trained, and refuses what is', async () => {
+    using _scope = Scope.open();
+    const { first, whole } = model();
+    const base = new nn.LoraLinear(first, { rank: 2, alpha: 4 });
+    base.load(new Map([...first.stateDict(), ['lora_A', randn([2, 130], 1)], ['lora_B', randn([70, 2], 2)]]));
+    whole.quantize('int8');
+    assert.equal(base.base.quantization, 'int8');
+    base.loraA.requiresGrad = true;
+    backward(sum(base.forward(randn([2, 130], 3))));
+    assert.deepEqual(base.loraA.grad?.shape, [2, 130]);
+    base.loraA.grad?.dispose();
+    assert.throws(() => base.merge(), {
+      name: 'ArgumentError',
+      message: 'merge: the base is held in int8, expected its whole weight; merge before quantize',
+    });
+    base.dispose();
+    const { whole: trained } = model();
+    trained.train(() => true);
+    assert.throws(() => trained.quantize('int4'), { name: 'GradientError' });
+    trained.dispose();
   });
 });
 
