@@ -105,5 +105,6 @@ export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';
-export { type Checkpoint, openCheckpoint } from './weights/checkpoint';
+export type { Checkpoint } from './weights/checkpoint';
+export { openCheckpoint } from './weights/open_checkpoint';
 export type { StoredDtype, StoredTensor } from './weights/stored';

@@ -4,7 +4,7 @@
  * https://github.com/huggingface/safetensors
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { CheckpointFormatError } from '../errors';
+import { refuse } from './refuse';
 import { countOf, itemBytes, type StoredDtype, type StoredTensor } from './stored';
 
 /** As the reference implementation: a longer header is damage, not a header. */
@@ -131,7 +131,7 @@ function checkEntry(name: string, entry: unknown, path: string, start: number): 
   if (!Array.isArray(shape)) refuse(path, `${name} has shape ${JSON.stringify(shape)}, expected an array of whole numbers`);
   const bytes = countOf(shape) * itemBytes[dtype];
   if (!Number.isSafeInteger(bytes))
-    refuse(path, `${name} has shape ${JSON.stringify(shape)}, expected whole numbers of at most 2^53 bytes`);
+    refuse(path, `${name} has shape ${JSON.stringify(shape)}, expected whole numbers, in all 2^53 bytes at most`);
   const valid = Array.isArray(range) && range.length === 2 && range.every((at) => Number.isSafeInteger(at) && at >= 0);
   if (!valid) refuse(path, `${name} has data_offsets ${JSON.stringify(range)}, expected [begin, end] in bytes`);
   const [begin, end] = range as [number, number];
@@ -139,8 +139,4 @@ function checkEntry(name: string, entry: unknown, path: string, start: number): 
     refuse(path, `${name} has bytes ${begin} to ${end}, expected ${bytes} of them for ${dtypeName} [${shape.join(', ')}]`);
   }
   return { name, shape: shape as number[], dtype, file: path, offset: start + begin, bytes };
-}
-
-function refuse(path: string, why: string, cause?: unknown): never {
-  throw new CheckpointFormatError(`${path} ${why}`, { cause });
 }
