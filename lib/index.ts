@@ -106,5 +106,7 @@ export { setDebug, Tensor } from './tensor/tensor';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';
 export type { Checkpoint } from './weights/checkpoint';
+export { clipPrefix, type Family, type Layout, layoutOf, type Part, partOf, samPrefix, under } from './weights/layouts';
+export { type LoadModuleOptions, type LoadProgress, type LoadReport, loadModule, type Source } from './weights/load_module';
 export { openCheckpoint } from './weights/open_checkpoint';
 export type { StoredDtype, StoredTensor } from './weights/stored';

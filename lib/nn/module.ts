@@ -9,6 +9,7 @@ import { withAmbient } from '../tensor/ambient';
 import { empty } from '../tensor/create';
 import { Scope } from '../tensor/scope';
 import { Tensor } from '../tensor/tensor';
+import { compareShapes, differenceError } from './difference';
 
 /** A parameter without values: it gets memory when it is initialised, and none when a checkpoint's tensor takes its place. */
 export function parameter(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
@@ -43,21 +44,24 @@ export abstract class Module {
    * @throws CheckpointError, having changed nothing, unless keys and shapes agree exactly.
    */
   load(state: ReadonlyMap<string, Tensor>): void {
+    const shapes = (tensors: Iterable<[string, Tensor]>) => new Map(Array.from(tensors, ([key, { shape }]) => [key, shape]));
+    const difference = compareShapes(shapes(this.namedParameters()), shapes(state));
+    if (Object.values(difference).some((keys) => keys.length > 0)) throw differenceError('the tensors do not fit the module', difference);
+    this.loadSome(state);
+  }
+
+  /** As {@link load}, of those parameters only whose keys `state` has. */
+  loadSome(state: ReadonlyMap<string, Tensor>): void {
     const slots = new Map(this.slots(''));
-    const shapeOf = (tensor: Tensor) => `[${tensor.shape.join(', ')}]`;
-    const missing = [...slots.keys()].filter((key) => !state.has(key));
-    const unexpected = [...state.keys()].filter((key) => !slots.has(key));
-    const misshapen = [...slots].flatMap(([key, { module, field }]) => {
-      const [wanted, got] = [shapeOf(module.at(field)), state.get(key)];
-      return got && shapeOf(got) !== wanted ? [`${key} is ${shapeOf(got)}, expected ${wanted}`] : [];
-    });
-    if (missing.length + unexpected.length + misshapen.length > 0) {
-      const lines = Object.entries({ missing, unexpected, misshapen }).flatMap(([kind, names]) =>
-        names.map((name) => `  ${kind}: ${name}`),
-      );
-      throw new CheckpointError(`the tensors do not fit the module:\n${lines.join('\n')}`, { missing, unexpected, misshapen });
+    for (const [key, tensor] of state) {
+      const slot = slots.get(key);
+      const [got, wanted] = [tensor.shape.join(', '), slot?.module.at(slot.field).shape.join(', ')];
+      if (got !== wanted) throw new CheckpointError(`${key} is [${got}], expected ${slot ? `[${wanted}]` : 'a key of the module'}`);
     }
-    for (const [key, { module, field }] of slots) module.replace(field, state.get(key) as Tensor);
+    for (const [key, tensor] of state) {
+      const { module, field } = slots.get(key) as Slot;
+      module.replace(field, tensor);
+    }
   }
 
   /** Fills every parameter for training from scratch, as PyTorch's layers do by default; the same `seed`, the same values. */
@@ -91,6 +95,20 @@ export abstract class Module {
   quantize(kind: 'int8' | 'int4', matches: (key: string) => boolean = () => true): this {
     for (const [key, { module, field }] of [...this.slots('')]) if (field === 'weight' && matches(key)) module.quantizeOwn(kind);
     return this;
+  }
+
+  /**
+   * The keys in groups that may be packed one after another as they are loaded: those of each module that packs in a way of
+   * its own, with that module, and what lies between.
+   */
+  *packGroups(prefix = ''): Generator<{ keys: string[]; module?: Module }> {
+    if (this.pack !== Module.prototype.pack) {
+      yield { keys: Array.from(this.namedParameters(prefix), ([key]) => key), module: this };
+      return;
+    }
+    const own = Object.entries(this).filter(([, value]) => value instanceof Tensor);
+    if (own.length > 0) yield { keys: own.map(([field]) => prefix + this.key(field)) };
+    for (const [key, child] of this.children()) yield* child.packGroups(key === '' ? prefix : `${prefix}${key}.`);
   }
 
   /** Frees the parameters, and what smaller parts hold besides. */

@@ -117,7 +117,12 @@ async function readBytes({ file, offset, name }: StoredTensor, count: number): P
 }
 
 /** The elements of a view in rows. */
-async function gather(bytes: Uint8Array, item: number, shape: readonly number[], strides: readonly number[]): Promise<Uint8Array<ArrayBuffer>> {
+async function gather(
+  bytes: Uint8Array,
+  item: number,
+  shape: readonly number[],
+  strides: readonly number[],
+): Promise<Uint8Array<ArrayBuffer>> {
   const count = shape.reduce((product, size) => product * size, 1);
   const rows = new Uint8Array(count * item);
   const position = shape.map(() => 0);

@@ -1,0 +1,135 @@
+/** Weights into a module, tensor by tensor, so that a cast or packed model never needs more than itself and one tensor. */
+import { AbortedError, CheckpointError, CheckpointNotFiniteError } from '../errors';
+import type { Dtype } from '../native';
+import { compareShapes, differenceError } from '../nn/difference';
+import type { Module } from '../nn/module';
+import { synchronize } from '../tensor/create';
+import { tidy } from '../tensor/scope';
+import type { Tensor } from '../tensor/tensor';
+import type { Checkpoint } from './checkpoint';
+import { countNotFinite } from './finite';
+import { isFloating, type StoredTensor } from './stored';
+
+/** A checkpoint, and which key each of its names stands for. */
+export interface Source {
+  readonly checkpoint: Checkpoint;
+  /** Null for a tensor that is not to be loaded. Default: names are keys. See `layoutOf`. */
+  readonly keyOf?: (name: string) => string | null;
+}
+
+export interface LoadProgress {
+  /** Of the tensor that was loaded last. */
+  readonly key: string;
+  /** In the files. */
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export interface LoadModuleOptions {
+  /** Of the loaded tensors, one for all or by key; default that of the parameter which the tensor takes the place of. */
+  readonly dtype?: Dtype | ((key: string) => Dtype | undefined);
+  /** Packs the weights of products as they come; see `Module.pack`. Default false. */
+  readonly pack?: boolean;
+  /** Looks at every value for NaN and infinity. Default true. */
+  readonly checkFinite?: boolean;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoadReport {
+  readonly loaded: readonly string[];
+  /** Names that the sources' layouts have no use for. */
+  readonly ignored: readonly string[];
+  /** Keys that the module does not have. */
+  readonly unexpected: readonly string[];
+}
+
+interface Given {
+  readonly checkpoint: Checkpoint;
+  readonly stored: StoredTensor;
+}
+
+/**
+ * Puts the sources' tensors in the place of the module's parameters, which then owns them. Where no cast and no packing is
+ * needed they stay mapped files.
+ * @returns what was loaded and what was not; keys that the module does not have are told, not refused, except LoRA matrices.
+ * @throws CheckpointError before anything is changed: keys missing, other shapes, integers for weights, LoRA not merged.
+ * @throws CheckpointNotFiniteError, AbortedError: dispose of the module then, it is loaded in part.
+ */
+export async function loadModule(
+  module: Module,
+  sources: Source | readonly Source[],
+  options: LoadModuleOptions = {},
+): Promise<LoadReport> {
+  const { given, ignored } = keyed('checkpoint' in sources ? [sources] : sources);
+  const parameters = module.stateDict();
+  const unexpected = expectFit(parameters, given);
+  const keys = [...parameters.keys()];
+  const totalBytes = keys.reduce((sum, key) => sum + (given.get(key) as Given).stored.bytes, 0);
+  let bytes = 0;
+  for (const group of options.pack ? module.packGroups() : keys.map((key) => ({ keys: [key], module: undefined }))) {
+    const state = new Map<string, Tensor>();
+    await tidy(async () => {
+      for (const key of group.keys) {
+        if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
+        const { checkpoint, stored } = given.get(key) as Given;
+        const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
+        const tensor = await checkpoint.load(stored.name, dtype ?? parameters.get(key)?.dtype);
+        if (options.checkFinite ?? true) await expectFinite(tensor, stored);
+        state.set(key, tensor);
+        bytes += stored.bytes;
+        options.onProgress?.({ key, bytes, totalBytes });
+      }
+      module.loadSome(state);
+      group.module?.pack();
+    });
+  }
+  await synchronize();
+  return { loaded: keys, ignored, unexpected };
+}
+
+function keyed(sources: readonly Source[]): { given: ReadonlyMap<string, Given>; ignored: readonly string[] } {
+  const given = new Map<string, Given>();
+  const ignored: string[] = [];
+  for (const { checkpoint, keyOf = (name: string) => name } of sources) {
+    for (const name of checkpoint.names) {
+      const key = keyOf(name);
+      const before = key === null ? undefined : given.get(key);
+      if (before) {
+        throw new CheckpointError(`${key} is in ${before.checkpoint.path} as ${before.stored.name} and in ${checkpoint.path} as ${name}`);
+      }
+      if (key === null) ignored.push(name);
+      else given.set(key, { checkpoint, stored: checkpoint.get(name) });
+    }
+  }
+  return { given, ignored };
+}
+
+/** The keys that are given and not wanted. */
+function expectFit(parameters: ReadonlyMap<string, Tensor>, given: ReadonlyMap<string, Given>): readonly string[] {
+  const difference = compareShapes(
+    new Map(Array.from(parameters, ([key, { shape }]) => [key, shape])),
+    new Map(Array.from(given, ([key, { stored }]) => [key, stored.shape])),
+  );
+  const integers = [...given].filter(([key, { stored }]) => parameters.has(key) && !isFloating(stored.dtype));
+  const misshapen = [
+    ...difference.misshapen,
+    ...integers.map(([key, { stored }]) => `${key} is ${stored.dtype}, expected numbers with fractions`),
+  ];
+  const paths = [...new Set(Array.from(given.values(), ({ checkpoint }) => checkpoint.path))].join(' and ');
+  if (difference.missing.length + misshapen.length > 0) {
+    throw differenceError(`the tensors of ${paths} do not fit the model`, { ...difference, misshapen });
+  }
+  const lora = difference.unexpected.find((key) => /\.lora_(A|B)$/.test(key));
+  if (lora) {
+    throw new CheckpointError(`${paths} has LoRA matrices that are not merged, such as ${lora}: run mglmm merge first`, {
+      unexpected: difference.unexpected,
+    });
+  }
+  return difference.unexpected;
+}
+
+async function expectFinite(tensor: Tensor, { name, file }: StoredTensor): Promise<void> {
+  const count = await countNotFinite(tensor);
+  if (count > 0) throw new CheckpointNotFiniteError(`${file}: ${name} has ${count} of ${tensor.count} values that are NaN or infinite`);
+}
