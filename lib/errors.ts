@@ -138,6 +138,20 @@ export class CheckpointNotFiniteError extends CheckpointError {
   }
 }
 
+/** Files of a tokenizer that are missing, damaged, contradict each other, or are of a kind that is not read. */
+export class TokenizerError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_TOKENIZER', message, options);
+  }
+}
+
+/** A text, a prompt or a conversation longer than what is taken. */
+export class LengthError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_LENGTH', message, options);
+  }
+}
+
 const classes: Record<string, new (message: string, options?: ErrorOptions) => MglmmError> = {
   MGLMM_SHAPE: ShapeError,
   MGLMM_DTYPE: DtypeError,
