@@ -190,25 +190,6 @@ onEveryDevice('KeyValueCache', () => {
     model.dispose();
   });
 
-  test('a row of a batch is a cache on the same memory', async () => {
-    using _scope = Scope.open();
-    const { model } = llama();
-    using batch = model.cache({ batch: 3 });
-    using alone = model.cache();
-    const [first, second] = [tokens(7), randn([1, 1, tiny.dim], 4)];
-    {
-      using row = batch.row(1);
-      const states = model.extend(first, row);
-      assert.deepEqual(await states.read(), await model.extend(first, alone).read());
-      batch.lengths[1] = row.lengths[0] as number;
-    }
-    const padded = concat([second, second, second], 0);
-    const states = model.extend(padded, batch, [0, 1, 0]);
-    assert.deepEqual(batch.lengths, [0, 8, 0]);
-    assert.deepEqual(await slice(states, 0, 1, 2).read(), await model.extend(second, alone).read());
-    model.dispose();
-  });
-
   test('forgets from a length on, and copies up to one', async () => {
     using _scope = Scope.open();
     const { model } = llama();
@@ -231,10 +212,10 @@ onEveryDevice('KeyValueCache', () => {
     const before = memory().liveBytes;
     const cache = KeyValueCache.of(tiny, { batch: 2, capacity: 500, dtype: 'bf16' });
     cache.reserve(700);
-    const [row, copy] = [cache.row(1), cache.copy(0, 0, 90)];
+    const [merged, copy] = [KeyValueCache.merge([cache, cache]), cache.copy(0, 0, 90)];
     await synchronize();
     assert.ok(memory().liveBytes > before);
-    for (const one of [row, copy, cache]) one.dispose();
+    for (const one of [merged, copy, cache]) one.dispose();
     await synchronize();
     assert.equal(memory().liveBytes, before);
   });
@@ -243,7 +224,7 @@ onEveryDevice('KeyValueCache', () => {
     using cache = KeyValueCache.of(tiny, { batch: 2 });
     cache.lengths[1] = 5;
     const says = (body: () => unknown, message: string) => assert.throws(body, { name: 'ArgumentError', message });
-    says(() => cache.row(2), 'row: row is 2, expected 0 to 1');
+    says(() => cache.copy(2), 'copy: row is 2, expected 0 to 1');
     says(() => cache.truncate(1, 6), 'truncate: length is 6, expected 0 to 5, the tokens of row 1');
     says(() => cache.copy(1, -1), 'copy: length is -1, expected 0 to 5, the tokens of row 1');
     const { model } = llama();
@@ -264,28 +245,28 @@ onEveryDevice('llama', () => {
     test(`a batch of ragged rows gives what each row gives alone, packed, ${dtype}`, async () => {
       using _scope = Scope.open();
       const { model } = LlamaForCausalLM.of(tiny, { dtype }).initialize(5).pack();
-      const lengths = [5, 1, 8];
-      using batch = model.cache({ batch: 3 });
-      const prompts = lengths.map((length, row) => randn([1, length, tiny.dim], row, dtype));
-      const alone = await Promise.all(
-        prompts.map(async (prompt, row) => {
-          using cache = model.cache();
-          model.extend(prompt, cache);
-          const step = randn([1, 1, tiny.dim], 20 + row, dtype);
-          return model.extend(step, cache).readBits();
-        }),
-      );
-      for (const [row, prompt] of prompts.entries()) {
-        using view = batch.row(row);
-        model.extend(prompt, view);
-        batch.lengths[row] = lengths[row] as number;
+      const alone = [3, 70, 1].map((length, row) => {
+        const cache = model.cache();
+        model.extend(randn([1, length, tiny.dim], row, dtype), cache);
+        return cache;
+      });
+      using batch = KeyValueCache.merge(alone, 100);
+      assert.deepEqual([batch.capacity, ...batch.lengths], [128, 3, 70, 1]);
+      for (const [step, lengths] of [
+        [1, 0, 1],
+        [1, 1, 0],
+        [1, 1, 1],
+      ].entries()) {
+        const x = randn([3, 1, tiny.dim], 20 + step, dtype);
+        const states = model.extend(x, batch, lengths);
+        for (const [row, cache] of alone.entries()) {
+          if (lengths[row] === 0) continue;
+          const expected = model.extend(slice(x, 0, row, row + 1), cache);
+          assert.deepEqual(await slice(states, 0, row, row + 1).readBits(), await expected.readBits());
+        }
       }
-      const steps = concat(
-        prompts.map((_, row) => randn([1, 1, tiny.dim], 20 + row, dtype)),
-        0,
-      );
-      const states = model.extend(steps, batch);
-      for (const row of lengths.keys()) assert.deepEqual(await slice(states, 0, row, row + 1).readBits(), alone[row]);
+      assert.deepEqual(batch.lengths, [6, 72, 3]);
+      for (const cache of alone) cache.dispose();
       model.dispose();
     });
   }

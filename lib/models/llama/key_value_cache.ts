@@ -8,7 +8,6 @@ import { concat } from '../../ops/concat';
 import { zeros } from '../../ops/fill';
 import { rowsView } from '../../ops/rows_view';
 import { slice } from '../../ops/slice';
-import { noGradients } from '../../tensor/ambient';
 import { Scope, tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import type { LlamaConfig } from './config';
@@ -61,6 +60,26 @@ export class KeyValueCache implements Disposable {
     return new KeyValueCache(layers, new Array<number>(batch).fill(0), room);
   }
 
+  /**
+   * The rows of several caches as one batch, in memory of its own.
+   * @param capacity - room in all for a row; default the block that holds the longest.
+   */
+  static merge(caches: readonly KeyValueCache[], capacity = 0): KeyValueCache {
+    const lengths = caches.flatMap((cache) => cache.lengths);
+    const room = inBlocks(Math.max(capacity, ...lengths));
+    const merged = (layer: number, part: 'keys' | 'values') =>
+      kept(
+        tidy(() =>
+          concat(
+            caches.map((cache) => resized((cache.layers[layer] as CachedLayer)[part], Math.max(...cache.lengths), room)),
+            0,
+          ),
+        ),
+      );
+    const layers = (caches[0]?.layers ?? []).map((_, layer) => ({ keys: merged(layer, 'keys'), values: merged(layer, 'values') }));
+    return new KeyValueCache(layers, lengths, room);
+  }
+
   /** One for each layer of the decoder. They change when room is made. */
   get layers(): readonly CachedLayer[] {
     return this.#layers;
@@ -82,26 +101,12 @@ export class KeyValueCache implements Disposable {
     if (tokens <= this.#capacity) return;
     const capacity = inBlocks(tokens);
     const grown = (cached: Tensor) => {
-      const [batch, heads, , headDim] = cached.shape as [number, number, number, number];
-      const result = tidy(() => concat([cached, zeros([batch, heads, capacity - this.#capacity, headDim], cached.dtype)], 2));
+      const result = tidy(() => resized(cached, this.#capacity, capacity));
       cached.dispose();
       return kept(result);
     };
-    this.#layers = noGradients(() => this.#layers.map(({ keys, values }) => ({ keys: grown(keys), values: grown(values) })));
+    this.#layers = this.#layers.map(({ keys, values }) => ({ keys: grown(keys), values: grown(values) }));
     this.#capacity = capacity;
-  }
-
-  /**
-   * Row `row` as a cache of batch 1 on the same memory: what is appended to it, is appended here once `lengths` says so. It
-   * holds until this cache makes room.
-   */
-  row(row: number): KeyValueCache {
-    this.#expectRow('row', row);
-    const layers = this.#layers.map(({ keys, values }) => ({
-      keys: kept(rowsView(keys, row, row + 1)),
-      values: kept(rowsView(values, row, row + 1)),
-    }));
-    return new KeyValueCache(layers, [this.lengths[row] as number], this.#capacity);
   }
 
   /** Forgets the tokens of a row from `length` on. */
@@ -123,15 +128,8 @@ export class KeyValueCache implements Disposable {
       throw new ArgumentError(`copy: length is ${String(length)}, expected 0 to ${this.lengths[row]}, the tokens of row ${row}`);
     }
     const room = inBlocks(Math.max(length, capacity));
-    const copied = (cached: Tensor) =>
-      kept(
-        tidy(() => {
-          const [, heads, , headDim] = cached.shape as [number, number, number, number];
-          const filled = slice(rowsView(cached, row, row + 1), 2, 0, length);
-          return concat([filled, zeros([1, heads, room - length, headDim], cached.dtype)], 2);
-        }),
-      );
-    const layers = noGradients(() => this.#layers.map(({ keys, values }) => ({ keys: copied(keys), values: copied(values) })));
+    const copied = (cached: Tensor) => kept(tidy(() => resized(rowsView(cached, row, row + 1), length, room)));
+    const layers = this.#layers.map(({ keys, values }) => ({ keys: copied(keys), values: copied(values) }));
     return new KeyValueCache(layers, [length], room);
   }
 
@@ -150,6 +148,13 @@ export class KeyValueCache implements Disposable {
     if (Number.isInteger(row) && row >= 0 && row < this.batch) return;
     throw new ArgumentError(`${method}: row is ${String(row)}, expected 0 to ${this.batch - 1}`);
   }
+}
+
+/** The first `length` tokens of `[batch, kvHeads, capacity, headDim]`, with room for `capacity`. */
+function resized(cached: Tensor, length: number, capacity: number): Tensor {
+  const [batch, heads, room, headDim] = cached.shape as [number, number, number, number];
+  const filled = length === room ? cached : slice(cached, 2, 0, length);
+  return concat([filled, zeros([batch, heads, capacity - length, headDim], cached.dtype)], 2);
 }
 
 /** A cache outlives the scope it is made in. */

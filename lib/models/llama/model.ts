@@ -12,7 +12,7 @@ import { RmsNorm } from '../../nn/norm';
 import { linear } from '../../ops/linear';
 import { noGradients } from '../../tensor/ambient';
 import { tensor } from '../../tensor/create';
-import { tidy } from '../../tensor/scope';
+import { Scope, tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import type { TokenPlaces } from './attention';
 import { LlamaBlock } from './block';
@@ -83,26 +83,44 @@ export class LlamaModel extends Module {
       throw new ShapeError(`extend: embeddings have ${batch} rows, ${rows}, expected as many`);
     }
     cache.reserve(Math.max(...cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq))));
-    const states = tidy(() =>
-      this.run(
-        embeddings,
-        {
-          positionIds: positionsFrom(cache.lengths, seq),
-          offsets: tensor(cache.lengths, [batch], 'i32'),
-          lengths: lengths && tensor(lengths, [batch], 'i32'),
-        },
-        cache,
-      ),
+    return noGradients(() =>
+      tidy(() => {
+        const layers = this.layerByLayer(embeddings, this.placesIn(cache, seq, lengths), cache);
+        let layer = layers.next();
+        while (!layer.done) layer = layers.next();
+        for (let row = 0; row < batch; row++) cache.lengths[row] = (cache.lengths[row] as number) + (lengths?.[row] ?? seq);
+        const states = this.norm.forward(layer.value);
+        layer.value.dispose();
+        return states;
+      }),
     );
-    for (let row = 0; row < batch; row++) cache.lengths[row] = (cache.lengths[row] as number) + (lengths?.[row] ?? seq);
-    return states;
   }
 
-  /** The layers over cached tokens, at places the caller keeps; counts nothing. What `extend` is made of. */
-  run(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Tensor {
-    return noGradients(() =>
-      this.norm.forward(this.layers.reduce((h, layer, i) => tidy(() => layer.forward(h, places, cache.layers[i])), embeddings)),
-    );
+  /** Where `seq` new tokens stand that follow the cached ones. */
+  placesIn(cache: KeyValueCache, seq: number, lengths?: readonly number[]): TokenPlaces {
+    return {
+      positionIds: positionsFrom(cache.lengths, seq),
+      offsets: tensor(cache.lengths, [cache.batch], 'i32'),
+      lengths: lengths && tensor(lengths, [cache.batch], 'i32'),
+    };
+  }
+
+  /**
+   * The layers over new tokens, one with each step, so that other work of the event loop comes in between. What `extend` is made
+   * of; here the caller makes room in the cache and counts its tokens.
+   * @returns `[batch, seq, dim]`, the states before the last norm, which no scope owns. No gradient.
+   */
+  *layerByLayer(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Generator<void, Tensor> {
+    let x = embeddings;
+    const replace = (y: Tensor) => {
+      if (x !== embeddings) x.dispose();
+      x = Scope.disown(y);
+    };
+    for (const [i, layer] of this.layers.entries()) {
+      replace(noGradients(() => tidy(() => layer.forward(x, places, cache.layers[i]))));
+      yield;
+    }
+    return x;
   }
 }
 
