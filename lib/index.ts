@@ -2,6 +2,19 @@
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export * from './errors';
+export { generate } from './generate/generate';
+export type {
+  FinishReason,
+  GeneratedToken,
+  GenerateEvent,
+  GenerateOptions,
+  GeneratePrompt,
+  PromptRead,
+  SamplingOptions,
+  TokenConstraint,
+  TokenSet,
+} from './generate/options';
+export { stopAtStrings, type TextStream } from './generate/stop_strings';
 export { type DecodeOptions, decodeImage, type ImageSource, type RgbImage } from './image/decode';
 export {
   type Box,

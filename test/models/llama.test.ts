@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import {
   backward,
-  concat,
   crossEntropy,
   inferLlamaConfig,
   KeyValueCache,

@@ -35,14 +35,14 @@ export class LlamaModel extends Module {
   readonly embedTokens: Embedding;
   readonly layers: readonly LlamaBlock[];
   readonly norm: RmsNorm;
-  readonly #config: LlamaConfig;
+  readonly config: LlamaConfig;
 
   constructor(config: LlamaConfig, { dtype = 'f32' }: ModelOptions = {}) {
     super();
     this.embedTokens = new Embedding(config.vocabSize, config.dim, { dtype });
     this.layers = Array.from({ length: config.depth }, () => new LlamaBlock(config, dtype));
     this.norm = new RmsNorm(config.dim, { eps: config.eps, dtype });
-    this.#config = config;
+    this.config = config;
   }
 
   get dtype(): Dtype {
@@ -66,7 +66,7 @@ export class LlamaModel extends Module {
 
   /** An empty cache for this model. */
   cache(options: Omit<CacheOptions, 'dtype'> = {}): KeyValueCache {
-    return KeyValueCache.of(this.#config, { ...options, dtype: this.dtype });
+    return KeyValueCache.of(this.config, { ...options, dtype: this.dtype });
   }
 
   /**
@@ -112,15 +112,19 @@ export class LlamaModel extends Module {
    */
   *layerByLayer(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Generator<void, Tensor> {
     let x = embeddings;
-    const replace = (y: Tensor) => {
-      if (x !== embeddings) x.dispose();
-      x = Scope.disown(y);
-    };
-    for (const [i, layer] of this.layers.entries()) {
-      replace(noGradients(() => tidy(() => layer.forward(x, places, cache.layers[i]))));
-      yield;
+    let isDone = false;
+    try {
+      for (const [i, layer] of this.layers.entries()) {
+        const y = Scope.disown(noGradients(() => tidy(() => layer.forward(x, places, cache.layers[i]))));
+        if (x !== embeddings) x.dispose();
+        x = y;
+        yield;
+      }
+      isDone = true;
+      return x;
+    } finally {
+      if (!isDone && x !== embeddings) x.dispose();
     }
-    return x;
   }
 }
 
