@@ -26,6 +26,7 @@
 #include "kernels/linear.h"
 #include "kernels/linear_cross_entropy.h"
 #include "kernels/lora_linear.h"
+#include "kernels/mask_bits.h"
 #include "kernels/mask_intersections.h"
 #include "kernels/mask_loss.h"
 #include "kernels/matmul.h"
@@ -82,6 +83,7 @@
   X(Linear) X(LinearBackward) \
   X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
   X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
+  X(MaskBits) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
   X(Matmul) X(MatmulBackward) \
