@@ -34,8 +34,14 @@ export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseCl
 export { Clip } from './models/clip/model';
 export { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './models/llama/config';
 export { type CacheOptions, KeyValueCache } from './models/llama/key_value_cache';
+export { type AddLoraOptions, addLora, type LoraTarget, mergeAllLora } from './models/llama/lora';
 export { LlamaForCausalLM, type LlamaForwardOptions, LlamaModel, type ModelOptions } from './models/llama/model';
+export { imageTokens, inferMglmmConfig, type MglmmConfig, type MglmmSources, parseMglmmConfig } from './models/mglmm/config';
+export { MglmmForCausalLM, MglmmModel } from './models/mglmm/model';
+export { embedWithImages, imageTokenId, labelsWithImage, predictingPlaces } from './models/mglmm/splice';
+export { type TrainingBatch, type TrainingForward, teacherForcing } from './models/mglmm/teacher_forcing';
 export { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './models/sam/config';
+export type { Placement } from './models/sam/input';
 export type { SamMasks } from './models/sam/mask_decoder/model';
 export { Sam } from './models/sam/model';
 export type { SamBox, SamPoint, SamPrompts } from './models/sam/prompt_encoder';
@@ -117,6 +123,7 @@ export {
 export { Program } from './tensor/program';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
+export { type Objective, type ObjectiveInputs, type ObjectiveWeights, objective } from './train/objective';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';
 export type { Checkpoint } from './weights/checkpoint';

@@ -53,14 +53,17 @@ export class LlamaModel extends Module {
    * @param embeddings - `[batch, seq, dim]`, of `embedTokens` or spliced with an image's.
    * @returns `[batch, seq, dim]`, the normed states whose logits predict the next tokens.
    */
-  forward(embeddings: Tensor, { keyMask, recompute: again = false }: LlamaForwardOptions = {}): Tensor {
+  forward(embeddings: Tensor, { keyMask, recompute: recomputed = false }: LlamaForwardOptions = {}): Tensor {
     const [batch, seq] = embeddings.shape as readonly [number, number, number];
     const positionIds = positionsFrom(new Array<number>(batch).fill(0), seq);
-    const places = { positionIds, keyMask };
-    const x = this.layers.reduce(
-      (h, layer) => (again ? recompute((input) => layer.forward(input, places), h) : tidy(() => layer.forward(h, places))),
-      embeddings,
-    );
+    const forward = (layer: LlamaBlock, h: Tensor) => tidy(() => layer.forward(h, { positionIds, keyMask }));
+    // What the layer reads besides is an input too: the scope around may be over when backward runs it again.
+    const again = (layer: LlamaBlock, h: Tensor) =>
+      recompute(
+        (input, positions, mask?: Tensor) => layer.forward(input, { positionIds: positions as Tensor, keyMask: mask }),
+        ...[h, positionIds, ...(keyMask ? [keyMask] : [])],
+      );
+    const x = this.layers.reduce((h, layer) => (recomputed ? again(layer, h) : forward(layer, h)), embeddings);
     return this.norm.forward(x);
   }
 

@@ -1,0 +1,78 @@
+/** The forward of training: conversations whose answers are known, all at once, with a mask for each `[SEG]` in them. */
+import { gatherRows } from '../../ops/gather_rows';
+import { reshape } from '../../ops/reshape';
+import { tensor } from '../../tensor/create';
+import { tidy } from '../../tensor/scope';
+import type { Tensor } from '../../tensor/tensor';
+import type { LlamaForwardOptions } from '../llama/model';
+import type { Placement } from '../sam/input';
+import { imageTokens } from './config';
+import type { MglmmForCausalLM } from './model';
+import { predictingPlaces } from './splice';
+
+export interface TrainingBatch {
+  /** Of each conversation, with one image token; padded on the right to one length by any id. */
+  readonly inputIds: readonly (readonly number[])[];
+  /** How many ids of each conversation are real. */
+  readonly lengths: readonly number[];
+  /** `[images, 3, imageSize, imageSize]`, of `clipInput`. */
+  readonly pixels: Tensor;
+  /** Image `i` is that of conversations `offset[i]` up to `offset[i + 1]`. */
+  readonly offset: readonly number[];
+  /** `[1, promptDim, grid, grid]` for each image, of `sam.encodeImage`; none: there are only captions to learn. */
+  readonly embeddings?: readonly Tensor[];
+  /** Of each image in the input of `sam.encodeImage`; with `embeddings`. */
+  readonly placements?: readonly Placement[];
+}
+
+export interface TrainingForward {
+  /** `[conversations, tokens - 1 + imageTokens, dim]`, normed: the head makes logits of them. */
+  readonly states: Tensor;
+  /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
+  readonly predMasks: readonly (Tensor | undefined)[];
+}
+
+/**
+ * @param segId - the id of `[SEG]`.
+ * @returns differentiable in all that is trained.
+ * @throws ArgumentError or ShapeError for a batch that does not fit.
+ */
+export function teacherForcing(
+  model: MglmmForCausalLM,
+  batch: TrainingBatch,
+  segId: number,
+  options: Pick<LlamaForwardOptions, 'recompute'> = {},
+): TrainingForward {
+  const { inputIds, lengths, pixels, offset, embeddings } = batch;
+  const images = imageTokens(model.config);
+  return tidy(() => {
+    const embedded = model.embed(inputIds, repeated(model.encodeImage(pixels), offset));
+    const [conversations, tokens, dim] = embedded.shape as [number, number, number];
+    const isReal = new Uint8Array(conversations * tokens);
+    for (const [row, length] of lengths.entries()) isReal.fill(1, row * tokens, row * tokens + length - 1 + images);
+    const states = model.model.forward(embedded, { ...options, keyMask: tensor(isReal, [conversations, tokens]) });
+    const rows = reshape(states, [conversations * tokens, dim]);
+    const predMasks = offset.slice(1).map((end, image) => {
+      const [embedding, placement] = [embeddings?.[image], batch.placements?.[image]];
+      if (!embedding || !placement) return undefined;
+      const places: number[] = [];
+      for (let row = offset[image] as number; row < end; row++) {
+        const ids = (inputIds[row] ?? []).slice(0, lengths[row]);
+        for (const place of predictingPlaces(ids, segId, images)) places.push(row * tokens + place);
+      }
+      if (places.length === 0) return undefined;
+      const { lowRes } = model.decodeMasks(embedding, gatherRows(rows, tensor(places, [places.length], 'i32')));
+      const whole = model.sam.resizeMasks(lowRes, placement);
+      return reshape(whole, [places.length, ...placement.original]);
+    });
+    return { states, predMasks };
+  });
+}
+
+/** `[images, tokens, dim]` to `[conversations, tokens, dim]`: each image as often as it has conversations. */
+function repeated(images: Tensor, offset: readonly number[]): Tensor {
+  const [count, tokens, dim] = images.shape as [number, number, number];
+  const of = offset.slice(1).flatMap((end, image) => new Array<number>(end - (offset[image] as number)).fill(image));
+  const rows = gatherRows(reshape(images, [count, tokens * dim]), tensor(of, [of.length], 'i32'));
+  return reshape(rows, [of.length, tokens, dim]);
+}

@@ -1,0 +1,79 @@
+/**
+ * What training makes small: the cross entropy of the answers, and how far the masks are off, by pixel and by overlap. Lai et al.
+ * 2023, arXiv 2308.00692, equations 3 and 4; the weights are those of MGLMM's code.
+ */
+import { ArgumentError } from '../errors';
+import { add } from '../ops/add';
+import { zeros } from '../ops/fill';
+import { linearCrossEntropy } from '../ops/linear_cross_entropy';
+import { maskLoss } from '../ops/mask_loss';
+import { scale } from '../ops/scale';
+import { slice } from '../ops/slice';
+import { tidy } from '../tensor/scope';
+import type { Tensor } from '../tensor/tensor';
+
+export interface ObjectiveWeights {
+  /** Of the cross entropy; default 1. */
+  ce?: number;
+  /** Of the binary cross entropy of masks; default 2. */
+  bce?: number;
+  /** Of the Dice loss of masks; default 0.5. */
+  dice?: number;
+}
+
+export interface ObjectiveInputs {
+  /** `[conversations, tokens, dim]`, normed. */
+  readonly states: Tensor;
+  /** `[vocab, dim]`, the weight of the head. */
+  readonly head: Tensor;
+  /** `[conversations, tokens]` i32; that of token s is compared with the logits of s - 1; -100: none. */
+  readonly labels: Tensor;
+  /** For each image `[masks, height, width]` logits; undefined where there are none. */
+  readonly predMasks: readonly (Tensor | undefined)[];
+  /** For each image `[masks, height, width]` u8 or f32, 0 or 1; what there are more of than predicted is left out. */
+  readonly gtMasks: readonly (Tensor | undefined)[];
+}
+
+/** f32 scalars, weighted, differentiable; `loss` is their sum. */
+export interface Objective {
+  readonly loss: Tensor;
+  readonly ceLoss: Tensor;
+  readonly maskBceLoss: Tensor;
+  readonly maskDiceLoss: Tensor;
+  /** The two losses of masks together. */
+  readonly maskLoss: Tensor;
+}
+
+/**
+ * The losses of masks are means over all masks of the batch.
+ * @throws ArgumentError when an image has fewer true masks than predicted ones; ShapeError, DtypeError for what does not fit.
+ */
+export function objective(inputs: ObjectiveInputs, { ce = 1, bce = 2, dice = 0.5 }: ObjectiveWeights = {}): Objective {
+  return tidy(() => {
+    const { states, head, labels, predMasks, gtMasks } = inputs;
+    const ceLoss = scale(linearCrossEntropy(states, head, labels, { shift: true }).loss, ce);
+    const pairs = predMasks.flatMap((pred, image) => (pred ? [{ pred, target: targetOf(pred, gtMasks[image], image) }] : []));
+    const count = pairs.reduce((sum, { pred }) => sum + (pred.shape[0] as number), 0);
+    const losses = pairs.map(({ pred, target }) => maskLoss(pred, target, { count }));
+    const total = (parts: readonly Tensor[], weight: number) => (parts.length > 0 ? scale(parts.reduce(add), weight) : zeros([]));
+    const [maskBceLoss, maskDiceLoss] = [
+      total(
+        losses.map((one) => one.bce),
+        bce,
+      ),
+      total(
+        losses.map((one) => one.dice),
+        dice,
+      ),
+    ];
+    const masks = add(maskBceLoss, maskDiceLoss);
+    return { loss: add(ceLoss, masks), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: masks };
+  });
+}
+
+function targetOf(pred: Tensor, truth: Tensor | undefined, image: number): Tensor {
+  const [wanted = 0, given = 0] = [pred.shape[0], truth?.shape[0]];
+  if (!truth || given < wanted)
+    throw new ArgumentError(`objective: image ${image} has ${given} true masks, expected at least the ${wanted} that are predicted`);
+  return given === wanted ? truth : slice(truth, 0, 0, wanted);
+}
