@@ -16,6 +16,9 @@ export type {
 } from './generate/options';
 export { stopAtStrings, type TextStream } from './generate/stop_strings';
 export { type DecodeOptions, decodeImage, type ImageSource, type RgbImage } from './image/decode';
+export { maskPng } from './image/mask_png';
+export { polygonsFromRle } from './image/outlines';
+export { type MaskPolygon, type Ring, rleFromPolygons } from './image/polygons';
 export {
   type Box,
   boxIou,
@@ -30,6 +33,7 @@ export {
   rleIou,
 } from './image/rle';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
+export { Mask, type ReadMasksOptions, readMasks } from './masks/mask';
 export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';
 export { Clip } from './models/clip/model';
 export { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './models/llama/config';
