@@ -24,7 +24,12 @@ std::string addon_folder() {
 std::vector<std::string> cpu_levels() {
 #if defined(__x86_64__)
   std::vector<std::string> levels;
-  if (__builtin_cpu_supports("x86-64-v4")) levels.emplace_back("x86-64-v4");
+  if (__builtin_cpu_supports("x86-64-v4")) {
+    if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")) {
+      levels.emplace_back("x86-64-v4-bf16");
+    }
+    levels.emplace_back("x86-64-v4");
+  }
   if (__builtin_cpu_supports("x86-64-v3")) levels.emplace_back("x86-64-v3");
   if (__builtin_cpu_supports("x86-64-v2")) levels.emplace_back("x86-64-v2");
   return levels;

@@ -1,6 +1,7 @@
 #include "kernels/cast.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
@@ -36,6 +37,16 @@ void store(uint8_t* p, vfloat value) {
 using cpu::load;
 using cpu::store;
 
+template <typename To>
+void put(To* p, vfloat value) {
+  if constexpr (std::is_same_v<To, bf16>) {  // exact below 2^-126, too, where other ops may give 0
+    const vhalf half = rounded_to_bf16(value);
+    std::memcpy(static_cast<void*>(p), &half, sizeof half);
+  } else {
+    store(p, value);
+  }
+}
+
 template <typename Body>
 void by_any_dtype(Dtype dtype, Body&& body) {
   switch (dtype) {
@@ -59,12 +70,12 @@ void run(const Cast& op, Stream&) {
       To* y = op.y.data<To>();
       parallel_ranges(count, kElementGrain, [=](int64_t begin, int64_t end) {
         int64_t i = begin;
-        for (; i + kLanes <= end; i += kLanes) store(y + i, load(x + i));
+        for (; i + kLanes <= end; i += kLanes) put(y + i, load(x + i));
         if (i == end) return;
         From from[kLanes] = {};
         To to[kLanes];
         std::memcpy(static_cast<void*>(from), x + i, static_cast<size_t>(end - i) * sizeof(From));
-        store(to, load(from));
+        put(to, load(from));
         std::memcpy(static_cast<void*>(y + i), to, static_cast<size_t>(end - i) * sizeof(To));
       });
     });

@@ -79,12 +79,9 @@ void run(const Quantize& op, Stream&) {
               quantize_group(weight + (panel * kPanel + o) * in + first, std::min(kQuantizedGroup, in - first), four_bits,
                              scales[at + o], minimum, [=](int64_t i, int value) {
                                const int64_t input = first + i;
-                               if (!four_bits) {
-                                 bytes[input * kPanel + o] = static_cast<uint8_t>(value);
-                                 return;
-                               }
-                               const int64_t bit = input % 2 * 16 + input % 8 / 2 * 4;
-                               bytes[(input / 8 * kPanel + o) * 4 + bit / 8] |= static_cast<uint8_t>(value << bit % 8);
+                               const int64_t word = (four_bits ? input / 8 : input / 4) * kPanel + o;
+                               const int shift = four_bits ? static_cast<int>(input % 8 / 4 * 4) : 0;
+                               bytes[word * 4 + input % 4] |= static_cast<uint8_t>(value << shift);
                              });
             }
             if (minimums) minimums[at + o] = minimum;

@@ -25,21 +25,18 @@ inline QuantizedPanel panel_of(const QuantizedWeight& weight, int64_t panel) {
           weight.minimums ? weight.minimums->data<bf16>() + panel * groups * kPanel : nullptr};
 }
 
-// int8 values of one input and kLanes outputs.
-inline vfloat int8_values(const uint8_t* values) {
-#if defined(__AVX512F__)
-  const auto wide = std::bit_cast<vint>(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values))));
-#elif defined(__AVX2__)
-  const auto wide = std::bit_cast<vint>(_mm256_cvtepi8_epi32(_mm_loadu_si64(values)));
-#else
-  vint wide;
-  for (int lane = 0; lane < kLanes; ++lane) wide[lane] = static_cast<int8_t>(values[lane]);
-#endif
-  return __builtin_convertvector(wide, vfloat);
+inline vuint words_at(const uint8_t* values) {
+  vuint words;
+  std::memcpy(&words, values, sizeof words);
+  return words;
+}
+// int8 values of the `input`th of 4 inputs and kLanes outputs.
+inline vfloat int8_values(vuint words, int input) {
+  return __builtin_convertvector(std::bit_cast<vint>(words << static_cast<uint32_t>(24 - input * 8)) >> 24, vfloat);
 }
 // int4 values of the `input`th of 8 inputs and kLanes outputs.
 inline vfloat int4_values(vuint words, int input) {
-  const vuint shifted = words >> static_cast<uint32_t>(input % 2 * 16 + input / 2 * 4);
+  const vuint shifted = words >> static_cast<uint32_t>(input % 4 * 8 + input / 4 * 4);
 #if defined(__AVX512F__)
   const vfloat table = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   return std::bit_cast<vfloat>(
@@ -57,10 +54,14 @@ inline constexpr int64_t kAhead = 2048;  // bytes: the arithmetic leaves the pro
 template <typename Body>
 void by_weights(const QuantizedPanel& panel, int64_t first, int64_t last, Body&& body) {
   if (panel.minimums == nullptr) {
-    for (int64_t i = first; i < last; ++i) {
-      __builtin_prefetch(panel.values + i * kPanel + kAhead);
+    for (int64_t i = first; i < last; i += 4) {
+      for (int line = 0; line < 4; ++line) __builtin_prefetch(panel.values + i * kPanel + line * 64 + kAhead);
 #pragma GCC unroll 4
-      for (int v = 0; v < kPanelVectors; ++v) body(i, v, int8_values(panel.values + i * kPanel + v * kLanes));
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const vuint words = words_at(panel.values + i * kPanel + v * kLanes * 4);
+#pragma GCC unroll 4
+        for (int input = 0; input < 4; ++input) body(i + input, v, int8_values(words, input));
+      }
     }
     return;
   }
@@ -68,8 +69,7 @@ void by_weights(const QuantizedPanel& panel, int64_t first, int64_t last, Body&&
     for (int line = 0; line < 4; ++line) __builtin_prefetch(panel.values + i / 8 * kPanel * 4 + line * 64 + kAhead);
 #pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
-      vuint words;
-      std::memcpy(&words, panel.values + (i / 8 * kPanel + v * kLanes) * 4, sizeof words);
+      const vuint words = words_at(panel.values + (i / 8 * kPanel + v * kLanes) * 4);
 #pragma GCC unroll 8
       for (int input = 0; input < 8; ++input) body(i + input, v, int4_values(words, input));
     }

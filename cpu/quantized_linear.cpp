@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/integer_product.h"
 #include "cpu/parallel.h"
 #include "cpu/product.h"
 #include "cpu/quantized.h"
@@ -44,6 +45,7 @@ void few_rows(const LinearSizes& s, Dtype dtype, const std::byte* x, const Quant
   const int64_t inputs = padded_in(weight);
   const int64_t groups = weight.scales.shape[1];
   const float* rows = padded_rows(s, dtype, x, inputs, stream);
+  if (integer_product(s, rows, weight, dtype, bias, y, stream)) return;
   float* x_sums = stream.scratch_of<float>(s.rows * groups);
   for (int64_t i = 0; i < s.rows * groups; ++i) {
     const int64_t first = i % groups * kQuantizedGroup;

@@ -8,9 +8,8 @@ namespace {
 constexpr int64_t blocks(int64_t size, int64_t block) { return (size + block - 1) / block; }
 
 Shape values_shape(int64_t out, int64_t in, Quantization kind) {
-  const int64_t padded_in = packed_in(in, Dtype::bf16);
-  if (kind == Quantization::int8) return {blocks(out, kPanel), padded_in, kPanel};
-  return {blocks(out, kPanel), padded_in / 8, kPanel * 4};
+  const int64_t word = kind == Quantization::int8 ? 4 : 8;  // inputs of one
+  return {blocks(out, kPanel), packed_in(in, Dtype::bf16) / word, kPanel * 4};
 }
 Shape scales_shape(int64_t out, int64_t in) { return {blocks(out, kPanel), blocks(in, kQuantizedGroup), kPanel}; }
 

@@ -2,9 +2,9 @@
 // own: int8: weight = scale * value, value -127 to 127; int4: weight = scale * value + minimum, value 0 to 15, the minimum
 // because 16 steps are too few to waste one. Scales and minimums are bf16 and the values are rounded with them as they are
 // stored, so no weight is off by more than half a step, plus the rounding of the minimum. A group that holds NaN or infinity
-// becomes NaN. Order: panels of 64 outputs as in kernels/panels.h, `in` padded to 32. int8: [out / 64][in][64] bytes. int4:
-// [out / 64] [in / 8][64] words of 32 bits, input i of the 8 at bit i % 2 * 16 + i / 2 * 4, so that pairs lie as bf16 pairs
-// do.
+// becomes NaN. Order: panels of 64 outputs as in kernels/panels.h, `in` padded to 32, in words of 32 bits as the dot
+// instructions of integers take them. int8: [out / 64][in / 4][64] words of 4 inputs, a byte each. int4: [out / 64]
+// [in / 8][64] words of 8 inputs, input i of them at bit i % 4 * 8 + i / 4 * 4.
 #pragma once
 #include <array>
 
@@ -21,7 +21,7 @@ constexpr std::array<const char*, 2> enum_names(Quantization) { return {"int8", 
 struct Quantize {
   ConstTensor weight;  // [out, in]  f32 | bf16 | f16
   Quantization kind = Quantization::int8;
-  Tensor values;    // [out / 64, in, 64] or [out / 64, in / 8, 256]  u8, sizes rounded up
+  Tensor values;    // [out / 64, in / 4 (int4: in / 8), 256]  u8, sizes rounded up
   Tensor scales;    // [out / 64, in / 128, 64]  bf16
   Tensor minimums;  // as scales; int4 only
   MGLMM_OP(quantize, weight, kind, values, scales, minimums)

@@ -6,7 +6,7 @@ const { join } = require('node:path');
 const { root } = require('./parallel.js');
 
 const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
-const levels = process.arch === 'x64' ? ['x86-64-v2', 'x86-64-v3', 'x86-64-v4'] : ['generic'];
+const levels = process.arch === 'x64' ? ['x86-64-v2', 'x86-64-v3', 'x86-64-v4', 'x86-64-v4-bf16'] : ['generic'];
 // SONAME -> Debian package, whose licence goes along.
 const shipped = { 'libdnnl.so.2': 'libdnnl2', 'libOpenCL.so.1': 'ocl-icd-libopencl1', 'libgomp.so.1': 'libgomp1' };
 

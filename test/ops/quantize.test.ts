@@ -100,12 +100,12 @@ onEveryDevice('quantize', () => {
     refuses(
       () => dequantize({ ...int8, shape: [65, 40] }),
       'ShapeError',
-      'dequantize: values is [1, 64, 64], expected [2, 64, 64], the order of an int8 weight [out, in]',
+      'dequantize: values is [1, 16, 256], expected [2, 16, 256], the order of an int8 weight [out, in]',
     );
     refuses(
       () => dequantize({ ...int4, values: int8.values }),
       'ShapeError',
-      'dequantize: values is [1, 64, 64], expected [1, 8, 256], the order of an int4 weight [out, in]',
+      'dequantize: values is [1, 16, 256], expected [1, 8, 256], the order of an int4 weight [out, in]',
     );
     refuses(() => dequantize({ ...int8, scales: weight }), 'DtypeError', 'dequantize: scales is f32, expected bf16');
     refuses(
