@@ -92,7 +92,8 @@ void group_dots(const uint8_t* values, int64_t inputs, const Group& x, __m512i (
   }
 }
 
-// All rows by one panel into totals [rows][64]. A group's values are read once from memory, by each row from the first cache.
+// All rows by one panel into totals [rows][64]. A group's values are read once from memory, by each row from the first
+// cache.
 template <bool FourBits>
 void panel_totals(const QuantizedPanel& panel, const Group* x, int64_t rows, int64_t groups, int64_t padded_in,
                   float* totals) {
@@ -124,8 +125,8 @@ void panel_totals(const QuantizedPanel& panel, const Group* x, int64_t rows, int
 
 }  // namespace
 
-bool integer_product(const LinearSizes& s, const float* x, const QuantizedWeight& weight, Dtype dtype,
-                     const std::byte* bias, std::byte* y, Stream& stream) {
+bool integer_product(const LinearSizes& s, const float* x, const QuantizedWeight& weight, Dtype dtype, const std::byte* bias,
+                     std::byte* y, Stream& stream) {
   const int64_t inputs = padded_in(weight);
   const int64_t groups = weight.scales.shape[1];
   Group* parts = stream.scratch_of<Group>(s.rows * groups);
@@ -160,7 +161,8 @@ bool integer_product(const LinearSizes& s, const float* x, const QuantizedWeight
 
 #else
 
-bool integer_product(const LinearSizes&, const float*, const QuantizedWeight&, Dtype, const std::byte*, std::byte*, Stream&) {
+bool integer_product(const LinearSizes&, const float*, const QuantizedWeight&, Dtype, const std::byte*, std::byte*,
+                     Stream&) {
   return false;
 }
 

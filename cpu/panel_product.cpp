@@ -9,19 +9,24 @@
 #include "kernels/error.h"
 #include "kernels/panels.h"
 
-// A thread takes a block of rows and a group of panels. x goes in once into strips of the rows that a kernel takes at a
-// time, so that it is read in order; the inputs are taken in pieces, so that a piece of the block's strips, of a panel, and
-// the f32 sums of the group stay in the second cache.
+// A thread takes blocks of rows by groups of panels. The inputs are taken in pieces, so that a piece of the block's rows,
+// the f32 sums of the group and a piece of one panel stay in the second cache, and half of that piece of a panel in the
+// first: a matrix unit that loads both sides from the second cache waits for it. x goes in once as tiles, in the order they
+// are read in; a panel's piece is copied into tiles, and what comes next is fetched while this is multiplied.
 namespace mglmm::cpu {
 
 #if defined(__AVX512F__)
 namespace {
 
-constexpr int64_t kMostPanels = 6;  // of a group
-constexpr int64_t kMostRows = 704;  // of a block
+constexpr int64_t kMostPanels = 6;   // of a group
+constexpr int64_t kMostStrips = 11;  // of a block
+constexpr int64_t kPiece = 512;      // inputs
 
-constexpr int64_t kStrip = 2 * kTileSide;  // rows
-constexpr int64_t kPiece = 256;            // inputs
+constexpr int64_t kStrip = 2 * kTileSide;             // rows
+constexpr int64_t kHalf = 2 * kTileSide;              // outputs: what one pass takes of a panel
+constexpr int64_t kSquare = kStrip * kHalf;           // sums of one pass: four tiles, rows first
+constexpr int64_t kTileSums = kTileSide * kTileSide;  // of one tile
+constexpr int64_t kAheadBytes = 192;                  // fetched of either side at every step
 
 // Rows [row, row + 32) of x as tiles [in / 32][2][16][32]; rows from `rows` on are 0.
 void pack_strip(const bf16* x, int64_t row, int64_t rows, int64_t in, int64_t padded_in, bf16* strip) {
@@ -40,108 +45,155 @@ void pack_strip(const bf16* x, int64_t row, int64_t rows, int64_t in, int64_t pa
   }
 }
 
-// 32 rows x 64 outputs: twice 32 x 32 in four tiles.
-MGLMM_AMX void multiply(const bf16* strip, const bf16* panel, int64_t depth, float* sums, bool accumulate) {
-  constexpr int64_t kSumBytes = kPanel * sizeof(float);
-  constexpr int64_t kPairBytes = kPanel * 2 * sizeof(bf16);
-  __asm__ volatile("" ::: "memory");
-  for (int64_t column = 0; column < kPanel; column += 2 * kTileSide) {
-    float* to = sums + column;
-    float* below = to + kTileSide * kPanel;
-    if (accumulate) {
-      _tile_loadd(0, to, kSumBytes);
-      _tile_loadd(1, to + kTileSide, kSumBytes);
-      _tile_loadd(2, below, kSumBytes);
-      _tile_loadd(3, below + kTileSide, kSumBytes);
-    } else {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
+// `depth` inputs of a panel [depth / 2][64][2] as tiles [2 halves][depth / 32][2][16][32].
+void pack_piece(const bf16* panel, int64_t depth, bf16* tiles) {
+  constexpr int64_t kLine = 32;  // elements: 16 outputs of a pair of inputs
+  for (int64_t pair = 0; pair < depth / 2; ++pair) {
+    bf16* to = tiles + pair / kTileSide * 2 * kTileElements + pair % kTileSide * kLine;
+    for (int64_t line = 0; line < 4; ++line) {
+      std::memcpy(static_cast<void*>(to + line / 2 * depth * kHalf + line % 2 * kTileElements),
+                  panel + (pair * 4 + line) * kLine, kLine * sizeof(bf16));
     }
-    const bf16* a = strip;
-    const bf16* b = panel + column * 2;
-    for (int64_t k = 0; k < depth; k += kTileDepth, a += 2 * kTileElements, b += kTileDepth * kPanel) {
-      _tile_loadd(4, a, 64);
-      _tile_loadd(6, b, kPairBytes);
-      _tile_loadd(7, b + 2 * kTileSide, kPairBytes);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(5, a + kTileElements, 64);
-      _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, to, kSumBytes);
-    _tile_stored(1, to + kTileSide, kSumBytes);
-    _tile_stored(2, below, kSumBytes);
-    _tile_stored(3, below + kTileSide, kSumBytes);
   }
+}
+
+// Two places that will be read soon.
+struct Ahead {
+  const char* first;
+  const char* second;
+};
+
+// 32 rows x 32 outputs in four tiles. The rows' tiles are passed by the first cache, which keeps the panel's.
+MGLMM_AMX void multiply(const bf16* strip, const bf16* half, int64_t depth, float* sums, bool accumulate, Ahead ahead) {
+  __asm__ volatile("" ::: "memory");
+  if (accumulate) {
+    _tile_loadd(0, sums, 64);
+    _tile_loadd(1, sums + kTileSums, 64);
+    _tile_loadd(2, sums + 2 * kTileSums, 64);
+    _tile_loadd(3, sums + 3 * kTileSums, 64);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (int64_t k = 0; k < depth; k += kTileDepth, strip += 2 * kTileElements, half += 2 * kTileElements) {
+    _tile_stream_loadd(4, strip, 64);
+    _tile_loadd(6, half, 64);
+    _tile_loadd(7, half + kTileElements, 64);
+    for (int64_t byte = 0; byte < kAheadBytes; byte += 64) {
+      _mm_prefetch(ahead.first + byte, _MM_HINT_T1);
+      _mm_prefetch(ahead.second + byte, _MM_HINT_T1);
+    }
+    ahead.first += kAheadBytes;
+    ahead.second += kAheadBytes;
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_stream_loadd(5, strip + kTileElements, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + kTileSums, 64);
+  _tile_stored(2, sums + 2 * kTileSums, 64);
+  _tile_stored(3, sums + 3 * kTileSums, 64);
   __asm__ volatile("" ::: "memory");
 }
 
-// y[rows][outputs] from sums[rows][64], with bias, in y's dtype.
+// y[rows][outputs] from a square of sums, with bias, in y's dtype.
 void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, bf16* y, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r) {
+    const float* row = sums + r / kTileSide * 2 * kTileSums + r % kTileSide * kTileSide;
     by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
-      vfloat value = load(sums + r * kPanel + o, lanes...);
+      vfloat value = load(row + o / kTileSide * kTileSums, lanes...);
       if (bias) value += load(bias + o, lanes...);
       store(y + r * stride + o, value, lanes...);
     });
   }
 }
 
+// How a product is cut.
+struct Cut {
+  int64_t rows, in, out, padded_in, panels, strips;
+  int64_t groups, blocks, piece;
+
+  Cut(const LinearSizes& s, int threads) : rows(s.rows), in(s.in), out(s.out) {
+    padded_in = packed_in(in, Dtype::bf16);
+    panels = (out + kPanel - 1) / kPanel;
+    strips = (rows + kStrip - 1) / kStrip;
+    blocks = (strips + kMostStrips - 1) / kMostStrips;
+    groups = std::min(panels, round_up((panels + kMostPanels - 1) / kMostPanels, threads));
+    const int64_t pieces = (padded_in + kPiece - 1) / kPiece;
+    piece = round_up((padded_in + pieces - 1) / pieces, kTileDepth);
+  }
+  int64_t first_panel(int64_t group) const { return group * panels / groups; }
+  int64_t first_strip(int64_t block) const { return block * strips / blocks; }
+  int64_t most_panels() const { return (panels + groups - 1) / groups; }
+  int64_t most_strips() const { return (strips + blocks - 1) / blocks; }
+};
+
+// A thread's own memory.
+struct Workplace {
+  float* sums;  // [panels of a group][strips of a block][2][kSquare]
+  bf16* tiles;  // of a panel's piece
+  std::byte* made;
+};
+
+// A block by a group.
+void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const bf16* weight, int64_t group, int64_t block,
+                    const Workplace& place) {
+  const int64_t first_panel = cut.first_panel(group), panels = cut.first_panel(group + 1) - first_panel;
+  const int64_t first_strip = cut.first_strip(block), strips = cut.first_strip(block + 1) - first_strip;
+  for (int64_t first = 0; first < cut.padded_in; first += cut.piece) {
+    const int64_t depth = std::min(cut.piece, cut.padded_in - first);
+    const bool last = first + depth == cut.padded_in;
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      const bf16* piece = weight + (panel * cut.padded_in + first) * kPanel;
+      pack_piece(piece, depth, place.tiles);
+      const bf16* next = panel + 1 < panels ? piece + cut.padded_in * kPanel : weight + (first + depth) * kPanel;
+      for (int64_t pass = 0; pass < 2 * strips; ++pass) {
+        const int64_t half = pass / strips, strip = pass % strips;
+        const bf16* rows = x + ((first_strip + strip) * cut.padded_in + first) * kStrip;
+        float* sums = place.sums + ((panel * strips + strip) * 2 + half) * kSquare;
+        const int64_t steps = depth / kTileDepth * kAheadBytes;
+        const Ahead ahead{reinterpret_cast<const char*>(rows + depth * kStrip) + (panel * 2 + half) * steps,
+                          reinterpret_cast<const char*>(next) + pass * steps};
+        multiply(rows, place.tiles + half * depth * kHalf, depth, sums, first > 0, ahead);
+        if (!last) continue;
+        const int64_t row = (first_strip + strip) * kStrip;
+        const int64_t output = (first_panel + panel) * kPanel + half * kHalf;
+        write(sums, std::min(kStrip, cut.rows - row), std::min(kHalf, cut.out - output), p.bias ? p.bias + output : nullptr,
+              p.y + row * cut.out + output, cut.out);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void panel_product(const PanelProduct& p, const PanelSource& source, Stream& stream) {
-  const int64_t rows = p.sizes.rows, in = p.sizes.in, out = p.sizes.out;
-  const int64_t padded_in = packed_in(in, Dtype::bf16);
-  const int64_t panels = (out + kPanel - 1) / kPanel;
-  const int64_t strips = (rows + kStrip - 1) / kStrip;
-  bf16* packed = stream.scratch_of<bf16>(strips * kStrip * padded_in);
-  parallel_ranges(strips, 1 + kElementGrain / (kStrip * padded_in), [&](int64_t begin, int64_t end) {
+  const Cut cut(p.sizes, thread_count());
+  bf16* packed = stream.scratch_of<bf16>(cut.strips * kStrip * cut.padded_in);
+  parallel_ranges(cut.strips, 1 + kElementGrain / (kStrip * cut.padded_in), [&](int64_t begin, int64_t end) {
     for (int64_t strip = begin; strip < end; ++strip) {
-      pack_strip(p.x, strip * kStrip, rows, in, padded_in, packed + strip * kStrip * padded_in);
+      pack_strip(p.x, strip * kStrip, cut.rows, cut.in, cut.padded_in, packed + strip * kStrip * cut.padded_in);
     }
   });
 
-  const int64_t most_strips = kMostRows / kStrip;
-  const int64_t blocks = (strips + most_strips - 1) / most_strips;
-  const int64_t block_strips = (strips + blocks - 1) / blocks;
-  const int64_t pieces = (padded_in + kPiece - 1) / kPiece;
-  const int64_t piece = round_up((padded_in + pieces - 1) / pieces, 32);
-  const int64_t sums_a_panel = block_strips * kStrip * kPanel;
-  const int64_t groups = std::min(panels, round_up((panels + kMostPanels - 1) / kMostPanels, thread_count()));
-  const int64_t group_panels = (panels + groups - 1) / groups;
-  float* all_sums = stream.scratch_of<float>(group_panels * sums_a_panel * thread_count());
-  const int64_t made_bytes = p.made ? group_panels * kPanel * padded_in * size_of(Dtype::bf16) : 0;
-  std::byte* all_made = stream.scratch(made_bytes * thread_count());
-
-  parallel_pieces(groups * blocks, [&](int64_t task) {
+  const int64_t sums_count = cut.most_panels() * cut.most_strips() * 2 * kSquare;
+  const int64_t tiles_count = cut.piece * kPanel;
+  const int64_t made_bytes = p.made ? cut.most_panels() * kPanel * cut.padded_in * size_of(Dtype::bf16) : 0;
+  float* sums = stream.scratch_of<float>(sums_count * thread_count());
+  bf16* tiles = stream.scratch_of<bf16>(tiles_count * thread_count());
+  std::byte* made = stream.scratch(made_bytes * thread_count());
+  parallel_pieces(cut.groups * cut.blocks, [&](int64_t task) {
     const TileUse use;
-    float* sums = all_sums + thread_index() * group_panels * sums_a_panel;
-    const int64_t first_panel = task / blocks * panels / groups;
-    const int64_t group = (task / blocks + 1) * panels / groups - first_panel;
-    const int64_t first_strip = task % blocks * block_strips;
-    const int64_t last_strip = std::min(first_strip + block_strips, strips);
-    if (first_strip >= last_strip) return;
-    const auto* weight = reinterpret_cast<const bf16*>(source(first_panel, group, all_made + thread_index() * made_bytes));
-    for (int64_t first = 0; first < padded_in; first += piece) {
-      const int64_t depth = std::min(piece, padded_in - first);
-      for (int64_t panel = 0; panel < group; ++panel) {
-        const bf16* right = weight + (panel * padded_in + first) * kPanel;
-        for (int64_t strip = first_strip; strip < last_strip; ++strip) {
-          multiply(packed + (strip * padded_in + first) * kStrip, right, depth,
-                   sums + panel * sums_a_panel + (strip - first_strip) * kStrip * kPanel, first > 0);
-        }
-      }
-    }
-    const int64_t row = first_strip * kStrip;
-    const int64_t block_rows = std::min(last_strip * kStrip, rows) - row;
-    for (int64_t panel = 0; panel < group; ++panel) {
-      const int64_t output = (first_panel + panel) * kPanel;
-      write(sums + panel * sums_a_panel, block_rows, std::min(kPanel, out - output), p.bias ? p.bias + output : nullptr,
-            p.y + row * out + output, out);
-    }
+    const int64_t group = task / cut.blocks, first_panel = cut.first_panel(group);
+    const int thread = thread_index();
+    const Workplace place{sums + thread * sums_count, tiles + thread * tiles_count, made + thread * made_bytes};
+    const auto* weight =
+        reinterpret_cast<const bf16*>(source(first_panel, cut.first_panel(group + 1) - first_panel, place.made));
+    multiply_block(p, cut, packed, weight, group, task % cut.blocks, place);
   });
 }
 
