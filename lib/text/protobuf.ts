@@ -46,6 +46,13 @@ export class ProtobufReader {
     return this.bytes.readFloatLE(this.take(4));
   }
 
+  /** Copies bytes to `target` from `at`; where they end there. `target` must be as long as the file. */
+  copy(target: Uint8Array, at: number): number {
+    let to = at;
+    for (let from = this.span(); from < this.position; from++) target[to++] = this.bytes[from] as number;
+    return to;
+  }
+
   string(): string {
     const begin = this.span();
     return this.bytes.toString('utf8', begin, this.position);

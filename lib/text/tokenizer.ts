@@ -21,8 +21,8 @@ export interface EncodeOptions {
   special?: boolean;
 }
 
-/** A piece of a prompt: text, with its tokens taken as such when `special`; or ids as they are. */
-export type Part = { readonly text: string; readonly special?: boolean } | { readonly ids: readonly number[] };
+/** A piece of a prompt: text, in which tokens, or those named, are taken as such when `special`; or ids as they are. */
+export type Part = { readonly text: string; readonly special?: boolean | ReadonlySet<string> } | { readonly ids: readonly number[] };
 
 export interface Tokenizer {
   /** Ids are below this. */
@@ -37,6 +37,8 @@ export interface Tokenizer {
   idOf(token: string): number | undefined;
   /** What an id stands for. @throws ArgumentError when nothing has this id. */
   pieceOf(id: number): Piece;
+  /** Like `pieceOf`, and `undefined` when nothing has this id. */
+  findPiece(id: number): Piece | undefined;
   /**
    * The ids of `text`. With `special` false no text gives the id of a token.
    * @throws LengthError when the text is longer than `maxTextLength`.
@@ -121,11 +123,15 @@ class VocabularyTokenizer implements Tokenizer {
   }
 
   pieceOf(id: number): Piece {
-    const name = this.names.get(id);
-    const piece: Piece | undefined = name === undefined ? this.vocabulary.pieceOf(id) : { kind: 'added', text: name };
+    const piece = this.findPiece(id);
     if (piece === undefined)
       throw new ArgumentError(`pieceOf: id is ${String(id)}, expected one of the tokenizer's, from 0 to ${this.size - 1}`);
     return piece;
+  }
+
+  findPiece(id: number): Piece | undefined {
+    const name = this.names.get(id);
+    return name === undefined ? this.vocabulary.pieceOf(id) : { kind: 'added', text: name };
   }
 
   encode(text: string, { bos = false, special = false }: EncodeOptions = {}): number[] {
@@ -151,7 +157,9 @@ class VocabularyTokenizer implements Tokenizer {
         continue;
       }
       let from = 0;
-      for (const { 0: token, index } of part.special ? part.text.matchAll(this.tokens) : []) {
+      const { special } = part;
+      for (const { 0: token, index } of special ? part.text.matchAll(this.tokens) : []) {
+        if (special !== true && !(special as ReadonlySet<string>).has(token)) continue;
         stretch += part.text.slice(from, index);
         from = index + token.length;
         const added = this.added.get(token);

@@ -1,6 +1,7 @@
 /** A vocabulary of the byte-pair kind with sentencepiece's spaces, from tokenizer.json, read by @huggingface/tokenizers. */
 import { TokenizerError } from '../errors';
-import { byteOf, type Piece, spaceMark, type Vocabulary } from './vocabulary';
+import { byteOf, type Piece, type Vocabulary } from './vocabulary';
+import { marked, spaceMark, spansWords, wordsOf } from './words';
 
 /** Of @huggingface/tokenizers, what is used of it. */
 interface JsonTokenizer {
@@ -27,8 +28,10 @@ export async function readTokenizerJson(text: string): Promise<Vocabulary> {
   const contents = checked(parse(text));
   const { Tokenizer } = await import('@huggingface/tokenizers');
   try {
-    // Without its added tokens, which are found by our own rules, it takes any text as text.
-    return new JsonVocabulary(contents, new Tokenizer({ post_processor: null, decoder: null, ...contents, added_tokens: [] }, {}));
+    // Tokens are found and spaces marked by our own rules: those of the file's own are of later versions in part, which put no space
+    // before a text that begins with one.
+    const none = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
+    return new JsonVocabulary(contents, new Tokenizer({ ...contents, ...none }, {}));
   } catch (error) {
     if (error instanceof TokenizerError) throw error;
     throw new TokenizerError(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
@@ -46,16 +49,34 @@ function parse(text: string): unknown {
 function checked(contents: unknown): Contents {
   if (!isObject(contents) || !isObject(contents.model)) throw new TokenizerError('it has no model; a tokenizer.json is expected');
   const { type = 'BPE', vocab, merges } = contents.model;
-  const kinds = [contents.normalizer, contents.pre_tokenizer, contents.decoder].map((part) => JSON.stringify(part ?? null));
-  const kind = kinds.some((part) => part.includes('"ByteLevel"')) ? 'byte-level BPE' : type;
-  if (kind !== 'BPE' || !isObject(vocab) || !Array.isArray(merges))
-    throw new TokenizerError(`its model is ${String(kind)}, expected BPE with sentencepiece's spaces, as LLaMA's`);
+  if (type !== 'BPE' || !isObject(vocab) || !Array.isArray(merges))
+    throw new TokenizerError(`its model is ${String(type)}, expected BPE with vocab and merges, as LLaMA's`);
+  const steps = [...stepsOf(contents.normalizer), ...stepsOf(contents.pre_tokenizer)];
+  const other = steps.find((step) => !marking.includes(String(step.type)) || (step.type === 'Replace' && step.content !== spaceMark));
+  if (other || steps.length === 0)
+    throw new TokenizerError(
+      `it prepares text by ${other ? JSON.stringify(other) : 'nothing'}, expected a ${spaceMark} for each space, as LLaMA's does`,
+    );
   const wrong = Object.entries(vocab).find(([, id]) => !isId(id));
   if (wrong) throw new TokenizerError(`the id of ${JSON.stringify(wrong[0])} is ${JSON.stringify(wrong[1])}, expected a whole number`);
+  const merge = merges.find(
+    (one) => typeof one !== 'string' && !(Array.isArray(one) && one.length === 2 && one.every((half) => typeof half === 'string')),
+  );
+  if (merge !== undefined) throw new TokenizerError(`a merge is ${JSON.stringify(merge)}, expected two pieces`);
   const added = contents.added_tokens ?? [];
   if (!Array.isArray(added) || !added.every((token) => isObject(token) && isId(token.id) && typeof token.content === 'string'))
     throw new TokenizerError('added_tokens is expected to be a list of tokens with id and content');
-  return { ...contents, added_tokens: added } as unknown as Contents;
+  return { ...contents, model: { ...contents.model, type }, added_tokens: added } as unknown as Contents;
+}
+
+/** Steps that mark spaces, and nothing else. */
+const marking: readonly string[] = ['Prepend', 'Replace', 'Metaspace'];
+
+/** The steps of a normalizer or pre_tokenizer, which may be a list of others. */
+function stepsOf(part: unknown): Record<string, unknown>[] {
+  if (!isObject(part)) return [];
+  const inner = part.type === 'Sequence' ? (part.normalizers ?? part.pretokenizers) : undefined;
+  return Array.isArray(inner) ? inner.flatMap(stepsOf) : [part];
 }
 
 class JsonVocabulary implements Vocabulary {
@@ -69,6 +90,8 @@ class JsonVocabulary implements Vocabulary {
   private readonly ids: ReadonlyMap<string, number>;
   private readonly hasBytes: boolean;
   private readonly fusedUnknown: number | undefined;
+  /** Whether words are merged each on its own. */
+  private readonly splitsWords: boolean;
 
   constructor(
     { model, added_tokens: tokens }: Contents,
@@ -93,6 +116,7 @@ class JsonVocabulary implements Vocabulary {
     this.ids = ids;
     this.controls = controls;
     this.added = added;
+    this.splitsWords = ids.has(spaceMark) && !this.pieces.some(spansWords);
     this.hasBytes = model.byte_fallback === true;
     this.fusedUnknown = model.fuse_unk === true ? unknown : undefined;
   }
@@ -111,8 +135,10 @@ class JsonVocabulary implements Vocabulary {
 
   encode(text: string): number[] {
     if (text === '') return [];
-    // Half a surrogate pair is no character.
-    const { ids } = this.tokenizer.encode(text.replace(/\p{Cs}/gu, '\uFFFD'), { add_special_tokens: false });
-    return this.fusedUnknown === undefined ? ids : ids.filter((id, at) => id !== this.fusedUnknown || ids[at - 1] !== id);
+    const ids: number[] = [];
+    for (const word of this.splitsWords ? wordsOf(text) : [marked(text)])
+      for (const id of this.tokenizer.encode(word, { add_special_tokens: false }).ids)
+        if (id !== this.fusedUnknown || ids.at(-1) !== id) ids.push(id);
+    return ids;
   }
 }

@@ -1,8 +1,5 @@
 /** What a tokenizer asks of a vocabulary, be it read from tokenizer.model or from tokenizer.json. */
 
-/** Stands for a space inside pieces: U+2581. */
-export const spaceMark = '\u2581';
-
 /**
  * What an id stands for. `text`: a piece, with spaces as such; `byte`: one byte of UTF-8; `control`: <s>, </s>, <unk> and the
  * like; `added`: a token that was added to the vocabulary, such as [SEG].
@@ -21,7 +18,7 @@ export interface Vocabulary {
   readonly bos: string;
   readonly eos: string;
   readonly unk: string;
-  /** The id of exactly this piece, with spaces as `spaceMark`. */
+  /** The id of exactly this piece, with spaces as U+2581. */
   idOf(piece: string): number | undefined;
   /** Of an id below `size`; `undefined` where the vocabulary has a gap. */
   pieceOf(id: number): Piece | undefined;
