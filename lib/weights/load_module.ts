@@ -6,16 +6,10 @@ import type { Module } from '../nn/module';
 import { synchronize } from '../tensor/create';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
-import type { Checkpoint } from './checkpoint';
 import { countNotFinite } from './finite';
+import { readTensor } from './read_tensor';
+import { keyedTensors, type Source } from './sources';
 import { isFloating, type StoredTensor } from './stored';
-
-/** A checkpoint, and which key each of its names stands for. */
-export interface Source {
-  readonly checkpoint: Checkpoint;
-  /** Null for a tensor that is not to be loaded. Default: names are keys. See `layoutOf`. */
-  readonly keyOf?: (name: string) => string | null;
-}
 
 export interface LoadProgress {
   /** Of the tensor that was loaded last. */
@@ -30,6 +24,8 @@ export interface LoadModuleOptions {
   readonly dtype?: Dtype | ((key: string) => Dtype | undefined);
   /** Packs the weights of products as they come; see `Module.pack`. Default false. */
   readonly pack?: boolean;
+  /** Which weights of linear layers are held in 8 or 4 bits, by key; see `Module.quantize`. Default none. */
+  readonly quantize?: (key: string) => 'int8' | 'int4' | undefined;
   /** Looks at every value for NaN and infinity. Default true. */
   readonly checkFinite?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -44,11 +40,6 @@ export interface LoadReport {
   readonly unexpected: readonly string[];
 }
 
-interface Given {
-  readonly checkpoint: Checkpoint;
-  readonly stored: StoredTensor;
-}
-
 /**
  * Puts the sources' tensors in the place of the module's parameters, which then owns them. Where no cast and no packing is
  * needed they stay mapped files.
@@ -61,26 +52,31 @@ export async function loadModule(
   sources: Source | readonly Source[],
   options: LoadModuleOptions = {},
 ): Promise<LoadReport> {
-  const { given, ignored } = keyed('checkpoint' in sources ? [sources] : sources);
+  const { tensors, ignored } = keyedTensors('checkpoint' in sources ? [sources] : sources);
   const parameters = module.stateDict();
-  const unexpected = expectFit(parameters, given);
+  const unexpected = expectFit(parameters, tensors);
   const keys = [...parameters.keys()];
-  const totalBytes = keys.reduce((sum, key) => sum + (given.get(key) as Given).stored.bytes, 0);
+  const totalBytes = keys.reduce((sum, key) => sum + (tensors.get(key) as StoredTensor).bytes, 0);
   let bytes = 0;
   for (const group of options.pack ? module.packGroups() : keys.map((key) => ({ keys: [key], module: undefined }))) {
     const state = new Map<string, Tensor>();
     await tidy(async () => {
       for (const key of group.keys) {
         if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
-        const { checkpoint, stored } = given.get(key) as Given;
+        const stored = tensors.get(key) as StoredTensor;
         const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
-        const tensor = await checkpoint.load(stored.name, dtype ?? parameters.get(key)?.dtype);
+        const tensor = await readTensor(stored, dtype ?? parameters.get(key)?.dtype);
         if (options.checkFinite ?? true) await expectFinite(tensor, stored);
         state.set(key, tensor);
         bytes += stored.bytes;
         options.onProgress?.({ key, bytes, totalBytes });
       }
       module.loadSome(state);
+      for (const kind of ['int8', 'int4'] as const) {
+        if (group.keys.some((key) => options.quantize?.(key) === kind)) {
+          module.quantize(kind, (key) => state.has(key) && options.quantize?.(key) === kind);
+        }
+      }
       group.module?.pack();
     });
   }
@@ -88,35 +84,15 @@ export async function loadModule(
   return { loaded: keys, ignored, unexpected };
 }
 
-function keyed(sources: readonly Source[]): { given: ReadonlyMap<string, Given>; ignored: readonly string[] } {
-  const given = new Map<string, Given>();
-  const ignored: string[] = [];
-  for (const { checkpoint, keyOf = (name: string) => name } of sources) {
-    for (const name of checkpoint.names) {
-      const key = keyOf(name);
-      const before = key === null ? undefined : given.get(key);
-      if (before) {
-        throw new CheckpointError(`${key} is in ${before.checkpoint.path} as ${before.stored.name} and in ${checkpoint.path} as ${name}`);
-      }
-      if (key === null) ignored.push(name);
-      else given.set(key, { checkpoint, stored: checkpoint.get(name) });
-    }
-  }
-  return { given, ignored };
-}
-
 /** The keys that are given and not wanted. */
-function expectFit(parameters: ReadonlyMap<string, Tensor>, given: ReadonlyMap<string, Given>): readonly string[] {
+function expectFit(parameters: ReadonlyMap<string, Tensor>, given: ReadonlyMap<string, StoredTensor>): readonly string[] {
   const difference = compareShapes(
     new Map(Array.from(parameters, ([key, { shape }]) => [key, shape])),
-    new Map(Array.from(given, ([key, { stored }]) => [key, stored.shape])),
+    new Map(Array.from(given, ([key, { shape }]) => [key, shape])),
   );
-  const integers = [...given].filter(([key, { stored }]) => parameters.has(key) && !isFloating(stored.dtype));
-  const misshapen = [
-    ...difference.misshapen,
-    ...integers.map(([key, { stored }]) => `${key} is ${stored.dtype}, expected numbers with fractions`),
-  ];
-  const paths = [...new Set(Array.from(given.values(), ({ checkpoint }) => checkpoint.path))].join(' and ');
+  const integers = [...given].filter(([key, { dtype }]) => parameters.has(key) && !isFloating(dtype));
+  const misshapen = [...difference.misshapen, ...integers.map(([key, { dtype }]) => `${key} is ${dtype}, expected numbers with fractions`)];
+  const paths = [...new Set(Array.from(given.values(), ({ file }) => file))].join(' and ');
   if (difference.missing.length + misshapen.length > 0) {
     throw differenceError(`the tensors of ${paths} do not fit the model`, { ...difference, misshapen });
   }

@@ -1,8 +1,9 @@
 /** Finds the weights of a file or folder: safetensors or PyTorch's own files, whole or in shards. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CheckpointIndexError, CheckpointNotFoundError } from '../errors';
 import { Checkpoint } from './checkpoint';
+import { readJsonObject } from './json_file';
 import { refuse } from './refuse';
 import { readSafetensors } from './safetensors';
 import type { StoredTensor } from './stored';
@@ -12,9 +13,6 @@ import { readTorchFile } from './torch_pickle/torch_file';
 const indexes = ['model.safetensors.index.json', 'pytorch_model.bin.index.json'];
 const wholes = ['model.safetensors', 'pytorch_model.bin'];
 const kinds = ['.safetensors', '.bin', '.pth', '.pt'];
-/** Of an index; that of a 13B model has 60 KB. */
-const MAX_INDEX_BYTES = 64 * 1024 * 1024;
-
 /**
  * Opens a file of weights (.safetensors, or .bin, .pth, .pt of `torch.save`), or a folder with one, or with shards and
  * their index. Reads names and shapes; values come with {@link Checkpoint.load}.
@@ -75,14 +73,7 @@ async function readShards(folder: string, index: string): Promise<StoredTensor[]
 
 /** Which shard holds which tensor. */
 async function readIndex(path: string): Promise<Map<string, string>> {
-  if ((await stat(path)).size > MAX_INDEX_BYTES) refuse(path, `has more than ${MAX_INDEX_BYTES} bytes`);
-  let index: unknown;
-  try {
-    index = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    refuse(path, `is not JSON: ${(error as Error).message}`, error);
-  }
-  const map = typeof index === 'object' && index !== null && 'weight_map' in index ? index.weight_map : undefined;
+  const map = (await readJsonObject(path))?.weight_map;
   if (typeof map !== 'object' || map === null) refuse(path, 'has no weight_map, expected tensor -> file');
   const entries = Object.entries(map as Record<string, unknown>);
   if (entries.length === 0) refuse(path, 'has an empty weight_map');

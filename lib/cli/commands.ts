@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import type { Context } from './terminal';
+
+/** What the file of a command exports: it adds arguments, options and an action to `command`. */
+export interface CommandFile {
+  define(command: Command, context: Context): void;
+}
+
+interface Entry {
+  readonly summary: string;
+  /** Reads the file: only that of the command which is run. */
+  readonly file: () => CommandFile;
+}
+
+/** One line a command; its code is in the file of that name. */
+export const commands: Readonly<Record<string, Entry>> = {
+  inspect: { summary: 'say what a folder of weights holds, and what it lacks', file: () => require('./inspect') as CommandFile },
+};

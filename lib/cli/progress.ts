@@ -1,0 +1,46 @@
+import { formatBytes, type Stream } from './terminal';
+
+/** Milliseconds between two drawings of the bar. */
+const REDRAW_MS = 100;
+/** Plain lines, where there is no terminal: one each tenth. */
+const STEPS = 10;
+const MAX_NOTE = 40;
+
+/** How far a long command is, in bytes: a bar on a terminal, now and then a line elsewhere. */
+export class Progress {
+  readonly #stream: Stream;
+  readonly #label: string;
+  #drawnMs = 0;
+  #step = 0;
+
+  constructor(stream: Stream, label: string) {
+    this.#stream = stream;
+    this.#label = label;
+  }
+
+  /** @param note - what is worked on. */
+  update(bytes: number, totalBytes: number, note = ''): void {
+    const share = totalBytes > 0 ? Math.min(1, bytes / totalBytes) : 1;
+    const figures = `${Math.floor(100 * share)} %  ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`;
+    if (this.#stream.isTTY) {
+      const now = performance.now();
+      if (share < 1 && now - this.#drawnMs < REDRAW_MS) return;
+      this.#drawnMs = now;
+      const short = note.length > MAX_NOTE ? `…${note.slice(1 - MAX_NOTE)}` : note;
+      const room = Math.max(0, (this.#stream.columns ?? 80) - this.#label.length - figures.length - short.length - 8);
+      const bar = '█'.repeat(Math.round(share * Math.min(room, 30))).padEnd(Math.min(room, 30), '░');
+      this.#stream.write(`\r\x1b[K${this.#label}  ${bar}  ${figures}  ${short}`);
+    } else {
+      const step = Math.floor(STEPS * share);
+      if (step <= this.#step) return;
+      this.#step = step;
+      this.#stream.write(`${this.#label}  ${figures}\n`);
+    }
+  }
+
+  /** Leaves the terminal as a command found it. */
+  clear(): void {
+    if (this.#stream.isTTY && this.#drawnMs > 0) this.#stream.write('\r\x1b[K');
+    this.#drawnMs = 0;
+  }
+}
