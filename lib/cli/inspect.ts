@@ -1,9 +1,11 @@
 /** `mglmm inspect PATH`: family, parts, sizes and tokenizer of a folder or file of weights, and what it lacks. */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
+import { TokenizerError } from '../errors';
 import { type ModelParts, modelParts } from '../models/model_parts';
 import { samPresets } from '../models/sam/config';
-import { readJsonObject } from '../weights/json_file';
+import { loadTokenizer } from '../text/tokenizer';
+import { segToken } from '../text/tokens';
 import { type Part, partOf } from '../weights/layouts';
 import { type ModelFolder, openModelFolder } from '../weights/model_folder';
 import { type Context, formatBytes, formatTable } from './terminal';
@@ -30,7 +32,7 @@ export function define(command: Command, { terminal }: Context): void {
     .action(async (path: string, { json, ...towers }: InspectOptions) => {
       const folder = await openModelFolder(path, towers);
       const parts = modelParts(folder);
-      const tokens = await addedTokens(folder);
+      const tokens = await tokensOf(folder, parts);
       const text = json ? JSON.stringify(asJson(folder, parts, tokens), undefined, 2) : asText(folder, parts, tokens);
       terminal.out.write(`${text}\n`);
     });
@@ -50,9 +52,28 @@ function figuresOf({ tensors }: ModelFolder): Map<Part, PartFigures> {
   return figures;
 }
 
-async function addedTokens({ tokenizer }: ModelFolder): Promise<Record<string, unknown>> {
-  const file = tokenizer.find((path) => basename(path) === 'added_tokens.json');
-  return file ? { ...(await readJsonObject(file)) } : {};
+interface Tokens {
+  readonly size?: number;
+  readonly added: Readonly<Record<string, number>>;
+  readonly problems: readonly string[];
+}
+
+/** What the tokenizer knows, and whether it is that of these weights. */
+async function tokensOf(folder: ModelFolder, { configs: { llama } }: ModelParts): Promise<Tokens> {
+  if (!llama) return { added: {}, problems: [] };
+  try {
+    const tokenizer = await loadTokenizer(folder.path);
+    const added = Object.fromEntries(tokenizer.added);
+    const problems: string[] = [];
+    if (tokenizer.size > llama.vocabSize) problems.push(`tokenizer: it has ${tokenizer.size} tokens, the model only ${llama.vocabSize}`);
+    const grounded = ['mglmm', 'glamm', 'lisa'].includes(folder.family);
+    if (grounded && tokenizer.idOf(segToken) === undefined)
+      problems.push(`tokenizer: it has no ${segToken}, which a ${folder.family} answers with`);
+    return { size: tokenizer.size, added, problems };
+  } catch (error) {
+    if (error instanceof TokenizerError) return { added: {}, problems: [`tokenizer: ${error.message}`] };
+    throw error;
+  }
 }
 
 function filesOf(folder: ModelFolder): string[] {
@@ -61,8 +82,6 @@ function filesOf(folder: ModelFolder): string[] {
 
 /** What keeps the model from running, in sentences. */
 function problems(folder: ModelFolder, { missing, difference }: ModelParts): string[] {
-  const tokenizer = folder.tokenizer.some((path) => /tokenizer\.(model|json)$/.test(path));
-  const speaks = !['clip', 'sam'].includes(folder.family);
   return [
     ...missing.map((part) => {
       if (part !== 'clip') return `${part}: nothing of it is here`;
@@ -70,12 +89,11 @@ function problems(folder: ModelFolder, { missing, difference }: ModelParts): str
     }),
     ...difference.missing.map((key) => `${key} is missing`),
     ...difference.misshapen,
-    ...(speaks && !tokenizer ? ['tokenizer: neither tokenizer.model nor tokenizer.json is here'] : []),
     ...(folder.sources[0]?.layout.lora ? ['LoRA matrices are not merged: mglmm merge does it'] : []),
   ];
 }
 
-function asJson(folder: ModelFolder, parts: ModelParts, tokens: Record<string, unknown>) {
+function asJson(folder: ModelFolder, parts: ModelParts, tokens: Tokens) {
   return {
     path: folder.path,
     family: folder.family,
@@ -83,8 +101,8 @@ function asJson(folder: ModelFolder, parts: ModelParts, tokens: Record<string, u
     files: filesOf(folder),
     parts: Object.fromEntries(figuresOf(folder)),
     config: parts.configs,
-    tokenizer: { files: folder.tokenizer, addedTokens: tokens },
-    problems: problems(folder, parts),
+    tokenizer: { files: folder.tokenizer, size: tokens.size, added: tokens.added },
+    problems: [...problems(folder, parts), ...tokens.problems],
     unexpected: parts.difference.unexpected,
     ignored: folder.ignored,
   };
@@ -98,14 +116,14 @@ function sizesOf({ configs: { llama, clip, sam } }: ModelParts, part: Part): str
   return `${preset ? `${preset}, ` : ''}${sam.imageSize} px, dim ${sam.dim}, ${sam.depth} blocks`;
 }
 
-function asText(folder: ModelFolder, parts: ModelParts, tokens: Record<string, unknown>): string {
+function asText(folder: ModelFolder, parts: ModelParts, tokens: Tokens): string {
   const table = [['part', 'tensors', 'parameters', 'size', 'dtype', '']];
   for (const [part, { tensors, parameters, bytes, dtypes }] of figuresOf(folder)) {
     table.push([part, String(tensors), parameters.toLocaleString('en'), formatBytes(bytes), dtypes.join(', '), sizesOf(parts, part)]);
   }
   const files = filesOf(folder);
-  const added = Object.entries(tokens).map(([token, id]) => `${token} ${id}`);
-  const wrong = problems(folder, parts);
+  const added = Object.entries(tokens.added).map(([token, id]) => `${token} ${id}`);
+  const wrong = [...problems(folder, parts), ...tokens.problems];
   return [
     `${folder.path}: ${folder.family}${folder.manifest ? ', converted by mglmm' : ''}, ${files.length} ${files.length === 1 ? 'file' : 'files'}`,
     '',

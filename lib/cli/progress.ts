@@ -2,15 +2,17 @@ import { formatBytes, type Stream } from './terminal';
 
 /** Milliseconds between two drawings of the bar. */
 const REDRAW_MS = 100;
-/** Plain lines, where there is no terminal: one each tenth. */
+/** Plain lines, where there is no terminal: one each tenth, at most one a second. */
 const STEPS = 10;
+const LINE_MS = 1000;
 const MAX_NOTE = 40;
 
 /** How far a long command is, in bytes: a bar on a terminal, now and then a line elsewhere. */
 export class Progress {
   readonly #stream: Stream;
   readonly #label: string;
-  #drawnMs = 0;
+  #drawnMs = performance.now();
+  #drawn = false;
   #step = 0;
 
   constructor(stream: Stream, label: string) {
@@ -25,22 +27,22 @@ export class Progress {
     if (this.#stream.isTTY) {
       const now = performance.now();
       if (share < 1 && now - this.#drawnMs < REDRAW_MS) return;
-      this.#drawnMs = now;
+      [this.#drawnMs, this.#drawn] = [now, true];
       const short = note.length > MAX_NOTE ? `…${note.slice(1 - MAX_NOTE)}` : note;
       const room = Math.max(0, (this.#stream.columns ?? 80) - this.#label.length - figures.length - short.length - 8);
       const bar = '█'.repeat(Math.round(share * Math.min(room, 30))).padEnd(Math.min(room, 30), '░');
       this.#stream.write(`\r\x1b[K${this.#label}  ${bar}  ${figures}  ${short}`);
     } else {
-      const step = Math.floor(STEPS * share);
-      if (step <= this.#step) return;
-      this.#step = step;
+      const [step, now] = [Math.floor(STEPS * share), performance.now()];
+      if (step <= this.#step || now - this.#drawnMs < LINE_MS) return;
+      [this.#step, this.#drawnMs] = [step, now];
       this.#stream.write(`${this.#label}  ${figures}\n`);
     }
   }
 
   /** Leaves the terminal as a command found it. */
   clear(): void {
-    if (this.#stream.isTTY && this.#drawnMs > 0) this.#stream.write('\r\x1b[K');
-    this.#drawnMs = 0;
+    if (this.#drawn) this.#stream.write('\r\x1b[K');
+    this.#drawn = false;
   }
 }

@@ -1,13 +1,15 @@
 /** Which parts a folder of weights is made of, of what sizes, and whether it has all of their tensors and no others. */
+import { ArgumentError } from '../errors';
 import { compareShapes, type Difference } from '../nn/difference';
 import type { Module } from '../nn/module';
 import { clipPrefix, type Family, type Part, partOf, samPrefix } from '../weights/layouts';
+import { manifestFile } from '../weights/manifest';
 import type { ModelFolder } from '../weights/model_folder';
-import { type ClipConfig, inferClipConfig, isUnusedClipKey, parseClipConfig } from './clip/config';
+import { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './clip/config';
 import { Clip } from './clip/model';
 import { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './llama/config';
 import { LlamaForCausalLM } from './llama/model';
-import { inferSamConfig, parseSamConfig, type SamConfig } from './sam/config';
+import { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './sam/config';
 import { Sam } from './sam/model';
 
 /** Sizes of the parts that are there. */
@@ -55,12 +57,33 @@ export function modelParts(folder: ModelFolder): ModelParts {
   };
 }
 
+/** Of every field a value of its kind. */
+const examples: Required<ModelConfigs> = {
+  llama: { vocabSize: 1, dim: 1, mlpDim: 1, depth: 1, heads: 1, kvHeads: 1, headDim: 1, eps: 1, ropeBase: 1, context: 1, tiedHead: false },
+  clip: clipPresets['vit-large-patch14-336'],
+  sam: samPresets.vit_h,
+};
+
+function expectFields(what: string, config: object | undefined, example: object): void {
+  if (config === undefined) return;
+  for (const [field, value] of Object.entries(example)) {
+    const got: unknown = Reflect.get(config, field);
+    const fits = typeof got === typeof value && Array.isArray(got) === Array.isArray(value);
+    if (!fits)
+      throw new ArgumentError(`${what}.${field} is ${JSON.stringify(got) ?? 'missing'}, expected such as ${JSON.stringify(value)}`);
+  }
+}
+
 /** As in a checkpoint of the tower alone. */
 const withoutPrefix = (key: string): string =>
   [clipPrefix, samPrefix].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), key);
 
 function configsOf({ manifest, config, clipConfig }: ModelFolder, shapes: Shapes, present: ReadonlySet<Part>): ModelConfigs {
-  if (manifest) return manifest.config as ModelConfigs;
+  if (manifest) {
+    for (const [part, example] of Object.entries(examples))
+      expectFields(`${manifestFile}: config.${part}`, manifest.config[part as keyof ModelConfigs], example);
+    return manifest.config as ModelConfigs;
+  }
   const alone = new Map(Array.from(shapes, ([key, shape]) => [withoutPrefix(key), shape]));
   return {
     ...(present.has('llama') ? { llama: llamaOf(config, shapes) } : {}),

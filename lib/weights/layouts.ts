@@ -71,12 +71,13 @@ const namings: readonly Naming[] = [
 
 /** Programs that train wrap the model; the names of their dumps begin with the wrappers. */
 const wrappers = /^(module\.)?(base_model\.model\.)?/;
-/** PEFT: `q_proj.base_layer.weight`, `q_proj.lora_A.default.weight`. */
-const loraBase = /\.base_layer\./;
+/** PEFT: `q_proj.base_layer.weight`, `q_proj.lora_A.default.weight`, and for layers that are trained whole both copies. */
+const inLayer = /\.(base_layer|modules_to_save\.[^.]+)\./;
+const beforeTraining = /\.original_module\./;
 const loraMatrix = /\.lora_(A|B)\.(?:[^.]+\.)?weight$/;
 
 /** A name without what wrappers and PEFT add; a LoRA matrix ends in `lora_A` or `lora_B`, as in `LoraLinear`. */
-const plain = (name: string): string => name.replace(wrappers, '').replace(loraBase, '.').replace(loraMatrix, '.lora_$1');
+const plain = (name: string): string => name.replace(wrappers, '').replace(inLayer, '.').replace(loraMatrix, '.lora_$1');
 
 /**
  * The layout of a checkpoint with these names.
@@ -94,7 +95,7 @@ export function layoutOf(names: readonly string[]): Layout {
   const { family, renamings, ignored } = naming;
   const keyOf = (name: string): string | null => {
     const unwrapped = plain(name);
-    if (ignored.test(unwrapped)) return null;
+    if (ignored.test(unwrapped) || beforeTraining.test(unwrapped)) return null;
     const [from, to] = renamings.find(([pattern]) => pattern.test(unwrapped)) ?? [];
     return from ? unwrapped.replace(from, to as string) : unwrapped;
   };

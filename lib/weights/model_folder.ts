@@ -42,9 +42,15 @@ export interface ModelFolder {
   readonly clipNotFound?: string;
   /** Paths of the tokenizer's files. */
   readonly tokenizer: readonly string[];
+  /** Paths of config.json and the like. */
+  readonly configFiles: readonly string[];
 }
 
+/** Those of `files` that belong to a tokenizer. */
+export const tokenizerFilesIn = (files: readonly string[]): string[] => tokenizerFiles.filter((file) => files.includes(file));
+
 const tokenizerFiles = ['tokenizer.model', 'tokenizer.json', 'added_tokens.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+const configFiles = ['config.json', 'generation_config.json'];
 /** Families that are one tower and want no other. */
 const towers: readonly Family[] = ['clip', 'sam'];
 
@@ -77,7 +83,8 @@ export async function openModelFolder(path: string, options: ModelFolderOptions 
     config,
     clipConfig: clipFolder,
     clipNotFound: clip === undefined ? named : undefined,
-    tokenizer: tokenizerFiles.filter((file) => present.includes(file)).map((file) => join(folder, file)),
+    tokenizer: tokenizerFilesIn(present).map((file) => join(folder, file)),
+    configFiles: configFiles.filter((file) => present.includes(file)).map((file) => join(folder, file)),
   };
 }
 

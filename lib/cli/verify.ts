@@ -1,0 +1,60 @@
+/** `mglmm verify PATH`: hashes against the manifest, names and shapes against the sizes of the model, values for NaN. */
+import type { Command } from 'commander';
+import { CheckpointError } from '../errors';
+import { modelParts } from '../models/model_parts';
+import type { Part } from '../weights/layouts';
+import { readManifest } from '../weights/manifest';
+import { openModelFolder } from '../weights/model_folder';
+import { verifyFiles, verifyValues } from '../weights/verify';
+import { Progress } from './progress';
+import type { Context } from './terminal';
+
+/** Problems of one kind that are printed. */
+const MOST = 20;
+
+export function define(command: Command, { terminal, signal }: Context): void {
+  command
+    .argument('<path>', 'folder or file of weights')
+    .option('--clip <dir>', 'folder or file of the CLIP tower, where it is elsewhere')
+    .action(async (path: string, { clip }: { clip?: string }) => {
+      let wrong = 0;
+      const report = (what: string, problems: readonly string[], otherwise: string) => {
+        wrong += problems.length;
+        const shown = problems.slice(0, MOST).map((problem) => `  ${problem}\n`);
+        const rest = problems.length > MOST ? `  and ${problems.length - MOST} more\n` : '';
+        terminal.out.write(`${what.padEnd(8)}${problems.length === 0 ? otherwise : `${problems.length} wrong`}\n${shown.join('')}${rest}`);
+      };
+      const watched = async (
+        label: string,
+        run: (onProgress: (at: { name: string; bytes: number; totalBytes: number }) => void) => Promise<string[]>,
+      ) => {
+        const progress = new Progress(terminal.err, label);
+        try {
+          return await run(({ name, bytes, totalBytes }) => progress.update(bytes, totalBytes, name));
+        } finally {
+          progress.clear();
+        }
+      };
+
+      const manifest = await readManifest(path);
+      if (manifest) {
+        const problems = await watched('hashing', (onProgress) => verifyFiles(path, manifest, { onProgress, signal }));
+        report('files', problems, `${Object.keys(manifest.files).length} are as they were written`);
+      } else terminal.out.write('files   there is no mglmm.json to compare with\n');
+
+      const folder = await openModelFolder(path, { clip });
+      const { difference, missing } = modelParts(folder);
+      const leftOut = (part: Part) => part === 'clip' && manifest !== undefined && manifest.config.clip === undefined;
+      const shapes = [
+        ...missing.filter((part) => !leftOut(part)).map((part) => `${part}: nothing of it is here`),
+        ...difference.missing.map((key) => `${key} is missing`),
+        ...difference.misshapen,
+        ...difference.unexpected.map((key) => `${key} is of no known part`),
+      ];
+      report('shapes', shapes, `${folder.tensors.size} tensors are those of the family ${folder.family}`);
+
+      const values = await watched('reading', (onProgress) => verifyValues(folder.tensors, { onProgress, signal }));
+      report('values', values, 'all are finite');
+      if (wrong > 0) throw new CheckpointError(`${path}: ${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`);
+    });
+}
