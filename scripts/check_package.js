@@ -1,5 +1,5 @@
 // npm run package:check: packs what would be published, lets publint and attw judge it, installs it into an empty folder
-// without running scripts and uses it there: by import, by require, by the example of README.md.
+// without running scripts and uses it there: by import, by require, by the example of README.md, by its command.
 const { execFileSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -46,6 +46,8 @@ console.log('package: installed, ' + imported.backendName());
     // Nothing of this checkout, and no library path, may help.
     execFileSync(process.execPath, [program], { cwd: folder, stdio: 'inherit', env: { PATH: process.env.PATH } });
   }
+  const version = execFileSync(join(folder, 'node_modules/.bin/mglmm'), ['--version'], { cwd: folder, encoding: 'utf8' });
+  console.log(`package: the command mglmm ${version.trim()} runs`);
 } finally {
   rmSync(folder, { recursive: true });
 }

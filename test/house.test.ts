@@ -82,6 +82,16 @@ describe('stems', () => {
   });
 });
 
+describe('commands', () => {
+  test('each file that defines one is a line of lib/cli/commands.ts, and the other way round', () => {
+    const defined = seen(/^lib\/cli\/\w+\.ts$/).filter((path) => /^export function define\(/m.test(codeOf(path)));
+    const listed = [...read('lib/cli/commands.ts').matchAll(/require\('\.\/(\w+)'\)/g)].map(([, stem]) => `lib/cli/${stem}.ts`);
+    assert.ok(listed.length > 0);
+    assert.equal(listed.sort().join('\n'), defined.sort().join('\n'));
+    none(listed.flatMap((path) => missing([`test/cli/${stemOf(path)}.test.ts`])));
+  });
+});
+
 describe('names of the addon', () => {
   const offered = Object.keys(native.ops);
   const forward = offered.filter((op) => !(op.endsWith('Backward') && offered.includes(op.slice(0, -'Backward'.length))));

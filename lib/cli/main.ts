@@ -46,7 +46,7 @@ function messageOf(error: unknown): string {
 }
 
 /** The first Ctrl-C asks the command to stop and clean up, the second ends it. */
-function interruptible(): AbortSignal {
+export function interruptible(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {

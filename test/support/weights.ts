@@ -35,7 +35,8 @@ export function safetensorsOf(
     entries[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
     at += bytes.length;
   }
-  const text = Buffer.from(JSON.stringify(header(entries)));
+  const json = JSON.stringify(header(entries));
+  const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
   return Buffer.concat([length, text, ...Object.values(tensors).map(({ bytes }) => bytes)]);

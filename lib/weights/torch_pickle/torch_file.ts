@@ -3,7 +3,7 @@
  * later), or five pickles in a row and then the storages (before). Nothing of the values is read.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { CheckpointFormatError, CheckpointUnsafeError } from '../../errors';
+import { CheckpointUnsafeError } from '../../errors';
 import { refuse } from '../refuse';
 import { itemBytes, type StoredTensor } from '../stored';
 import { MalformedPickle } from './globals';
@@ -98,5 +98,5 @@ function namedViews(value: Value, path: string): [string, View][] {
     if (inner instanceof Dict && of(inner).length > 0) return of(inner);
   }
   if (value.size === 0) return [];
-  throw new CheckpointFormatError(`${path} holds a dict without tensors, expected name -> tensor, alone or under ${wrappers.join(', ')}`);
+  return refuse(path, `holds a dict without tensors, expected name -> tensor, alone or under ${wrappers.join(', ')}`);
 }

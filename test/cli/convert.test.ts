@@ -1,0 +1,154 @@
+import { strict as assert } from 'node:assert';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { openModelFolder, Scope } from '../../lib';
+import { modelParts } from '../../lib/models/model_parts';
+import { readTensor } from '../../lib/weights/read_tensor';
+import { mglmm } from '../support/command';
+import { goldenFolder } from '../support/golden';
+import { floats, safetensorsOf, temporaryFolder } from '../support/weights';
+
+const tiny = join(goldenFolder, 'mglmm-tiny');
+const { vision_tower } = JSON.parse(readFileSync(join(tiny, 'config.json'), 'utf8')) as { vision_tower: string };
+const clip = join(tiny, vision_tower);
+const checkpoint = join(tiny, 'checkpoint');
+
+/** Every tensor of a model in the dtype it has, by key. */
+async function valuesIn(path: string, towers?: { clip?: string }): Promise<Map<string, unknown>> {
+  using _scope = Scope.open();
+  const { tensors } = await openModelFolder(path, towers);
+  const values = new Map<string, unknown>();
+  for (const [key, stored] of [...tensors].sort())
+    values.set(key, [stored.dtype, stored.shape, await (await readTensor(stored)).readBits()]);
+  return values;
+}
+
+describe('mglmm convert', () => {
+  const forms = JSON.parse(readFileSync(join(tiny, 'checkpoints/forms.json'), 'utf8')) as Record<string, { layout: string }>;
+  for (const [form, { layout }] of Object.entries(forms)) {
+    test(`${form} becomes one folder with the same weights`, async () => {
+      using folder = temporaryFolder();
+      const target = join(folder.path, 'copy');
+      const towers = form.endsWith('.pth') ? [] : ['--clip', clip];
+      const { code, err } = await mglmm(['convert', join(tiny, form), target, ...towers]);
+      if (layout.includes('three tensors only')) {
+        assert.equal(code, 1);
+        assert.equal(readdirSync(folder.path).join(), '');
+        return;
+      }
+      assert.equal(code, 0, err);
+      const before = await openModelFolder(join(tiny, form), towers.length > 0 ? { clip } : {});
+      const after = await openModelFolder(target);
+      assert.equal(after.family, before.family);
+      assert.deepEqual(modelParts(after), modelParts(before));
+      assert.deepEqual(await valuesIn(target), await valuesIn(join(tiny, form), towers.length > 0 ? { clip } : {}));
+      assert.equal((await mglmm(['verify', target])).code, 0);
+    });
+  }
+
+  test('casts, and writes shards with an index', async () => {
+    using folder = temporaryFolder();
+    const target = join(folder.path, 'copy');
+    const { code, out } = await mglmm(['convert', checkpoint, target, '--dtype', 'bf16', '--shard-size', '0.00003']);
+    assert.equal(code, 0);
+    assert.match(out, /copy: mglmm, \d+ tensors, \d+ kB in \d+ files\n$/);
+    const shards = readdirSync(target).filter((file) => file.endsWith('.safetensors'));
+    assert.ok(shards.length > 3 && existsSync(join(target, 'model.safetensors.index.json')));
+    assert.ok(shards.every((file) => readFileSync(join(target, file)).length < 30_000 + 20_000));
+    const [cast, plain] = [await openModelFolder(target), await openModelFolder(checkpoint)];
+    using _scope = Scope.open();
+    for (const [key, stored] of plain.tensors) {
+      assert.equal(cast.tensors.get(key)?.dtype, 'bf16');
+      const copied = await readTensor(cast.tensors.get(key) ?? stored);
+      assert.deepEqual(await copied.readBits(), await (await readTensor(stored, 'bf16')).readBits());
+    }
+  });
+
+  test('takes from elsewhere what of the tokenizer the model lacks', async () => {
+    using folder = temporaryFolder();
+    const [tokenizer, target] = [join(folder.path, 'tokenizer'), join(folder.path, 'copy')];
+    mkdirSync(tokenizer);
+    for (const file of ['tokenizer.model', 'added_tokens.json']) writeFileSync(join(tokenizer, file), 'elsewhere');
+    assert.equal((await mglmm(['convert', checkpoint, target, '--tokenizer', tokenizer])).code, 0);
+    assert.equal(readFileSync(join(target, 'tokenizer.model'), 'utf8'), 'elsewhere');
+    assert.equal(readFileSync(join(target, 'added_tokens.json'), 'utf8'), readFileSync(join(checkpoint, 'added_tokens.json'), 'utf8'));
+    assert.match(
+      (await mglmm(['convert', checkpoint, `${target}2`])).err,
+      /^it has no tokenizer: give the folder of one with --tokenizer DIR\n$/,
+    );
+    assert.match(
+      (await mglmm(['convert', checkpoint, `${target}3`, '--tokenizer', folder.path])).err,
+      /^mglmm: --tokenizer: .* has no tokenizer\.model or tokenizer\.json\n$/,
+    );
+  });
+
+  test('asks for a tower that is not there, or leaves it out', async () => {
+    using folder = temporaryFolder();
+    cpSync(checkpoint, join(folder.path, 'alone/model'), { recursive: true });
+    const convert = (...args: string[]) => mglmm(['convert', join(folder.path, 'alone/model'), join(folder.path, 'copy'), ...args]);
+    const { code, err } = await convert();
+    assert.equal(code, 1);
+    assert.match(
+      err,
+      new RegExp(
+        `^mglmm: ${vision_tower} is not in .*model or beside it: give its folder with --clip DIR, or leave it out with --no-clip\n$`,
+      ),
+    );
+    assert.equal((await convert('--no-clip')).code, 0);
+    assert.match((await mglmm(['verify', join(folder.path, 'copy')])).out, /shapes {2}\d+ tensors are those of the family mglmm/);
+    assert.match((await convert('--clip', checkpoint)).err, /holds a mglmm, expected a clip\n$/);
+  });
+
+  test('leaves out what belongs to no part, and says so', async () => {
+    using folder = temporaryFolder();
+    cpSync(clip, join(folder.path, vision_tower), { recursive: true });
+    cpSync(checkpoint, join(folder.path, 'model'), { recursive: true });
+    const index = join(folder.path, 'model/model.safetensors.index.json');
+    const { weight_map } = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+    writeFileSync(index, JSON.stringify({ weight_map: { ...weight_map, 'model.other.weight': 'other.safetensors' } }));
+    writeFileSync(join(folder.path, 'model/other.safetensors'), safetensorsOf({ 'model.other.weight': floats([1], [1]) }));
+    const { code, err } = await mglmm(['convert', join(folder.path, 'model'), join(folder.path, 'copy')]);
+    assert.equal(code, 0);
+    assert.match(err, /^left out 1 tensors of no known part, such as model\.other\.weight\n/);
+    assert.equal((await openModelFolder(join(folder.path, 'copy'))).tensors.has('model.other.weight'), false);
+  });
+
+  test('refuses a folder that holds something', async () => {
+    using folder = temporaryFolder();
+    folder.file('mine', 'x');
+    assert.match((await mglmm(['convert', checkpoint, folder.path])).err, /is not empty, expected a new or an empty folder\n$/);
+    assert.match((await mglmm(['convert', checkpoint, folder.file('mine')])).err, /mine is no folder, expected a new or an empty one\n$/);
+    assert.equal(readdirSync(folder.path).join(), 'mine');
+    rmSync(folder.file('mine'));
+    assert.equal((await mglmm(['convert', checkpoint, folder.path])).code, 0);
+  });
+
+  test('leaves nothing when it is aborted midway', async () => {
+    using folder = temporaryFolder();
+    const controller = new AbortController();
+    const watch = setInterval(() => {
+      const partial = readdirSync(folder.path).find((name) => name.includes('partial'));
+      if (partial && readdirSync(join(folder.path, partial)).length > 0) controller.abort();
+    }, 0);
+    const { code, err } = await mglmm(['convert', checkpoint, join(folder.path, 'copy')], controller.signal);
+    clearInterval(watch);
+    assert.deepEqual([code, err], [130, 'mglmm: interrupted\n']);
+    assert.equal(readdirSync(folder.path).join(), '');
+  });
+
+  test('refuses weights that are not all there', async () => {
+    using folder = temporaryFolder();
+    cpSync(clip, join(folder.path, vision_tower), { recursive: true });
+    const missing = join(tiny, 'checkpoints/broken/missing_key');
+    cpSync(checkpoint, join(folder.path, 'model'), { recursive: true });
+    cpSync(missing, join(folder.path, 'model'), { recursive: true });
+    const index = join(folder.path, 'model/model.safetensors.index.json');
+    const map = JSON.parse(readFileSync(index, 'utf8')) as { weight_map: Record<string, string> };
+    delete map.weight_map['model.norm.weight'];
+    writeFileSync(index, JSON.stringify(map));
+    const { code, err } = await mglmm(['convert', join(folder.path, 'model'), join(folder.path, 'copy')]);
+    assert.equal(code, 1);
+    assert.match(err, /model is not whole:\n {2}missing: model\.norm\.weight\n/);
+  });
+});

@@ -1,0 +1,98 @@
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { Progress } from '../../lib/cli/progress';
+import { formatBytes, formatTable } from '../../lib/cli/terminal';
+import { mglmm } from '../support/command';
+import { goldenFolder } from '../support/golden';
+import { temporaryFolder } from '../support/weights';
+
+describe('mglmm', () => {
+  test('lists its commands, and explains each', async () => {
+    const { code, out } = await mglmm(['--help']);
+    assert.equal(code, 0);
+    for (const name of ['inspect', 'convert', 'merge', 'verify']) {
+      assert.ok(out.includes(`\n  ${name} `), out);
+      for (const args of [
+        [name, '--help'],
+        ['help', name],
+      ])
+        assert.match((await mglmm(args)).out, new RegExp(`^Usage: mglmm ${name} \\[options\\] <`));
+    }
+    assert.match((await mglmm(['--version'])).out, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  test('says in one line what is wrong', async () => {
+    assert.deepEqual(await mglmm(['inspect', '/nowhere']), {
+      code: 1,
+      out: '',
+      err: 'mglmm: there is nothing at /nowhere, expected a file or folder of weights\n',
+    });
+    assert.deepEqual(await mglmm(['bogus']), { code: 1, out: '', err: "error: unknown command 'bogus'\n" });
+    assert.deepEqual(await mglmm(['inspect']), { code: 1, out: '', err: "error: missing required argument 'path'\n" });
+    assert.match((await mglmm(['convert', 'a', 'b', '--shard-size', 'x'])).err, /expected a number above 0/);
+  });
+
+  test('shows where an error came from when it is asked to', async () => {
+    process.env.MGLMM_DEBUG = '1';
+    try {
+      assert.match((await mglmm(['inspect', '/nowhere'])).err, /\n {4}at /);
+    } finally {
+      delete process.env.MGLMM_DEBUG;
+    }
+  });
+
+  test('stops at Ctrl-C with nothing left behind', async () => {
+    using folder = temporaryFolder();
+    const source = join(goldenFolder, 'mglmm-tiny/checkpoint');
+    const args = ['--import', 'tsx', join(__dirname, 'interrupted.ts'), 'convert', source, join(folder.path, 'copy')];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+    let err = '';
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    assert.equal(code, 130, err);
+    assert.match(err, /mglmm: interrupted\n$/);
+    assert.equal(readdirSync(folder.path).join(), '');
+  });
+});
+
+describe('what commands print with', () => {
+  test('sizes are three digits or so', () => {
+    assert.deepEqual([0, 999, 1000, 1234567, 99_949_999, 99_950_000, 13_476_839_424, 2e15].map(formatBytes), [
+      '0 bytes',
+      '999 bytes',
+      '1.0 kB',
+      '1.2 MB',
+      '99.9 MB',
+      '100 MB',
+      '13.5 GB',
+      '2000 TB',
+    ]);
+  });
+
+  test('tables align', () =>
+    assert.equal(
+      formatTable([
+        ['a', 'bb', ''],
+        ['ccc', 'd', 'e'],
+      ]),
+      'a    bb\nccc  d   e',
+    ));
+
+  test('progress is a bar on a terminal that goes away, and nothing for what is quick elsewhere', () => {
+    let text = '';
+    const write = (more: string) => (text += more);
+    const bar = new Progress({ write, isTTY: true, columns: 80 }, 'writing');
+    bar.update(50, 100, 'x'.repeat(60));
+    bar.update(100, 100, 'last');
+    bar.clear();
+    assert.equal(text, `\r\x1b[Kwriting  ${'█'.repeat(30)}  100 %  100 bytes of 100 bytes  last\r\x1b[K`);
+    text = '';
+    const lines = new Progress({ write }, 'writing');
+    lines.update(100, 100);
+    lines.clear();
+    assert.equal(text, '');
+  });
+});
