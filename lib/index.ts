@@ -127,6 +127,17 @@ export {
 export { Program } from './tensor/program';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';
+export {
+  buildSegCap,
+  parseSegCap,
+  parseSegCapIds,
+  type Repair,
+  type RepairKind,
+  type SegCap,
+  type Segment,
+  type Span,
+} from './text/segcap';
+export { type EncodeOptions, loadTokenizer, type TextPart, type Tokenizer } from './text/tokenizer';
 export { type Objective, type ObjectiveInputs, type ObjectiveWeights, objective } from './train/objective';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';

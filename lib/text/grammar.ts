@@ -59,13 +59,7 @@ export class SegCapGrammar {
     this.forced = forceSegmentation;
     this.phrased = requirePhrases;
     this.maxPhraseTokens = maxPhraseTokens;
-    const strays: number[] = [];
-    const blanks: number[] = [];
-    for (let id = 0; id < tokenizer.size; id++) {
-      const piece = tokenizer.findPiece(id);
-      if (piece === undefined || piece.kind === 'control' || piece.kind === 'added') strays.push(id);
-      else if (piece.kind === 'byte' ? piece.byte <= 0x20 : piece.text.trim() === '') blanks.push(id);
-    }
+    const { strays, blanks } = textless(tokenizer);
     this.strays = strays.filter((id) => id !== this.eos && id !== this.seg && id !== this.open && id !== this.close);
     this.blanks = blanks;
   }
@@ -143,6 +137,29 @@ export class SegCapGrammar {
     this.rules.set(name, rule);
     return rule;
   }
+}
+
+interface Textless {
+  /** Ids of control and added tokens, and of nothing. */
+  readonly strays: readonly number[];
+  /** Ids of white space. */
+  readonly blanks: readonly number[];
+}
+
+/** Of each tokenizer, for it takes a walk over all its ids. */
+const known = new WeakMap<Tokenizer, Textless>();
+
+function textless(tokenizer: Tokenizer): Textless {
+  const found = known.get(tokenizer);
+  if (found) return found;
+  const [strays, blanks]: [number[], number[]] = [[], []];
+  for (let id = 0; id < tokenizer.size; id++) {
+    const piece = tokenizer.findPiece(id);
+    if (piece === undefined || piece.kind === 'control' || piece.kind === 'added') strays.push(id);
+    else if (piece.kind === 'byte' ? piece.byte <= 0x20 : piece.text.trim() === '') blanks.push(id);
+  }
+  known.set(tokenizer, { strays, blanks });
+  return { strays, blanks };
 }
 
 const present = (ids: readonly (number | undefined)[]) => ids.filter((id) => id !== undefined);

@@ -4,11 +4,11 @@
  */
 import { ArgumentError, LengthError } from '../errors';
 import { type PromptStyle, type Template, type TemplateName, templates } from './template';
-import type { Part, Tokenizer } from './tokenizer';
+import type { TextPart, Tokenizer } from './tokenizer';
 import { imageEnd, imageId, imagePlaceholder, imageStart, phraseEnd, phraseStart, segToken } from './tokens';
 
 /** Longest conversation that is made a prompt, in UTF-16 units: several times what the models' contexts hold. */
-export const maxPromptLength = 1 << 16;
+export const maxPromptLength = 1 << 15;
 
 /** A question and its answer. An answer is text, or the ids that were generated, with or without the last </s>. */
 export interface Turn {
@@ -37,7 +37,7 @@ export interface PromptOptions extends PromptStyle {
  */
 export function promptIds(tokenizer: Tokenizer, turns: readonly Turn[], options: PromptOptions): number[] {
   const template = templateOf(options.template);
-  check(turns, options);
+  check(tokenizer, turns, options);
   const wrap = options.wrapImage ?? (tokenizer.idOf(imageStart) !== undefined && tokenizer.idOf(imageEnd) !== undefined);
   const rendered = turns.map(({ question, answer }, at) => ({
     question: [...(at === 0 && options.image !== false ? imageParts(tokenizer, options.imagePrefix, wrap) : []), plain(question, template)],
@@ -59,26 +59,26 @@ export function promptText(
 
 /** The ids of a prompt's text that is trusted: `imageId` at each `<image>`, tokens wherever their names stand. */
 export function promptTextIds(tokenizer: Tokenizer, text: string): number[] {
-  const parts = text.split(imagePlaceholder).flatMap((chunk): Part[] => [{ ids: [imageId] }, { text: chunk, special: true }]);
+  const parts = text.split(imagePlaceholder).flatMap((chunk): TextPart[] => [{ ids: [imageId] }, { text: chunk, special: true }]);
   return tokenizer.encodeParts(parts.slice(1), { bos: true });
 }
 
 interface RenderedTurn {
-  readonly question: readonly Part[];
-  readonly answer: readonly Part[] | undefined;
+  readonly question: readonly TextPart[];
+  readonly answer: readonly TextPart[] | undefined;
 }
 
-const token = (text: string): Part => ({ text, special: true });
-const texts = (text: string): readonly Part[] => (text === '' ? [] : [{ text }]);
+const token = (text: string): TextPart => ({ text, special: true });
+const texts = (text: string): readonly TextPart[] => (text === '' ? [] : [{ text }]);
 /** Ids that were generated follow the marker at once: the space is in their first piece. */
-const isIds = (parts: readonly Part[]) => parts.some((part) => 'ids' in part);
+const isIds = (parts: readonly TextPart[]) => parts.some((part) => 'ids' in part);
 
-function renderTurns({ form }: Template, system: string, turns: readonly RenderedTurn[]): Part[] {
+function renderTurns({ form }: Template, system: string, turns: readonly RenderedTurn[]): TextPart[] {
   const render = form === 'separators' ? separatedTurn : instructedTurn;
   return turns.flatMap((turn, at) => render(turn, at === 0 ? system : undefined));
 }
 
-function separatedTurn({ question, answer }: RenderedTurn, system: string | undefined): Part[] {
+function separatedTurn({ question, answer }: RenderedTurn, system: string | undefined): TextPart[] {
   return [
     ...(system === undefined ? [] : [{ text: `${system} ` }]),
     ...(question.length === 0 ? [{ text: 'USER:' }] : [{ text: 'USER: ' }, ...question, { text: ' ' }]),
@@ -87,7 +87,7 @@ function separatedTurn({ question, answer }: RenderedTurn, system: string | unde
   ];
 }
 
-function instructedTurn({ question, answer }: RenderedTurn, system: string | undefined): Part[] {
+function instructedTurn({ question, answer }: RenderedTurn, system: string | undefined): TextPart[] {
   return [
     ...(system === undefined ? [token('<s>'), { text: '[INST] ' }] : [{ text: `[INST] <<SYS>>\n${system}\n<</SYS>>\n\n` }]),
     ...question,
@@ -96,11 +96,11 @@ function instructedTurn({ question, answer }: RenderedTurn, system: string | und
   ];
 }
 
-function imageParts(tokenizer: Tokenizer, prefix: string, wrap: boolean): Part[] {
+function imageParts(tokenizer: Tokenizer, prefix: string, wrap: boolean): TextPart[] {
   const [before, after, more] = prefix.split(imagePlaceholder);
   if (before === undefined || after === undefined || more !== undefined)
     throw new ArgumentError(`promptIds: imagePrefix is ${JSON.stringify(prefix)}, expected ${imagePlaceholder} once in it`);
-  const image: Part = { ids: [imageId] };
+  const image: TextPart = { ids: [imageId] };
   if (!wrap) return [{ text: before }, image, { text: after }];
   for (const name of [imageStart, imageEnd])
     if (tokenizer.idOf(name) === undefined) throw new ArgumentError(`promptIds: wrapImage is true, but the tokenizer has no ${name}`);
@@ -109,7 +109,7 @@ function imageParts(tokenizer: Tokenizer, prefix: string, wrap: boolean): Part[]
 
 const answerTokens: ReadonlySet<string> = new Set([phraseStart, phraseEnd, segToken]);
 
-function answerParts(tokenizer: Tokenizer, answer: string | readonly number[], template: Template): Part[] {
+function answerParts(tokenizer: Tokenizer, answer: string | readonly number[], template: Template): TextPart[] {
   if (typeof answer !== 'string') return [{ ids: answer.at(-1) === tokenizer.eos ? answer.slice(0, -1) : answer }];
   const text = answer.replace(/<\/s>$/, '');
   return text === '' ? [] : [{ ...plain(text, template), special: answerTokens }];
@@ -128,15 +128,17 @@ function templateOf(name: TemplateName): Template {
   return template;
 }
 
-function check(turns: readonly Turn[], { system = '' }: PromptOptions): void {
+function check(tokenizer: Tokenizer, turns: readonly Turn[], { system = '' }: PromptOptions): void {
   if (!Array.isArray(turns) || turns.length === 0) throw new ArgumentError('promptIds: turns is empty, expected a question at least');
   let length = system.length;
-  turns.forEach(({ question, answer }: Turn, at) => {
+  turns.forEach((turn: Turn | undefined, at) => {
+    const { question, answer } = turn ?? { question: undefined };
     if (typeof question !== 'string') throw new ArgumentError(`promptIds: turns[${at}].question is ${typeof question}, expected a string`);
     if (answer === undefined && at < turns.length - 1)
       throw new ArgumentError(`promptIds: turns[${at}] has no answer, and only the last may have none`);
     if (answer !== undefined && typeof answer !== 'string' && !Array.isArray(answer))
       throw new ArgumentError(`promptIds: turns[${at}].answer is ${typeof answer}, expected a string or ids`);
+    if (Array.isArray(answer)) for (const id of answer) tokenizer.pieceOf(id);
     length += question.length + (answer?.length ?? 0);
   });
   if (length > maxPromptLength)

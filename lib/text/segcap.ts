@@ -73,6 +73,7 @@ export type Spacing = 'written' | 'tidy';
  * @throws ArgumentError when a span is not so, or `text` has a tag in it.
  */
 export function buildSegCap(text: string, spans: readonly Span[]): string {
+  if (typeof text !== 'string') throw new ArgumentError(`buildSegCap: text is ${typeof text}, expected a string`);
   const tag = tagNames.find((name) => text.includes(name));
   if (tag !== undefined) throw new ArgumentError(`buildSegCap: text has ${tag} in it, expected plain text`);
   let built = '';
@@ -91,8 +92,9 @@ export function buildSegCap(text: string, spans: readonly Span[]): string {
   return built + text.slice(done);
 }
 
-/** Reads text in the format. `</s>` in it is left out. */
+/** Reads text in the format, whatever it is. `</s>` in it is left out. @throws ArgumentError when `text` is no string. */
 export function parseSegCap(text: string, options: { spacing?: Spacing } = {}): SegCap {
+  if (typeof text !== 'string') throw new ArgumentError(`parseSegCap: text is ${typeof text}, expected a string`);
   const stream = new SegCapTextStream(options);
   stream.push(text);
   return stream.end().result;

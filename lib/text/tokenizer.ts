@@ -22,7 +22,7 @@ export interface EncodeOptions {
 }
 
 /** A piece of a prompt: text, in which tokens, or those named, are taken as such when `special`; or ids as they are. */
-export type Part = { readonly text: string; readonly special?: boolean | ReadonlySet<string> } | { readonly ids: readonly number[] };
+export type TextPart = { readonly text: string; readonly special?: boolean | ReadonlySet<string> } | { readonly ids: readonly number[] };
 
 export interface Tokenizer {
   /** Ids are below this. */
@@ -45,9 +45,9 @@ export interface Tokenizer {
    */
   encode(text: string, options?: EncodeOptions): number[];
   /** The ids of parts that follow each other; texts are encoded together, as one text, but tokens are found only in those that are `special`. */
-  encodeParts(parts: readonly Part[], options?: { bos?: boolean }): number[];
+  encodeParts(parts: readonly TextPart[], options?: { bos?: boolean }): number[];
   /** The text of `ids`, with tokens. @throws ArgumentError when nothing has one of these ids. */
-  decode(ids: readonly number[]): string;
+  decode(ids: Iterable<number>): string;
 }
 
 /**
@@ -138,7 +138,7 @@ class VocabularyTokenizer implements Tokenizer {
     return this.encodeParts([{ text, special }], { bos });
   }
 
-  encodeParts(parts: readonly Part[], { bos = false }: { bos?: boolean } = {}): number[] {
+  encodeParts(parts: readonly TextPart[], { bos = false }: { bos?: boolean } = {}): number[] {
     const ids: number[] = bos ? [this.bos] : [];
     let stretch = '';
     let afterAdded = false;
@@ -173,11 +173,12 @@ class VocabularyTokenizer implements Tokenizer {
     return ids;
   }
 
-  decode(ids: readonly number[]): string {
-    return detokenize(ids.map((id) => this.pieceOf(id)));
+  decode(ids: Iterable<number>): string {
+    if (typeof ids?.[Symbol.iterator] !== 'function') throw new ArgumentError(`decode: ids is ${typeof ids}, expected ids`);
+    return detokenize(Array.from(ids, (id) => this.pieceOf(id)));
   }
 
-  private checkLength(parts: readonly Part[]): void {
+  private checkLength(parts: readonly TextPart[]): void {
     let length = 0;
     for (const part of parts) {
       if ('ids' in part) continue;

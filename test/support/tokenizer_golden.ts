@@ -18,13 +18,20 @@ export interface TokenizerGolden {
   read<T>(file: string): T;
 }
 
+const goldenIn = (folder: string): TokenizerGolden => {
+  const read = <T>(file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
+  return { folder, read, config: read<TokenizerGolden['config']>('config.json') };
+};
+
 /** Every golden folder about a tokenizer: those whose config.json names a tokenizer_model. */
 export const tokenizerGoldens: TokenizerGolden[] = listFolders(goldenFolder)
   .map((name) => join(goldenFolder, name))
   .filter((folder) => existsSync(join(folder, 'config.json')))
-  .map((folder) => ({ folder, read: <T>(file: string) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as T }))
-  .map((golden) => ({ ...golden, config: golden.read<TokenizerGolden['config']>('config.json') }))
+  .map(goldenIn)
   .filter(({ config }) => typeof config.tokenizer_model === 'string');
+
+/** LLaMA's, which is always here, whichever goldens are run. */
+export const llama: TokenizerGolden = goldenIn(join(__dirname, '../golden/tokenizer'));
 
 /** A folder as a checkpoint has it, with the golden's vocabulary and its added tokens. */
 export function tokenizerFolder({ folder, config }: TokenizerGolden): string {
@@ -34,9 +41,5 @@ export function tokenizerFolder({ folder, config }: TokenizerGolden): string {
   return path;
 }
 
-/** The tokenizer of the first golden, for tests that need any whole one. */
-export async function goldenTokenizer(): Promise<Tokenizer> {
-  const [golden] = tokenizerGoldens;
-  if (!golden) throw new Error(`${goldenFolder} has no tokenizer`);
-  return loadTokenizer(tokenizerFolder(golden));
-}
+/** The tokenizer of MGLMM: LLaMA's 32000 pieces and seven tokens. */
+export const mglmmTokenizer = (): Promise<Tokenizer> => loadTokenizer(tokenizerFolder(llama));

@@ -6,11 +6,11 @@ import { parseSegCapIds } from '../../lib/text/segcap';
 import { SentencePiece } from '../../lib/text/sentence_piece';
 import { createTokenizer, type Tokenizer } from '../../lib/text/tokenizer';
 import { sentencePieceModel, smallModel } from '../support/sentence_piece';
-import { goldenTokenizer } from '../support/tokenizer_golden';
+import { mglmmTokenizer } from '../support/tokenizer_golden';
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  tokenizer = await goldenTokenizer();
+  tokenizer = await mglmmTokenizer();
 });
 const id = (token: string) => tokenizer.idOf(token) as number;
 const [eos, seg, open, close, bbox] = [2, 32_004, 32_005, 32_006, 32_002];

@@ -3,11 +3,11 @@ import { ArgumentError } from '../../lib/errors';
 import { collate } from '../../lib/text/label_mask';
 import { promptText } from '../../lib/text/prompt';
 import type { Tokenizer } from '../../lib/text/tokenizer';
-import { goldenTokenizer } from '../support/tokenizer_golden';
+import { mglmmTokenizer } from '../support/tokenizer_golden';
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  tokenizer = await goldenTokenizer();
+  tokenizer = await mglmmTokenizer();
 });
 const room = { modelMaxLength: 1536, addedTokenNum: 575 };
 const text = (...turns: [string, string][]) => promptText(turns, { template: 'llava_v1' });

@@ -7,11 +7,11 @@ import { promptStyles, type TemplateName, templates } from '../../lib/text/templ
 import { createTokenizer, type Tokenizer } from '../../lib/text/tokenizer';
 import { addedTokens, imageId, imagePlaceholder } from '../../lib/text/tokens';
 import { sentencePieceModel, smallModel } from '../support/sentence_piece';
-import { goldenTokenizer } from '../support/tokenizer_golden';
+import { mglmmTokenizer } from '../support/tokenizer_golden';
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  tokenizer = await goldenTokenizer();
+  tokenizer = await mglmmTokenizer();
 });
 
 const style = promptStyles.mglmm;
@@ -134,7 +134,7 @@ describe('a conversation that is none', () => {
   test('has no turns', () => expect(say([])).toThrow(new ArgumentError('promptIds: turns is empty, expected a question at least')));
 
   test('has no question', () =>
-    expect(say([{}])).toThrow(new ArgumentError('promptIds: turns[0].question is undefined, expected a string')));
+    expect(say([undefined])).toThrow(new ArgumentError('promptIds: turns[0].question is undefined, expected a string')));
 
   test('has no answer in between', () =>
     expect(say([{ question: 'a' }, { question: 'b' }])).toThrow(
@@ -144,6 +144,11 @@ describe('a conversation that is none', () => {
   test('has an answer of another kind', () =>
     expect(say([{ question: 'a', answer: 5 }])).toThrow(
       new ArgumentError('promptIds: turns[0].answer is number, expected a string or ids'),
+    ));
+
+  test('has ids that are none', () =>
+    expect(say([{ question: 'a', answer: [5, 99_999] }])).toThrow(
+      new ArgumentError("pieceOf: id is 99999, expected one of the tokenizer's, from 0 to 32006"),
     ));
 
   test('has a template nobody knows', () =>

@@ -4,11 +4,11 @@ import { ArgumentError } from '../../lib/errors';
 import { buildSegCap, parseSegCap, parseSegCapIds, type SegCapEvent, type Span } from '../../lib/text/segcap';
 import { SegCapStream, SegCapTextStream } from '../../lib/text/segcap_stream';
 import type { Tokenizer } from '../../lib/text/tokenizer';
-import { goldenTokenizer } from '../support/tokenizer_golden';
+import { mglmmTokenizer } from '../support/tokenizer_golden';
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  tokenizer = await goldenTokenizer();
+  tokenizer = await mglmmTokenizer();
 });
 
 /** Text, phrases with their masks, kinds of repairs: as short as can be. */
@@ -102,6 +102,11 @@ describe('reading', () => {
       { kind: 'stray_token', at: 1, reason: '<bbox> has no place in an answer and is left out' },
       { kind: 'stray_token', at: 3, reason: '<unk> has no place in an answer and is left out' },
     ]);
+  });
+
+  test('refuses what is no text', () => {
+    expect(() => parseSegCap(5 as unknown as string)).toThrow(new ArgumentError('parseSegCap: text is number, expected a string'));
+    expect(() => buildSegCap(5 as unknown as string, [])).toThrow(new ArgumentError('buildSegCap: text is number, expected a string'));
   });
 
   test('gives a reason for each repair', () => {

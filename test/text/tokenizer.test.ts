@@ -10,7 +10,7 @@ import { createTokenizer, loadTokenizer, maxTextLength, type Tokenizer } from '.
 import { readTokenizerJson } from '../../lib/text/tokenizer_json';
 import { addedTokens, imagePlaceholder } from '../../lib/text/tokens';
 import { sentencePieceModel, smallModel, tokenizerJsonOf } from '../support/sentence_piece';
-import { goldenTokenizer } from '../support/tokenizer_golden';
+import { mglmmTokenizer } from '../support/tokenizer_golden';
 
 const model = sentencePieceModel({ pieces: smallModel(['ab', '▁a', '▁', 'a', 'b', '<', 's', '>'], { withBytes: true }) });
 const size = 3 + 256 + 8;
@@ -171,6 +171,9 @@ describe('bad arguments', () => {
       );
   });
 
+  test('no ids at all', () =>
+    expect(() => tokenizer.decode(5 as unknown as number[])).toThrow(new ArgumentError('decode: ids is number, expected ids')));
+
   test('text that is none', () =>
     expect(() => tokenizer.encode(5 as unknown as string)).toThrow(new ArgumentError('encode: text is number, expected a string')));
 
@@ -185,7 +188,7 @@ describe('bad arguments', () => {
 describe('of any text', () => {
   let tokenizer: Tokenizer;
   beforeAll(async () => {
-    tokenizer = await goldenTokenizer();
+    tokenizer = await mglmmTokenizer();
   });
   const tokens = [...addedTokens, imagePlaceholder, '<s>', '</s>', '<unk>', '<0x0A>', '\u2581', ' ', '\n', '\u00a0', '\ud800'];
   const text = fc
