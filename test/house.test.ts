@@ -155,6 +155,7 @@ const floors = [
   ['weights', 'data', 'masks'],
   ['models'],
   ['generate', 'train'],
+  ['inference'],
   ['eval', 'annotate'],
   ['service'],
   ['cli'],
