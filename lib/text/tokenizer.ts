@@ -11,7 +11,7 @@ import { readTokenTables, type TokenTables } from './token_tables';
 import { readTokenizerJson } from './tokenizer_json';
 import type { Piece, Vocabulary } from './vocabulary';
 
-/** Longest text that is encoded, in UTF-16 units: about a second of work. */
+/** Longest text that is encoded, in UTF-16 units: a second of work at worst by tokenizer.model, ten by tokenizer.json. */
 export const maxTextLength = 1 << 20;
 
 export interface EncodeOptions {
