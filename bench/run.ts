@@ -1,6 +1,6 @@
 /**
- * npx tsx bench/run.ts [NAME...] [--json FILE] [--blocks N] [--case TEXT]: times the case files bench/ops/NAME.ts, all of
- * them when none is named. Exits with 1 when a side failed.
+ * npx tsx bench/run.ts [NAME...] [--json FILE] [--blocks N] [--case TEXT]: times the case files bench/ops/NAME.ts and
+ * bench/models/NAME.ts, all of them when none is named. Exits with 1 when a side failed.
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -12,7 +12,13 @@ import type { Limits } from './limits';
 // Before the library is loaded, which reads it.
 process.env.MGLMM_THREADS ??= '2';
 
-const folder = join(__dirname, 'ops');
+const caseFiles = new Map(
+  ['ops', 'models'].flatMap((folder) =>
+    readdirSync(join(__dirname, folder))
+      .sort()
+      .map((file) => [file.replace(/\.ts$/, ''), join(__dirname, folder, file)]),
+  ),
+);
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -26,13 +32,7 @@ async function main(): Promise<void> {
 
   const threads = Number(process.env.MGLMM_THREADS);
   const blocks = Math.max(7, Number(values.blocks));
-  const names =
-    positionals.length > 0
-      ? positionals
-      : readdirSync(folder)
-          .map((file) => file.replace(/\.ts$/, ''))
-          .sort();
-  if (names.length === 0) throw new Error(`no case file in ${folder}`);
+  const names = positionals.length > 0 ? positionals : [...caseFiles.keys()];
 
   const peer = await TorchPeer.start(threads);
   const machine = {
@@ -74,7 +74,9 @@ async function main(): Promise<void> {
 }
 
 function casesOf(name: string): Case[] {
-  const { default: cases } = require(join(folder, name)) as { default: Case | Case[] | Case[][] };
+  const file = caseFiles.get(name);
+  if (!file) throw new Error(`there is no case file ${name}, expected one of ${[...caseFiles.keys()].join(', ')}`);
+  const { default: cases } = require(file) as { default: Case | Case[] | Case[][] };
   return [cases].flat(2) as Case[];
 }
 

@@ -29,22 +29,6 @@ inline void widen(bytes16 bytes, ints16& lanes) {
 #endif
 }
 
-// Each of four numbers four times.
-inline void spread(ints4 numbers, ints16& lanes) {
-#if defined(__AVX512F__)
-  const __m512i order = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  lanes = std::bit_cast<ints16>(_mm512_permutexvar_epi32(order, _mm512_castsi128_si512(std::bit_cast<__m128i>(numbers))));
-#elif defined(__AVX2__)
-  const __m256i source = _mm256_castsi128_si256(std::bit_cast<__m128i>(numbers));
-  const __m256i halves[] = {_mm256_permutevar8x32_epi32(source, _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0)),
-                            _mm256_permutevar8x32_epi32(source, _mm256_set_epi32(3, 3, 3, 3, 2, 2, 2, 2))};
-  std::memcpy(&lanes, halves, sizeof lanes);
-#else
-  const ints4 quarters[] = {ints4{} + numbers[0], ints4{} + numbers[1], ints4{} + numbers[2], ints4{} + numbers[3]};
-  std::memcpy(&lanes, quarters, sizeof lanes);
-#endif
-}
-
 // Cut to 0..255.
 inline bytes16 narrow(const ints16& values) {
 #if defined(__AVX512F__)
@@ -61,6 +45,77 @@ inline bytes16 narrow(const ints16& values) {
   return __builtin_convertvector(cut, bytes16);
 #endif
 }
+
+// Sixteen weighted sums of bytes, exact modulo 2^32, two terms at a time. A weight of up to 27 bits is given as two halves
+// of 16: weight = high * 2^11 + low, so that products of 16 bits do, of which processors make twice as many.
+class PairSums {
+ public:
+  static constexpr int kLowBits = 11;
+
+  // Of lane l: += bytes[2 l] * the lower half of each of `weights` + bytes[2 l + 1] * the upper; weights[0] high, weights[1]
+  // low.
+  void add(const uint8_t* bytes, const int32_t* weights) {
+#if defined(__AVX512BW__)
+    const __m512i words = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+    high_ = _mm512_add_epi32(high_, _mm512_madd_epi16(words, _mm512_set1_epi32(weights[0])));
+    low_ = _mm512_add_epi32(low_, _mm512_madd_epi16(words, _mm512_set1_epi32(weights[1])));
+#elif defined(__AVX2__)
+    for (int k = 0; k < 2; ++k) {
+      const __m256i words = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * k)));
+      high_[k] = _mm256_add_epi32(high_[k], _mm256_madd_epi16(words, _mm256_set1_epi32(weights[0])));
+      low_[k] = _mm256_add_epi32(low_[k], _mm256_madd_epi16(words, _mm256_set1_epi32(weights[1])));
+    }
+#elif defined(__SSE4_1__)
+    for (int k = 0; k < 4; ++k) {
+      const __m128i words = _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes + 8 * k)));
+      high_[k] = _mm_add_epi32(high_[k], _mm_madd_epi16(words, _mm_set1_epi32(weights[0])));
+      low_[k] = _mm_add_epi32(low_[k], _mm_madd_epi16(words, _mm_set1_epi32(weights[1])));
+    }
+#else
+    for (int half = 0; half < 2; ++half) {
+      uint32_t* sums = half == 0 ? high_ : low_;
+      const int32_t lower = static_cast<int16_t>(weights[half]);
+      const int32_t upper = weights[half] >> 16;
+      for (int lane = 0; lane < 16; ++lane)
+        sums[lane] += static_cast<uint32_t>(bytes[2 * lane] * lower + bytes[2 * lane + 1] * upper);
+    }
+#endif
+  }
+
+  // high * 2^11 + low
+  void store(ints16& lanes) const {
+#if defined(__AVX512BW__)
+    lanes = std::bit_cast<ints16>(_mm512_add_epi32(_mm512_slli_epi32(high_, kLowBits), low_));
+#elif defined(__AVX2__)
+    __m256i sums[2];
+    for (int k = 0; k < 2; ++k) sums[k] = _mm256_add_epi32(_mm256_slli_epi32(high_[k], kLowBits), low_[k]);
+    std::memcpy(&lanes, sums, sizeof lanes);
+#elif defined(__SSE4_1__)
+    __m128i sums[4];
+    for (int k = 0; k < 4; ++k) sums[k] = _mm_add_epi32(_mm_slli_epi32(high_[k], kLowBits), low_[k]);
+    std::memcpy(&lanes, sums, sizeof lanes);
+#else
+    uint32_t sums[16];
+    for (int lane = 0; lane < 16; ++lane) sums[lane] = (high_[lane] << kLowBits) + low_[lane];
+    std::memcpy(&lanes, sums, sizeof lanes);
+#endif
+  }
+
+ private:
+#if defined(__AVX512BW__)
+  __m512i high_ = _mm512_setzero_si512();
+  __m512i low_ = _mm512_setzero_si512();
+#elif defined(__AVX2__)
+  __m256i high_[2] = {};
+  __m256i low_[2] = {};
+#elif defined(__SSE4_1__)
+  __m128i high_[4] = {};
+  __m128i low_[4] = {};
+#else
+  uint32_t high_[16] = {};
+  uint32_t low_[16] = {};
+#endif
+};
 
 // kLanes pixels as floats.
 inline vfloat load_pixels(const uint8_t* p) {

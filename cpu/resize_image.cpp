@@ -1,3 +1,5 @@
+// Along the rows four of them are resized together: their bytes are put in pairs of neighbours, row by row and channel by
+// channel, so that sixteen sums grow by two terms at once and no sum crosses lanes.
 #include "kernels/resize_image.h"
 
 #include <algorithm>
@@ -12,6 +14,8 @@ namespace mglmm::cpu {
 namespace {
 
 constexpr int kBits = 22;  // of a weight's fraction: 8 bits of the pixel and 2 of overshoot leave 22 of 32
+constexpr int64_t kRows = 4;
+constexpr int64_t kPairBytes = kRows * 4 * 2;  // of four rows, four channels, two neighbours
 
 double filter_at(ResizeFilter filter, double x) {
   x = std::abs(x);
@@ -21,25 +25,29 @@ double filter_at(ResizeFilter filter, double x) {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-// Along one axis: result i is the mean of pixels first[i] .. first[i] + count[i] - 1, weighted by
-// weights[i * taps ...], where taps is a multiple of 4 and weights behind the last pixel are 0.
+// Along one axis, for `size` results from `begin` on: result i is the mean of pixels first[i] .. first[i] + count[i] - 1,
+// weighted by weights[i * taps ...].
 struct Axis {
+  int64_t size;
   int64_t taps;
   int32_t* first;
   int32_t* count;
   int32_t* weights;
+  // Pixels [read_begin(), read_end()) are read.
+  int64_t read_begin() const { return first[0]; }
+  int64_t read_end() const { return first[size - 1] + count[size - 1]; }
 };
 
-Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, Stream& stream) {
+Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, int64_t begin, int64_t size, Stream& stream) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double widened = std::max(scale, 1.0);
   const double support = (filter == ResizeFilter::bilinear ? 1.0 : 2.0) * widened;
-  const int64_t taps = (static_cast<int64_t>(std::ceil(support)) * 2 + 1 + 3) / 4 * 4;
-  const Axis axis{taps, stream.scratch_of<int32_t>(out), stream.scratch_of<int32_t>(out),
-                  stream.scratch_of<int32_t>(out * taps)};
+  const int64_t taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
+  const Axis axis{size, taps, stream.scratch_of<int32_t>(size), stream.scratch_of<int32_t>(size),
+                  stream.scratch_of<int32_t>(size * taps)};
   double* exact = stream.scratch_of<double>(taps);
-  for (int64_t i = 0; i < out; ++i) {
-    const double centre = (static_cast<double>(i) + 0.5) * scale;
+  for (int64_t i = 0; i < size; ++i) {
+    const double centre = (static_cast<double>(begin + i) + 0.5) * scale;
     const int64_t first = std::max<int64_t>(static_cast<int64_t>(std::floor(centre - support + 0.5)), 0);
     const int64_t count = std::min<int64_t>(static_cast<int64_t>(std::floor(centre + support + 0.5)), in) - first;
     double sum = 0;
@@ -48,7 +56,6 @@ Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, Stream& stream) {
       sum += exact[k];
     }
     int32_t* weights = axis.weights + i * taps;
-    std::fill(weights, weights + taps, 0);
     for (int64_t k = 0; k < count; ++k) {
       const double weight = (sum != 0 ? exact[k] / sum : exact[k]) * (1 << kBits);
       weights[k] = static_cast<int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
@@ -59,67 +66,110 @@ Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, Stream& stream) {
   return axis;
 }
 
-inline uint8_t rounded(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kBits, 0, 255)); }
+// The same in pairs of pixels 2 p and 2 p + 1, for PairSums: weights[(i * pairs + k) * 2], high and low.
+struct PairAxis {
+  int64_t size;
+  int64_t pairs;
+  int32_t* first;
+  int32_t* count;
+  int32_t* weights;
+};
 
-// One row, whose memory goes on for 64 bytes of any content. Three or four channels: 4 pixels at once, a lane a channel.
-template <int kChannels>
-void resize_row(const uint8_t* row, const Axis& axis, int64_t width, uint8_t* y) {
-  for (int64_t i = 0; i < width; ++i, y += kChannels) {
-    const uint8_t* pixels = row + axis.first[i] * kChannels;
-    const int32_t* weights = axis.weights + i * axis.taps;
-    if constexpr (kChannels >= 3) {
-      ints16 sums{};
-      for (int64_t k = 0; k < axis.count[i]; k += 4) {
-        bytes16 bytes;
-        std::memcpy(&bytes, pixels + k * kChannels, sizeof bytes);
-        if constexpr (kChannels == 3) {
-          bytes = __builtin_shufflevector(bytes, bytes, 0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
-        }
-        ints4 weight;
-        std::memcpy(&weight, weights + k, sizeof weight);
-        ints16 lanes, factors;
-        widen(bytes, lanes);
-        spread(weight, factors);
-        sums += lanes * factors;
-      }
-      const ints4 sum = __builtin_shufflevector(sums, sums, 0, 1, 2, 3) + __builtin_shufflevector(sums, sums, 4, 5, 6, 7) +
-                        __builtin_shufflevector(sums, sums, 8, 9, 10, 11) +
-                        __builtin_shufflevector(sums, sums, 12, 13, 14, 15) + (1 << (kBits - 1));
-      for (int channel = 0; channel < kChannels; ++channel) y[channel] = rounded(sum[channel]);
-    } else {
-      for (int channel = 0; channel < kChannels; ++channel) {
-        int32_t sum = 1 << (kBits - 1);
-        for (int64_t k = 0; k < axis.count[i]; ++k) sum += pixels[k * kChannels + channel] * weights[k];
-        y[channel] = rounded(sum);
-      }
+PairAxis pairs_of(const Axis& axis, Stream& stream) {
+  const int64_t most = axis.taps / 2 + 1;
+  const PairAxis result{axis.size, most, stream.scratch_of<int32_t>(axis.size), stream.scratch_of<int32_t>(axis.size),
+                        stream.scratch_of<int32_t>(axis.size * most * 2)};
+  for (int64_t i = 0; i < axis.size; ++i) {
+    const int32_t first = axis.first[i] / 2;
+    const int32_t count = (axis.first[i] + axis.count[i] + 1) / 2 - first;
+    const auto weight_of = [&](int64_t pixel) {
+      const int64_t k = pixel - axis.first[i];
+      return k >= 0 && k < axis.count[i] ? axis.weights[i * axis.taps + k] : 0;
+    };
+    const auto both = [](int32_t lower, int32_t upper) {
+      return static_cast<int32_t>((static_cast<uint32_t>(lower) & 0xffff) | static_cast<uint32_t>(upper) << 16);
+    };
+    for (int64_t k = 0; k < count; ++k) {
+      const int32_t left = weight_of(2 * (first + k));
+      const int32_t right = weight_of(2 * (first + k) + 1);
+      constexpr int32_t kLow = (1 << PairSums::kLowBits) - 1;
+      int32_t* weights = result.weights + (i * most + k) * 2;
+      weights[0] = both(left >> PairSums::kLowBits, right >> PairSums::kLowBits);
+      weights[1] = both(left & kLow, right & kLow);
     }
+    result.first[i] = first;
+    result.count[i] = count;
+  }
+  return result;
+}
+
+// Pairs [begin, end) of one row of pixels to every fourth place of 8 bytes; a fourth channel that is not there, and a pixel
+// past the end, are 0.
+template <int kChannels>
+void interleave(const uint8_t* row, int64_t width, int64_t begin, int64_t end, uint8_t* pairs) {
+  int64_t p = begin;
+  if constexpr (kChannels == 3) {
+    for (; 2 * p + 6 <= width && p + 2 <= end; p += 2) {  // 16 bytes are read, of 5 1/3 pixels
+      bytes16 pixels;
+      std::memcpy(&pixels, row + 6 * p, sizeof pixels);
+      pixels = __builtin_shufflevector(pixels, bytes16{}, 0, 3, 1, 4, 2, 5, 16, 16, 6, 9, 7, 10, 8, 11, 16, 16);
+      uint64_t halves[2];
+      std::memcpy(halves, &pixels, sizeof halves);
+      std::memcpy(pairs + p * kPairBytes, halves, 8);
+      std::memcpy(pairs + (p + 1) * kPairBytes, halves + 1, 8);
+    }
+  }
+  for (; p < end; ++p) {
+    uint8_t bytes[8] = {};
+    for (int64_t k = 0; k < 2 && 2 * p + k < width; ++k) {
+      for (int channel = 0; channel < kChannels; ++channel) bytes[2 * channel + k] = row[(2 * p + k) * kChannels + channel];
+    }
+    std::memcpy(pairs + p * kPairBytes, bytes, sizeof bytes);
   }
 }
 
-void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, int64_t channels, const Axis& axis, int64_t width,
-                 uint8_t* y, Stream& stream) {
-  const int64_t row_bytes = in_width * channels;
-  uint8_t* padded = reinterpret_cast<uint8_t*>(stream.scratch((row_bytes + 64) * thread_count()));
-  parallel_ranges(rows, kElementGrain / (width * axis.taps) + 1, [=](int64_t begin, int64_t end) {
-    uint8_t* row = padded + (row_bytes + 64) * thread_index();
-    std::memset(row + row_bytes, 0, 64);
-    for (int64_t r = begin; r < end; ++r) {
-      std::memcpy(row, image + r * row_bytes, static_cast<size_t>(row_bytes));
-      uint8_t* to = y + r * width * channels;
-      switch (channels) {
-        case 1: resize_row<1>(row, axis, width, to); break;
-        case 2: resize_row<2>(row, axis, width, to); break;
-        case 3: resize_row<3>(row, axis, width, to); break;
-        default: resize_row<4>(row, axis, width, to); break;
+template <int kChannels>
+void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, const PairAxis& axis, uint8_t* y, Stream& stream) {
+  const int64_t begin = axis.first[0];
+  const int64_t end = axis.first[axis.size - 1] + axis.count[axis.size - 1];
+  const int64_t buffer = (end - begin) * kPairBytes;
+  auto* scratch = reinterpret_cast<uint8_t*>(stream.scratch(buffer * thread_count()));
+  const int64_t grain = kElementGrain / (kRows * axis.size * axis.pairs) + 1;
+  parallel_ranges((rows + kRows - 1) / kRows, grain, [=](int64_t begin_group, int64_t end_group) {
+    uint8_t* pairs = scratch + buffer * thread_index() - begin * kPairBytes;
+    for (int64_t group = begin_group; group < end_group; ++group) {
+      const int64_t present = std::min(kRows, rows - group * kRows);
+      for (int64_t r = 0; r < kRows; ++r) {  // a row that is not there is another one's copy, and not stored
+        const int64_t row = group * kRows + std::min(r, present - 1);
+        interleave<kChannels>(image + row * in_width * kChannels, in_width, begin, end, pairs + 8 * r);
+      }
+      for (int64_t i = 0; i < axis.size; ++i) {
+        PairSums sums;
+        const uint8_t* from = pairs + axis.first[i] * kPairBytes;
+        const int32_t* weights = axis.weights + i * axis.pairs * 2;
+        for (int64_t k = 0; k < axis.count[i]; ++k) sums.add(from + k * kPairBytes, weights + 2 * k);
+        ints16 lanes;
+        sums.store(lanes);
+        const bytes16 pixels = narrow((lanes + (1 << (kBits - 1))) >> kBits);
+        // Four bytes are stored at once where the next pixel's first may be overwritten.
+        const size_t bytes = i + 1 < axis.size ? 4 : kChannels;
+        uint8_t* to = y + (group * kRows * axis.size + i) * kChannels;
+        for (int64_t r = 0; r < present; ++r) {
+          const auto* stored = reinterpret_cast<const uint8_t*>(&pixels) + 4 * r;
+          if (kChannels >= 3 && bytes == 4)
+            std::memcpy(to + r * axis.size * kChannels, stored, 4);
+          else
+            std::memcpy(to + r * axis.size * kChannels, stored, kChannels);
+        }
       }
     }
   });
 }
 
-void resize_columns(const uint8_t* image, int64_t row_bytes, const Axis& axis, int64_t height, uint8_t* y) {
-  parallel_ranges(height, kElementGrain / (row_bytes * axis.taps) + 1, [=](int64_t begin, int64_t end) {
+void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, const Axis& axis, uint8_t* y) {
+  parallel_ranges(axis.size, kElementGrain / (row_bytes * axis.taps) + 1, [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const uint8_t* from = image + axis.first[r] * row_bytes;
+      const uint8_t* from = image + axis.first[r] * stride;
       const int32_t* weights = axis.weights + r * axis.taps;
       uint8_t* to = y + r * row_bytes;
       int64_t i = 0;
@@ -127,7 +177,7 @@ void resize_columns(const uint8_t* image, int64_t row_bytes, const Axis& axis, i
         ints16 sums = ints16{} + (1 << (kBits - 1));
         for (int64_t k = 0; k < axis.count[r]; ++k) {
           bytes16 bytes;
-          std::memcpy(&bytes, from + k * row_bytes + i, sizeof bytes);
+          std::memcpy(&bytes, from + k * stride + i, sizeof bytes);
           ints16 lanes;
           widen(bytes, lanes);
           sums += lanes * weights[k];
@@ -137,8 +187,8 @@ void resize_columns(const uint8_t* image, int64_t row_bytes, const Axis& axis, i
       }
       for (; i < row_bytes; ++i) {
         int32_t sum = 1 << (kBits - 1);
-        for (int64_t k = 0; k < axis.count[r]; ++k) sum += from[k * row_bytes + i] * weights[k];
-        to[i] = rounded(sum);
+        for (int64_t k = 0; k < axis.count[r]; ++k) sum += from[k * stride + i] * weights[k];
+        to[i] = static_cast<uint8_t>(std::clamp(sum >> kBits, 0, 255));
       }
     }
   });
@@ -151,20 +201,37 @@ void run(const ResizeImage& op, Stream& stream) {
   const int64_t in_height = op.image.shape[0];
   const int64_t in_width = op.image.shape[1];
   const int64_t channels = op.image.shape[2];
-  const auto* image = op.image.data<uint8_t>();
+  const int64_t row_bytes = op.cropWidth * channels;
+  const bool columns = op.height != in_height;
+  Axis vertical{};
+  int64_t begin = op.top;  // rows of the image that are read
+  int64_t end = op.top + op.cropHeight;
+  if (columns) {
+    vertical = axis_of(op.filter, in_height, op.height, op.top, op.cropHeight, stream);
+    begin = vertical.read_begin();
+    end = vertical.read_end();
+  }
+  const auto* rows = op.image.data<uint8_t>() + (begin * in_width + op.left) * channels;
+  int64_t stride = in_width * channels;
   auto* y = op.y.data<uint8_t>();
   if (op.width != in_width) {
-    const bool last = op.height == in_height;
-    auto* rows = last ? y : reinterpret_cast<uint8_t*>(stream.scratch(in_height * op.width * channels));
-    const Axis axis = axis_of(op.filter, in_width, op.width, stream);
-    resize_rows(image, in_height, in_width, channels, axis, op.width, rows, stream);
-    if (last) return;
-    image = rows;
+    const Axis horizontal = axis_of(op.filter, in_width, op.width, op.left, op.cropWidth, stream);
+    const PairAxis pairs = pairs_of(horizontal, stream);
+    const uint8_t* image = op.image.data<uint8_t>() + begin * stride;
+    auto* resized = columns ? reinterpret_cast<uint8_t*>(stream.scratch((end - begin) * row_bytes)) : y;
+    switch (channels) {
+      case 1: resize_rows<1>(image, end - begin, in_width, pairs, resized, stream); break;
+      case 2: resize_rows<2>(image, end - begin, in_width, pairs, resized, stream); break;
+      case 3: resize_rows<3>(image, end - begin, in_width, pairs, resized, stream); break;
+      default: resize_rows<4>(image, end - begin, in_width, pairs, resized, stream); break;
+    }
+    if (!columns) return;
+    rows = resized;
+    stride = row_bytes;
   }
-  if (op.height == in_height)
-    std::memcpy(y, image, static_cast<size_t>(op.y.bytes()));
-  else
-    resize_columns(image, op.width * channels, axis_of(op.filter, in_height, op.height, stream), op.height, y);
+  if (columns) return resize_columns(rows - begin * stride, stride, row_bytes, vertical, y);
+  for (int64_t r = 0; r < op.cropHeight; ++r)
+    std::memcpy(y + r * row_bytes, rows + r * stride, static_cast<size_t>(row_bytes));
 }
 
 }  // namespace mglmm::cpu

@@ -13,12 +13,16 @@ enum class ResizeFilter : uint8_t { bilinear, bicubic };
 constexpr std::array<const char*, 2> enum_names(ResizeFilter) { return {"bilinear", "bicubic"}; }
 
 struct ResizeImage {
-  ConstTensor image;  // [inHeight, inWidth, channels]  u8, 1 to 4 channels
-  int64_t height = 0;
+  ConstTensor image;   // [inHeight, inWidth, channels]  u8, 1 to 4 channels
+  int64_t height = 0;  // of the whole result
   int64_t width = 0;
   ResizeFilter filter = ResizeFilter::bilinear;
-  Tensor y;  // [height, width, channels]  u8
-  MGLMM_OP(resizeImage, image, height, width, filter, y)
+  int64_t top = 0;  // of the result, what is made: from here on
+  int64_t left = 0;
+  int64_t cropHeight = -1;  // so much of it; -1: the rest
+  int64_t cropWidth = -1;
+  Tensor y;  // [cropHeight, cropWidth, channels]  u8
+  MGLMM_OP(resizeImage, image, height, width, filter, top, left, cropHeight, cropWidth, y)
 };
 
 void check(ResizeImage& op);

@@ -97,7 +97,7 @@ export { type RandomNormalOptions, randomNormal } from './ops/random_normal';
 export { type RandomUniformOptions, randomUniform } from './ops/random_uniform';
 export { relu } from './ops/relu';
 export { reshape } from './ops/reshape';
-export { resizeImage } from './ops/resize_image';
+export { type Crop, resizeImage } from './ops/resize_image';
 export { type RleDecodeOptions, rleDecode } from './ops/rle_decode';
 export { type RleEncodeOptions, rleEncode } from './ops/rle_encode';
 export { rmsNorm } from './ops/rms_norm';

@@ -31,7 +31,7 @@ export const examples: Record<string, () => unknown> = {
   randomNormal: () => m.randomNormal([2, 3], { seed: 1 }),
   randomUniform: () => m.randomUniform([2, 3], { seed: 1 }),
   relu: () => back(m.relu(leaf(2, 3))),
-  resizeImage: () => m.resizeImage(bytes([4, 5, 3]), 3, 7, 'bicubic'),
+  resizeImage: () => m.resizeImage(bytes([4, 5, 3]), 3, 7, 'bicubic', { top: 1, left: 2, height: 2, width: 3 }),
   rleDecode: () => m.rleDecode(ids(6, 10, 0, 16), ids(2, 2), { height: 4, width: 4 }),
   rleEncode: () => m.rleEncode(bytes([2, 4, 4]), { maxRuns: 20 }),
   rmsNorm: () => back(m.rmsNorm(leaf(2, 5), leaf(5))),

@@ -61,6 +61,45 @@ onEveryDevice('resizeImage', () => {
         assert.deepEqual(await y.read(), expected);
       });
 
+  for (const filter of ['bilinear', 'bicubic'] as const)
+    for (const [shape, height, width] of [
+      [[40, 61, 3], 17, 9],
+      [[9, 14, 3], 30, 51],
+      [[13, 40, 1], 13, 17],
+      [[40, 13, 4], 17, 13],
+      [[12, 9, 2], 12, 9],
+    ] as [[number, number, number], number, number][])
+      test(`a crop is cut from the whole, ${filter} [${shape}] to [${height}, ${width}]`, async () => {
+        const next = uniform(8);
+        const image = tensor(
+          Uint8Array.from({ length: countOf(shape) }, () => next() * 256),
+          shape,
+        );
+        const whole = await resizeImage(image, height, width, filter).read();
+        const channels = shape[2];
+        for (let round = 0; round < 12; round++) {
+          const [top, left] = [Math.floor(next() * height), Math.floor(next() * width)];
+          const crop = { top, left, height: Math.floor(next() * (height - top + 1)), width: Math.floor(next() * (width - left + 1)) };
+          const cut = resizeImage(image, height, width, filter, crop);
+          assert.deepEqual([...cut.shape], [crop.height, crop.width, channels]);
+          const values = await cut.read();
+          for (let y = 0; y < crop.height; y++) {
+            const begin = ((top + y) * width + left) * channels;
+            assert.deepEqual(
+              values.subarray(y * crop.width * channels, (y + 1) * crop.width * channels),
+              whole.subarray(begin, begin + crop.width * channels),
+            );
+          }
+        }
+      });
+
+  test('a crop of what would be too long is computed alone', async () => {
+    const image = tensor(new Uint8Array(300).fill(7), [1, 100, 3]);
+    const crop = { top: 2 ** 20, left: 2 ** 30, height: 2, width: 3 };
+    const cut = await resizeImage(image, 2 ** 21, 2 ** 31, 'bicubic', crop).read();
+    assert.deepEqual([...cut], new Array(18).fill(7));
+  });
+
   test('a mean of equal pixels is that pixel, overshoot is cut', async () => {
     const white = resizeImage(tensor(new Uint8Array(90 * 80 * 3).fill(255), [90, 80, 3]), 31, 47, 'bicubic');
     assert.ok((await white.read()).every((value) => value === 255));
@@ -86,6 +125,16 @@ onEveryDevice('resizeImage', () => {
     refuses(() => resizeImage(tensor([], [0, 2 ** 24 + 1, 1], 'u8'), 0, 1), 'ShapeError', long);
     refuses(() => resizeImage(image, -1, 1), 'ArgumentError', 'height is -1, expected 0 to 2^24');
     refuses(() => resizeImage(image, 1, 2 ** 25), 'ArgumentError', 'width is 33554432, expected 0 to 2^24');
+    const crop = { top: 0, left: 0, height: 1, width: 1 };
+    const cropped =
+      (change: object, size = 1) =>
+      () =>
+        resizeImage(image, size, size, 'bilinear', { ...crop, ...change });
+    refuses(cropped({}, 2 ** 33), 'ArgumentError', 'height is 8589934592, expected 0 to 2^32');
+    refuses(cropped({ top: 2 }), 'ArgumentError', 'top is 2, expected 0 to 1');
+    refuses(cropped({ left: -1 }), 'ArgumentError', 'left is -1, expected 0 to 1');
+    refuses(cropped({ top: 1 }), 'ArgumentError', 'cropHeight is 1, expected 0 to 0');
+    refuses(cropped({ width: 2 ** 25 }, 2 ** 26), 'ArgumentError', 'cropWidth is 33554432, expected 0 to 16777216');
     refuses(
       () => resizeImage(image, 1, 1, 'lanczos' as never),
       'ArgumentError',

@@ -29,13 +29,17 @@ export function clipInput(
     const size = config.imageSize;
     const short = Math.min(height, width);
     const [resizedHeight, resizedWidth] = [height, width].map((side) => Math.trunc((size * side) / short)) as [number, number];
-    const resized = resizeImage(source, resizedHeight, resizedWidth, 'bicubic');
-    const pixels = normalizeImage(resized, {
+    // The crop is cut as it is resized: of a long picture the whole would be millions of pixels wide.
+    const middle = {
+      top: Math.floor((resizedHeight - size) / 2),
+      left: Math.floor((resizedWidth - size) / 2),
+      height: size,
+      width: size,
+    };
+    const pixels = normalizeImage(resizeImage(source, resizedHeight, resizedWidth, 'bicubic', middle), {
       rescale: config.pixelScale,
       mean: config.pixelMean,
       std: config.pixelStd,
-      top: Math.floor((resizedHeight - size) / 2),
-      left: Math.floor((resizedWidth - size) / 2),
       height: size,
       width: size,
       dtype,

@@ -46,6 +46,8 @@ onEveryDevice('clipInput', () => {
       [1, 1],
       [1, 4000],
       [4000, 1],
+      [300_000, 3],
+      [2, 2_000_000],
     ] as const) {
       const pixels = await clipInput({ data: new Uint8Array(width * height * 3).fill(255), width, height }, config).read();
       assert.ok(pixels.every(Number.isFinite));
