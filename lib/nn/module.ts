@@ -21,6 +21,13 @@ interface Slot {
   readonly field: string;
 }
 
+/** Parameters of `owner`, by its own keys; in the whole model `prefix` is in front of them. */
+export interface PackGroup {
+  readonly owner: Module;
+  readonly prefix: string;
+  readonly keys: readonly string[];
+}
+
 export abstract class Module {
   /** Checkpoint spellings of fields whose key is not their name in snake case. */
   protected readonly keys: Readonly<Record<string, string>> = {};
@@ -52,7 +59,8 @@ export abstract class Module {
 
   /** As {@link load}, of those parameters only whose keys `state` has. */
   loadSome(state: ReadonlyMap<string, Tensor>): void {
-    const slots = new Map(this.slots(''));
+    const slots = new Map<string, Slot>();
+    for (const [key, slot] of this.slots('')) if (state.has(key)) slots.set(key, slot);
     for (const [key, tensor] of state) {
       const slot = slots.get(key);
       const [got, wanted] = [tensor.shape.join(', '), slot?.module.at(slot.field).shape.join(', ')];
@@ -98,16 +106,16 @@ export abstract class Module {
   }
 
   /**
-   * The keys in groups that may be packed one after another as they are loaded: those of each module that packs in a way of
-   * its own, with that module, and what lies between.
+   * The parameters in groups that may be loaded and packed one after another: those of each module that packs in a way of its
+   * own, and what lies between.
    */
-  *packGroups(prefix = ''): Generator<{ keys: string[]; module?: Module }> {
+  *packGroups(prefix = ''): Generator<PackGroup> {
     if (this.pack !== Module.prototype.pack) {
-      yield { keys: Array.from(this.namedParameters(prefix), ([key]) => key), module: this };
+      yield { owner: this, prefix, keys: Array.from(this.namedParameters(), ([key]) => key) };
       return;
     }
     const own = Object.entries(this).filter(([, value]) => value instanceof Tensor);
-    if (own.length > 0) yield { keys: own.map(([field]) => prefix + this.key(field)) };
+    if (own.length > 0) yield { owner: this, prefix, keys: own.map(([field]) => this.key(field)) };
     for (const [key, child] of this.children()) yield* child.packGroups(key === '' ? prefix : `${prefix}${key}.`);
   }
 

@@ -1,8 +1,9 @@
 /** Weights into a module, tensor by tensor, so that a cast or packed model never needs more than itself and one tensor. */
+import { setImmediate } from 'node:timers/promises';
 import { AbortedError, CheckpointError, CheckpointNotFiniteError } from '../errors';
 import type { Dtype } from '../native';
 import { compareShapes, differenceError } from '../nn/difference';
-import type { Module } from '../nn/module';
+import { Module, type PackGroup } from '../nn/module';
 import { synchronize } from '../tensor/create';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
@@ -55,33 +56,34 @@ export async function loadModule(
   const { tensors, ignored } = keyedTensors('checkpoint' in sources ? [sources] : sources);
   const parameters = module.stateDict();
   const unexpected = expectFit(parameters, tensors);
-  const keys = [...parameters.keys()];
-  const totalBytes = keys.reduce((sum, key) => sum + (tensors.get(key) as StoredTensor).bytes, 0);
+  const totalBytes = [...parameters.keys()].reduce((sum, key) => sum + (tensors.get(key) as StoredTensor).bytes, 0);
   let bytes = 0;
-  for (const group of options.pack ? module.packGroups() : keys.map((key) => ({ keys: [key], module: undefined }))) {
+  const loadGroup = async ({ owner, prefix, keys }: PackGroup): Promise<void> => {
     const state = new Map<string, Tensor>();
-    await tidy(async () => {
-      for (const key of group.keys) {
-        if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
-        const stored = tensors.get(key) as StoredTensor;
-        const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
-        const tensor = await readTensor(stored, dtype ?? parameters.get(key)?.dtype);
-        if (options.checkFinite ?? true) await expectFinite(tensor, stored);
-        state.set(key, tensor);
-        bytes += stored.bytes;
-        options.onProgress?.({ key, bytes, totalBytes });
-      }
-      module.loadSome(state);
-      for (const kind of ['int8', 'int4'] as const) {
-        if (group.keys.some((key) => options.quantize?.(key) === kind)) {
-          module.quantize(kind, (key) => state.has(key) && options.quantize?.(key) === kind);
-        }
-      }
-      group.module?.pack();
-    });
+    for (const own of keys) {
+      const key = prefix + own;
+      if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
+      const stored = tensors.get(key) as StoredTensor;
+      const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
+      const tensor = await readTensor(stored, dtype ?? parameters.get(key)?.dtype);
+      if (options.checkFinite ?? true) await expectFinite(tensor, stored);
+      state.set(own, tensor);
+      bytes += stored.bytes;
+      options.onProgress?.({ key, bytes, totalBytes });
+    }
+    owner.loadSome(state);
+    for (const kind of ['int8', 'int4'] as const) {
+      const chosen = keys.filter((own) => options.quantize?.(prefix + own) === kind);
+      if (chosen.length > 0) owner.quantize(kind, (own) => chosen.includes(own));
+    }
+    if (options.pack && owner.pack !== Module.prototype.pack) owner.pack();
+  };
+  for (const group of module.packGroups()) {
+    await tidy(() => loadGroup(group));
+    await setImmediate();
   }
   await synchronize();
-  return { loaded: keys, ignored, unexpected };
+  return { loaded: [...parameters.keys()], ignored, unexpected };
 }
 
 /** The keys that are given and not wanted. */

@@ -225,7 +225,9 @@ class Machine {
   #global(module: string, name: string): Global {
     const global = globalOf(`${module}.${name}`);
     if (global) return global;
-    throw new CheckpointUnsafeError(`asks for ${module}.${name}, which is no part of weights; nothing was run`);
+    throw new CheckpointUnsafeError(
+      `asks for ${module}.${name}, which is no part of weights; nothing was run. Where it comes from, save its tensors alone`,
+    );
   }
 
   #call(): void {

@@ -78,7 +78,7 @@ describe('unpickle', () => {
       const pickle = Buffer.concat([global(module, name), Buffer.from('(X\x01\x00\x00\x00xtR.')]);
       await assert.rejects(unpickle(pickle), {
         code: 'MGLMM_CHECKPOINT_UNSAFE',
-        message: `asks for ${module}.${name}, which is no part of weights; nothing was run`,
+        message: `asks for ${module}.${name}, which is no part of weights; nothing was run. Where it comes from, save its tensors alone`,
       });
     }
   });
