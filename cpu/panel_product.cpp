@@ -18,9 +18,10 @@ namespace mglmm::cpu {
 #if defined(__AVX512F__)
 namespace {
 
-constexpr int64_t kMostPanels = 6;   // of a group
-constexpr int64_t kMostStrips = 11;  // of a block
-constexpr int64_t kPiece = 512;      // inputs
+constexpr int64_t kMostPanels = 6;                  // of a group
+constexpr int64_t kMostStrips = 11;                 // of a block
+constexpr int64_t kPiece = 512;                     // inputs
+constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB, half of a usual second cache
 
 constexpr int64_t kStrip = 2 * kTileSide;             // rows
 constexpr int64_t kHalf = 2 * kTileSide;              // outputs: what one pass takes of a panel
@@ -100,10 +101,24 @@ MGLMM_AMX void multiply(const bf16* strip, const bf16* half, int64_t depth, floa
   __asm__ volatile("" ::: "memory");
 }
 
-// y[rows][outputs] from a square of sums, with bias, in y's dtype.
-void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, bf16* y, int64_t stride) {
+// y[rows][outputs] from a square of sums, with bias, in y's dtype. A large y, in whole lines, goes past the caches: a line
+// that is written through them is read first, and drives out what is multiplied.
+void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, bf16* y, int64_t stride, bool past_caches) {
+  past_caches = past_caches && outputs == kHalf;
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = sums + r / kTileSide * 2 * kTileSums + r % kTileSide * kTileSide;
+#if defined(__AVX512BF16__)
+    if (past_caches) {
+      vfloat left = load(row), right = load(row + kTileSums);
+      if (bias) {
+        left += load(bias);
+        right += load(bias + kTileSide);
+      }
+      const auto line = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(right), std::bit_cast<__m512>(left));
+      _mm512_stream_si512(reinterpret_cast<__m512i*>(y + r * stride), std::bit_cast<__m512i>(line));
+      continue;
+    }
+#endif
     by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
       vfloat value = load(row + o / kTileSide * kTileSums, lanes...);
       if (bias) value += load(bias + o, lanes...);
@@ -139,31 +154,34 @@ struct Workplace {
   std::byte* made;
 };
 
-// A block by a group.
+// A block by a group. `next_strip` is the first of the block that comes after it.
 void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const bf16* weight, int64_t group, int64_t block,
-                    const Workplace& place) {
+                    int64_t next_strip, const Workplace& place) {
   const int64_t first_panel = cut.first_panel(group), panels = cut.first_panel(group + 1) - first_panel;
   const int64_t first_strip = cut.first_strip(block), strips = cut.first_strip(block + 1) - first_strip;
+  const bool past_caches =
+      cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(p.y) % 64 == 0;
   for (int64_t first = 0; first < cut.padded_in; first += cut.piece) {
     const int64_t depth = std::min(cut.piece, cut.padded_in - first);
     const bool last = first + depth == cut.padded_in;
     for (int64_t panel = 0; panel < panels; ++panel) {
       const bf16* piece = weight + (panel * cut.padded_in + first) * kPanel;
       pack_piece(piece, depth, place.tiles);
-      const bf16* next = panel + 1 < panels ? piece + cut.padded_in * kPanel : weight + (first + depth) * kPanel;
+      const bf16* next = panel + 1 < panels ? piece + cut.padded_in * kPanel : weight + (last ? 0 : first + depth) * kPanel;
       for (int64_t pass = 0; pass < 2 * strips; ++pass) {
         const int64_t half = pass / strips, strip = pass % strips;
         const bf16* rows = x + ((first_strip + strip) * cut.padded_in + first) * kStrip;
         float* sums = place.sums + ((panel * strips + strip) * 2 + half) * kSquare;
         const int64_t steps = depth / kTileDepth * kAheadBytes;
-        const Ahead ahead{reinterpret_cast<const char*>(rows + depth * kStrip) + (panel * 2 + half) * steps,
+        const bf16* next_rows = last ? x + (next_strip + strip) * cut.padded_in * kStrip : rows + depth * kStrip;
+        const Ahead ahead{reinterpret_cast<const char*>(next_rows) + (panel * 2 + half) * steps,
                           reinterpret_cast<const char*>(next) + pass * steps};
         multiply(rows, place.tiles + half * depth * kHalf, depth, sums, first > 0, ahead);
         if (!last) continue;
         const int64_t row = (first_strip + strip) * kStrip;
         const int64_t output = (first_panel + panel) * kPanel + half * kHalf;
         write(sums, std::min(kStrip, cut.rows - row), std::min(kHalf, cut.out - output), p.bias ? p.bias + output : nullptr,
-              p.y + row * cut.out + output, cut.out);
+              p.y + row * cut.out + output, cut.out, past_caches);
       }
     }
   }
@@ -186,14 +204,20 @@ void panel_product(const PanelProduct& p, const PanelSource& source, Stream& str
   float* sums = stream.scratch_of<float>(sums_count * thread_count());
   bf16* tiles = stream.scratch_of<bf16>(tiles_count * thread_count());
   std::byte* made = stream.scratch(made_bytes * thread_count());
-  parallel_pieces(cut.groups * cut.blocks, [&](int64_t task) {
+  parallel_ranges(cut.groups * cut.blocks, 1, [&](int64_t begin, int64_t end) {
     const TileUse use;
-    const int64_t group = task / cut.blocks, first_panel = cut.first_panel(group);
     const int thread = thread_index();
     const Workplace place{sums + thread * sums_count, tiles + thread * tiles_count, made + thread * made_bytes};
-    const auto* weight =
-        reinterpret_cast<const bf16*>(source(first_panel, cut.first_panel(group + 1) - first_panel, place.made));
-    multiply_block(p, cut, packed, weight, group, task % cut.blocks, place);
+    const bf16* weight = nullptr;
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t group = task / cut.blocks, block = task % cut.blocks;
+      if (task == begin || block == 0) {
+        const int64_t first_panel = cut.first_panel(group);
+        weight = reinterpret_cast<const bf16*>(source(first_panel, cut.first_panel(group + 1) - first_panel, place.made));
+      }
+      multiply_block(p, cut, packed, weight, group, block, cut.first_strip((block + 1) % cut.blocks), place);
+    }
+    _mm_sfence();  // what went past the caches is there for other threads
   });
 }
 
