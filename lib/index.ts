@@ -48,6 +48,8 @@ export { imageTokens, inferMglmmConfig, type MglmmConfig, type MglmmSources, par
 export { MglmmForCausalLM, MglmmModel } from './models/mglmm/model';
 export { embedWithImages, imageTokenId, labelsWithImage, predictingPlaces } from './models/mglmm/splice';
 export { type TrainingBatch, type TrainingForward, teacherForcing } from './models/mglmm/teacher_forcing';
+export { configsOf, type ModelConfigs, mglmmConfigOf } from './models/model_configs';
+export { type ModelParts, modelParts } from './models/model_parts';
 export { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './models/sam/config';
 export type { Placement } from './models/sam/input';
 export type { SamMasks } from './models/sam/mask_decoder/model';
@@ -148,6 +150,7 @@ export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupD
 export type { Checkpoint } from './weights/checkpoint';
 export { clipPrefix, type Family, type Layout, layoutOf, type Part, partOf, samPrefix, under } from './weights/layouts';
 export { type LoadModuleOptions, type LoadProgress, type LoadReport, loadModule } from './weights/load_module';
+export type { Manifest } from './weights/manifest';
 export { type ModelFolder, type ModelFolderOptions, type ModelSource, openModelFolder } from './weights/model_folder';
 export { openCheckpoint } from './weights/open_checkpoint';
 export type { Source } from './weights/sources';

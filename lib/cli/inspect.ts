@@ -129,6 +129,7 @@ function asText(folder: ModelFolder, parts: ModelParts, tokens: Tokens): string 
     '',
     formatTable(table),
     '',
+    ...(folder.manifest?.template ? [`template    ${folder.manifest.template}`] : []),
     `tokenizer   ${folder.tokenizer.map((path) => basename(path)).join(', ') || 'none'}`,
     ...(added.length > 0 ? [`added       ${added.join(', ')}`] : []),
     ...(folder.ignored.length > 0 ? [`not needed  ${some(folder.ignored)}`] : []),

@@ -7,7 +7,9 @@ import { ArgumentError, CheckpointError } from '../errors';
 import { type ModelParts, modelParts } from '../models/model_parts';
 import type { Dtype } from '../native';
 import { differenceError } from '../nn/difference';
+import { type PromptStyle, promptStyles, type TemplateName, templates } from '../text/template';
 import { writeModelFolder } from '../weights/convert';
+import type { Family } from '../weights/layouts';
 import type { ModelFolder, ModelFolderOptions } from '../weights/model_folder';
 import { tokenizerFilesIn } from '../weights/model_folder';
 import type { TensorToWrite } from '../weights/write_checkpoint';
@@ -19,6 +21,7 @@ export interface OutputOptions {
   readonly clip?: string | false;
   readonly sam?: string;
   readonly tokenizer?: string;
+  readonly template?: TemplateName;
   readonly dtype?: Dtype;
   /** In bytes. */
   readonly shardSize?: number;
@@ -30,6 +33,7 @@ export function outputOptions(command: Command): Command {
     .option('--no-clip', 'leave the CLIP tower out')
     .option('--sam <file>', 'file of Segment Anything, where the model has none')
     .option('--tokenizer <dir>', 'folder to take files of the tokenizer from that the model lacks')
+    .addOption(new Option('--template <name>', 'form of conversations; default that of the family').choices(Object.keys(templates)))
     .addOption(new Option('--dtype <dtype>', 'of the weights; default as they are').choices(['f32', 'bf16', 'f16']))
     .option('--shard-size <gigabytes>', 'of one file at most; default 4', parseGigabytes);
 }
@@ -61,6 +65,9 @@ export function expectWhole(folder: ModelFolder, { clip }: OutputOptions): Model
   return parts;
 }
 
+/** A language model alone, and a tower, have none. */
+const styles: Readonly<Partial<Record<Family, PromptStyle>>> = promptStyles;
+
 /** Writes `tensors`, but for those of no part that is known, and says what was written. */
 export async function writeModel(
   destination: string,
@@ -73,7 +80,8 @@ export async function writeModel(
   const tokenizer = await tokenizerOf(folder, options.tokenizer);
   const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
   const config = { llama: fields(configs.llama), clip: fields(configs.clip), sam: fields(configs.sam) };
-  const about = { family: folder.family, config, files: [...tokenizer, ...folder.configFiles], version };
+  const template = options.template ?? folder.manifest?.template ?? styles[folder.family]?.template;
+  const about = { family: folder.family, template, config, files: [...tokenizer, ...folder.configFiles], version };
   const unknown = new Set(difference.unexpected);
   const progress = new Progress(terminal.err, 'writing');
   const onProgress = ({ key, bytes, totalBytes }: { key: string; bytes: number; totalBytes: number }) =>

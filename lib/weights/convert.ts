@@ -12,7 +12,7 @@ import { type TensorToWrite, type WriteOptions, writeCheckpoint, writeHashed } f
 /** What the manifest says that tensors do not. */
 export interface AboutModel {
   readonly family: Manifest['family'];
-  readonly template?: string;
+  readonly template?: Manifest['template'];
   readonly config: Manifest['config'];
   /** Paths of files that go along: tokenizer, config.json. */
   readonly files: readonly string[];

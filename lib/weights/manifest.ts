@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type TemplateName, templates } from '../text/template';
 import { readJsonObject } from './json_file';
 import type { Family } from './layouts';
 import { refuse } from './refuse';
@@ -20,7 +21,7 @@ const schema = z.object({
   madeBy: z.string(),
   family: z.enum(families),
   /** Name of the conversation form. */
-  template: z.string().optional(),
+  template: z.enum(Object.keys(templates) as [TemplateName, ...TemplateName[]]).optional(),
   /** Files of the tokenizer. */
   tokenizer: z.array(z.string()),
   /** Sizes of the parts, in the fields of `LlamaConfig`, `ClipConfig` and `SamConfig`. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ArgumentError } from '../../errors';
+import { clipPrefix, samPrefix } from '../../weights/layouts';
 import { type ClipConfig, clipPresets, inferClipConfig, parseClipConfig } from '../clip/config';
 import { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from '../llama/config';
 import { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from '../sam/config';
@@ -41,9 +42,6 @@ const mglmmJson = z.object({
   // Of this package: sizes that are none of the published ones.
   segment_encoder_config: z.unknown().optional(),
 });
-
-const samPrefix = 'model.segment_encoder.';
-const clipPrefix = 'model.vision_tower.vision_tower.';
 
 /**
  * The model that a checkpoint's config.json describes.
