@@ -49,12 +49,12 @@ export async function writeCheckpoint(
   const shards = intoShards(tensors, options.shardBytes ?? defaultShardBytes);
   const totalBytes = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   const written: WrittenFile[] = [];
-  const map: Record<string, string> = {};
+  const map = new Map<string, string>();
   let bytes = 0;
   for (const [i, shard] of shards.entries()) {
     const number = (value: number) => String(value).padStart(5, '0');
     const name = shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
-    for (const { key } of shard) map[key] = name;
+    for (const { key } of shard) map.set(key, name);
     const onPiece = (key: string, count: number) => {
       if (options.signal?.aborted) throw new AbortedError(`writing was aborted in ${key}`, { cause: options.signal.reason });
       bytes += count;
@@ -63,7 +63,7 @@ export async function writeCheckpoint(
     written.push(await writeShard(folder, name, shard, onPiece));
   }
   if (shards.length > 1) {
-    const index = `${JSON.stringify({ metadata: { total_size: totalBytes }, weight_map: map }, undefined, 2)}\n`;
+    const index = `${JSON.stringify({ metadata: { total_size: totalBytes }, weight_map: Object.fromEntries(map) }, undefined, 2)}\n`;
     written.push(await writeHashed(folder, 'model.safetensors.index.json', index));
   }
   return written;
@@ -126,12 +126,11 @@ const itemOf = ({ bytes, shape }: TensorToWrite): number =>
 
 function headerOf(tensors: readonly TensorToWrite[]): Buffer {
   let at = 0;
-  const entries: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  for (const { key, dtype, shape, bytes } of tensors) {
-    entries[key] = { dtype: safetensorsDtype(dtype), shape, data_offsets: [at, at + bytes] };
+  const entries = tensors.map(({ key, dtype, shape, bytes }) => {
     at += bytes;
-  }
-  const text = JSON.stringify(entries);
+    return [key, { dtype: safetensorsDtype(dtype), shape, data_offsets: [at - bytes, at] }];
+  });
+  const text = JSON.stringify(Object.fromEntries([['__metadata__', { format: 'pt' }], ...entries]));
   const length = Math.ceil((8 + Buffer.byteLength(text)) / ALIGN) * ALIGN - 8;
   const header = Buffer.alloc(8 + length, ' ');
   header.writeBigUInt64LE(BigInt(length));

@@ -30,11 +30,12 @@ export function safetensorsOf(
   header: (entries: Record<string, unknown>) => unknown = (entries) => entries,
 ): Buffer {
   let at = 0;
-  const entries: Record<string, unknown> = {};
-  for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
-    entries[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
-    at += bytes.length;
-  }
+  const entries: Record<string, unknown> = Object.fromEntries(
+    Object.entries(tensors).map(([name, { dtype, shape, bytes }]) => {
+      at += bytes.length;
+      return [name, { dtype, shape, data_offsets: [at - bytes.length, at] }];
+    }),
+  );
   const json = JSON.stringify(header(entries));
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
