@@ -33,9 +33,11 @@ export {
   rleIou,
 } from './image/rle';
 export type { Answer, AnswerEvent, GroundedPhrase, Timings, Usage } from './inference/answer';
+export { AnswerStream } from './inference/answer_stream';
 export { EncodedImage } from './inference/encoded_image';
 export type { LoadOptions, Logger, ModelDtype, ModelProgress } from './inference/load_options';
-export type { AnswerOptions, AnswerRequest, ChatOptions, ImageInput } from './inference/request';
+export { Mglmm } from './inference/mglmm';
+export type { AnswerOptions, AnswerRequest, ChatOptions, ImageInput, ImageQuestion } from './inference/request';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
 export { Mask, type ReadMasksOptions, readMasks } from './masks/mask';
 export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';

@@ -1,7 +1,24 @@
 /** What is asked of a model. */
+import { ArgumentError } from '../errors';
 import type { SamplingOptions } from '../generate/options';
 import type { ImageSource } from '../image/decode';
+import { SegCapGrammar } from '../text/grammar';
+import { promptIds, type Turn } from '../text/prompt';
+import type { AnsweringOptions } from './answering';
+import {
+  type Check,
+  expectOptions,
+  integerFrom,
+  isAnything,
+  isBoolean,
+  isSignal,
+  isString,
+  numberAbove,
+  numberFrom,
+  shown,
+} from './checks';
 import type { EncodedImage } from './encoded_image';
+import { type Engine, expectRoom } from './engine';
 
 /** A path, the bytes of a file, pixels, or an image that `encodeImage` has read. */
 export type ImageInput = ImageSource | EncodedImage;
@@ -16,7 +33,7 @@ export interface AnswerOptions extends SamplingOptions {
   stop?: string | readonly string[];
   /** Keep to the form of phrases and masks: a phrase once begun is ended and followed by its mask. Default false. */
   constrained?: boolean;
-  /** At least one mask; goes with `constrained`. Default false. */
+  /** At least one mask, in the form that `constrained` keeps to. Default false. */
   forceSegmentation?: boolean;
   /** Instead of the system text the model was trained with. */
   system?: string;
@@ -24,12 +41,72 @@ export interface AnswerOptions extends SamplingOptions {
   signal?: AbortSignal;
 }
 
-export interface AnswerRequest extends AnswerOptions {
+/** One of several questions that are answered together. */
+export interface ImageQuestion {
   image: ImageInput;
   /** What is asked. Text, all of it: no token can be written into it. `&lt;` and `&gt;` are read as `<` and `>`. */
   prompt: string;
+  /** Instead of that of the options. */
+  seed?: number;
 }
+
+export interface AnswerRequest extends AnswerOptions, ImageQuestion {}
 
 export interface ChatOptions extends AnswerOptions {
   image: ImageInput;
+}
+
+const isStop: Check = (value) =>
+  [value].flat().every((one) => typeof one === 'string' && one !== '') ? undefined : 'a string, or strings, none of them empty';
+
+export const optionChecks = {
+  maxNewTokens: integerFrom(1),
+  temperature: numberFrom(0),
+  topK: integerFrom(0),
+  topP: numberAbove(0, 1),
+  repetitionPenalty: numberAbove(0),
+  seed: integerFrom(0),
+  stop: isStop,
+  constrained: isBoolean,
+  forceSegmentation: isBoolean,
+  system: isString,
+  signal: isSignal,
+} satisfies Record<keyof AnswerOptions, Check>;
+
+export const questionChecks = { image: isAnything, prompt: isString, seed: integerFrom(0) } satisfies Record<keyof ImageQuestion, Check>;
+export const requestChecks = { ...questionChecks, ...optionChecks };
+
+const defaultNewTokens = 512;
+
+/** What `options` are for the model. @throws ArgumentError for one that makes no masks and is asked to. */
+export function answeringOptions({ tokenizer, segId }: Engine, call: string, options: AnswerOptions): AnsweringOptions {
+  const { stop, constrained, forceSegmentation, maxNewTokens = defaultNewTokens, ...rest } = options;
+  if (forceSegmentation && segId === undefined) {
+    throw new ArgumentError(`${call}: forceSegmentation is true, but this model makes no masks`);
+  }
+  const grammar =
+    (constrained || forceSegmentation) && segId !== undefined ? new SegCapGrammar(tokenizer, { forceSegmentation }) : undefined;
+  return { ...rest, stops: stop === undefined ? [] : [stop].flat(), maxNewTokens, grammar };
+}
+
+/** The text that is asked. @throws ArgumentError for none. */
+export function questionText(call: string, prompt: unknown): string {
+  if (typeof prompt !== 'string') throw new ArgumentError(`${call}: prompt is ${shown(prompt)}, expected a string`);
+  if (prompt.trim() === '') throw new ArgumentError(`${call}: prompt is empty, expected what is asked about the image`);
+  return prompt.replaceAll('&lt;', '<').replaceAll('&gt;', '>'); // as the published demo does
+}
+
+/** The ids of a conversation whose last turn is to be answered. @throws LengthError when they do not fit into the model's context. */
+export function idsOf(engine: Engine, call: string, turns: readonly Turn[], system: string | undefined): number[] {
+  const ids = promptIds(engine.tokenizer, turns, { ...engine.style, system: system ?? engine.style.system });
+  expectRoom(engine, call, ids);
+  return ids;
+}
+
+/** @throws ArgumentError for what is no request. */
+export function expectRequest(call: string, request: unknown, checks: Readonly<Record<string, Check>> = requestChecks): void {
+  expectOptions(call, request, checks);
+  if ((request as Partial<ImageQuestion>).image === undefined) {
+    throw new ArgumentError(`${call}: image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives`);
+  }
 }

@@ -43,9 +43,11 @@ export class Clip extends Module {
    * @throws ShapeError or DtypeError for pixels that do not fit.
    */
   forward(pixels: Tensor): Tensor {
-    return tidy(() => {
-      const hidden = chain(this.layers, this.embed(pixels));
-      return this.#selectFeature === 'patch' ? slice(hidden, 1, 1, hidden.shape[1] as number) : hidden;
-    });
+    return tidy(() => this.select(chain(this.layers, this.embed(pixels))));
+  }
+
+  /** What the last layer gives, `[batch, 1 + patches, dim]`, without the class token unless it is wanted. */
+  select(hidden: Tensor): Tensor {
+    return this.#selectFeature === 'patch' ? slice(hidden, 1, 1, hidden.shape[1] as number) : hidden;
   }
 }

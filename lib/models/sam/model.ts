@@ -18,14 +18,18 @@ export class Sam extends Module {
   readonly imageEncoder: ImageEncoder;
   readonly promptEncoder: PromptEncoder;
   readonly maskDecoder: MaskDecoder;
-  readonly #imageSize: number;
+  readonly config: SamConfig;
 
   constructor(config: SamConfig, { dtype = 'f32' }: { dtype?: Dtype } = {}) {
     super();
     this.imageEncoder = new ImageEncoder(config, dtype);
     this.promptEncoder = new PromptEncoder(config, dtype);
     this.maskDecoder = new MaskDecoder(config, dtype);
-    this.#imageSize = config.imageSize;
+    this.config = config;
+  }
+
+  get dtype(): Dtype {
+    return this.imageEncoder.posEmbed.dtype;
   }
 
   /**
@@ -58,7 +62,7 @@ export class Sam extends Module {
    */
   resizeMasks(lowRes: Tensor, { resized, original }: Placement): Tensor {
     return tidy(() => {
-      const whole = bilinear(lowRes, this.#imageSize, this.#imageSize);
+      const whole = bilinear(lowRes, this.config.imageSize, this.config.imageSize);
       return bilinear(slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]), ...original);
     });
   }

@@ -55,7 +55,12 @@ export class ImageEncoder extends Module {
 
   /** `[batch, 3, imageSize, imageSize]` to `[batch, promptDim, grid, grid]`. */
   forward(pixels: Tensor): Tensor {
-    return tidy(() => this.neck.forward(permute(chain(this.blocks, this.embed(pixels)), [0, 3, 1, 2])));
+    return tidy(() => this.project(chain(this.blocks, this.embed(pixels))));
+  }
+
+  /** What the last block gives, `[batch, grid, grid, dim]`, to `[batch, promptDim, grid, grid]`. */
+  project(map: Tensor): Tensor {
+    return tidy(() => this.neck.forward(permute(map, [0, 3, 1, 2])));
   }
 
   protected override reset(): void {

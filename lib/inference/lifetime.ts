@@ -1,0 +1,41 @@
+import { DisposedError } from '../errors';
+
+/** Of something that is used by work which takes time: it is freed when the last of that has ended, and begins none afterwards. */
+export class Lifetime {
+  readonly #what: string;
+  #running = 0;
+  #ending?: Promise<void>;
+  #ended = () => {};
+
+  /** @param what - for the message: `the model`. */
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  get isOver(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** Counts work until it is disposed. @throws DisposedError once the end has begun. */
+  enter(): Disposable {
+    if (this.isOver) throw new DisposedError(`${this.#what} was disposed`);
+    this.#running++;
+    let isRunning = true;
+    const leave = () => {
+      if (!isRunning) return;
+      isRunning = false;
+      this.#running--;
+      if (this.#running === 0) this.#ended();
+    };
+    return { [Symbol.dispose]: leave };
+  }
+
+  /** Lets nothing more begin, waits for what runs, then frees. Called again it waits for the same. */
+  end(free: () => void): Promise<void> {
+    this.#ending ??= new Promise<void>((resolve) => {
+      this.#ended = resolve;
+      if (this.#running === 0) resolve();
+    }).then(free);
+    return this.#ending;
+  }
+}

@@ -1,0 +1,79 @@
+/** The masks of one answer, each begun as soon as the model asks for it, in order, while its text goes on. */
+import type { Mask } from '../masks/mask';
+import type { Tensor } from '../tensor/tensor';
+import type { Engine } from './engine';
+import { decodedMasks, type MaskSource } from './mask_source';
+import type { Picture } from './picture';
+import { leaseMaskSource } from './read_image';
+import type { Lease } from './shared_cache';
+
+export class MaskQueue implements Disposable {
+  readonly #engine: Engine;
+  readonly #picture: Picture;
+  readonly #signal?: AbortSignal;
+  /** Fires with the caller's signal, and when all is done. */
+  readonly #giveUp = new AbortController();
+  readonly #passOn = () => this.#giveUp.abort(this.#signal?.reason);
+  readonly #masks: Promise<Mask>[] = [];
+  #leasing?: Promise<Lease<MaskSource>>;
+  #lease?: Lease<MaskSource>;
+
+  constructor(engine: Engine, picture: Picture, signal?: AbortSignal) {
+    this.#engine = engine;
+    this.#picture = picture;
+    this.#signal = signal;
+    if (signal?.aborted) this.#passOn();
+    signal?.addEventListener('abort', this.#passOn, { once: true });
+  }
+
+  get length(): number {
+    return this.#masks.length;
+  }
+
+  /** Whether the picture's embedding was there; undefined when no mask was asked for. */
+  get cached(): boolean | undefined {
+    return this.#lease?.cached;
+  }
+
+  at(index: number): Promise<Mask> | undefined {
+    return this.#masks[index];
+  }
+
+  /** @param state - `[1, dim]`, normed, which predicts a `[SEG]`; disposed here. */
+  push(state: Tensor): void {
+    // With the embedding at hand the mask is enqueued now, before the next token.
+    const mask = this.#lease ? this.#decode(this.#lease, state) : this.#decodeLater(state);
+    mask.catch(() => undefined); // it is awaited later, or given up
+    this.#masks.push(mask);
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener('abort', this.#passOn);
+    this.#giveUp.abort();
+    this.#leasing?.then(
+      (lease) => lease[Symbol.dispose](),
+      () => undefined,
+    );
+  }
+
+  async #decodeLater(state: Tensor): Promise<Mask> {
+    try {
+      this.#leasing ??= leaseMaskSource(this.#engine, this.#picture, this.#giveUp.signal);
+      this.#lease = await this.#leasing;
+    } catch (error) {
+      state.dispose();
+      throw error;
+    }
+    return this.#decode(this.#lease, state);
+  }
+
+  async #decode({ value }: Lease<MaskSource>, state: Tensor): Promise<Mask> {
+    const { model } = this.#engine;
+    try {
+      const [[mask]] = (await decodedMasks(value, this.#giveUp.signal, () => model.decodeMasks(value.embedding, state))) as [[Mask]];
+      return mask;
+    } finally {
+      state.dispose();
+    }
+  }
+}
