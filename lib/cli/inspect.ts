@@ -1,13 +1,11 @@
 /** `mglmm inspect PATH`: family, parts, sizes and tokenizer of a folder or file of weights, and what it lacks. */
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { TokenizerError } from '../errors';
 import { type ModelParts, modelParts } from '../models/model_parts';
 import { samPresets } from '../models/sam/config';
-import { loadTokenizer } from '../text/tokenizer';
-import { segToken } from '../text/tokens';
 import { type Part, partOf } from '../weights/layouts';
 import { type ModelFolder, openModelFolder } from '../weights/model_folder';
+import { problemsOf, type Tokens, tokensOf } from './model_problems';
 import { type Context, formatBytes, formatTable } from './terminal';
 
 interface InspectOptions {
@@ -52,45 +50,8 @@ function figuresOf({ tensors }: ModelFolder): Map<Part, PartFigures> {
   return figures;
 }
 
-interface Tokens {
-  readonly size?: number;
-  readonly added: Readonly<Record<string, number>>;
-  readonly problems: readonly string[];
-}
-
-/** What the tokenizer knows, and whether it is that of these weights. */
-async function tokensOf(folder: ModelFolder, { configs: { llama } }: ModelParts): Promise<Tokens> {
-  if (!llama) return { added: {}, problems: [] };
-  try {
-    const tokenizer = await loadTokenizer(folder.path);
-    const added = Object.fromEntries(tokenizer.added);
-    const problems: string[] = [];
-    if (tokenizer.size > llama.vocabSize) problems.push(`tokenizer: it has ${tokenizer.size} tokens, the model only ${llama.vocabSize}`);
-    const grounded = ['mglmm', 'glamm', 'lisa'].includes(folder.family);
-    if (grounded && tokenizer.idOf(segToken) === undefined)
-      problems.push(`tokenizer: it has no ${segToken}, which a ${folder.family} answers with`);
-    return { size: tokenizer.size, added, problems };
-  } catch (error) {
-    if (error instanceof TokenizerError) return { added: {}, problems: [`tokenizer: ${error.message}`] };
-    throw error;
-  }
-}
-
 function filesOf(folder: ModelFolder): string[] {
   return [...new Set(folder.sources.flatMap(({ checkpoint }) => checkpoint.names.map((name) => checkpoint.get(name).file)))];
-}
-
-/** What keeps the model from running, in sentences. */
-function problems(folder: ModelFolder, { missing, difference }: ModelParts): string[] {
-  return [
-    ...missing.map((part) => {
-      if (part !== 'clip') return `${part}: nothing of it is here`;
-      return `clip: ${folder.clipNotFound ?? 'the tower'} is not here; say where with --clip DIR`;
-    }),
-    ...difference.missing.map((key) => `${key} is missing`),
-    ...difference.misshapen,
-    ...(folder.sources[0]?.layout.lora ? ['LoRA matrices are not merged: mglmm merge does it'] : []),
-  ];
 }
 
 function asJson(folder: ModelFolder, parts: ModelParts, tokens: Tokens) {
@@ -102,7 +63,7 @@ function asJson(folder: ModelFolder, parts: ModelParts, tokens: Tokens) {
     parts: Object.fromEntries(figuresOf(folder)),
     config: parts.configs,
     tokenizer: { files: folder.tokenizer, size: tokens.size, added: tokens.added },
-    problems: [...problems(folder, parts), ...tokens.problems],
+    problems: [...problemsOf(folder, parts), ...tokens.problems],
     unexpected: parts.difference.unexpected,
     ignored: folder.ignored,
   };
@@ -123,7 +84,7 @@ function asText(folder: ModelFolder, parts: ModelParts, tokens: Tokens): string 
   }
   const files = filesOf(folder);
   const added = Object.entries(tokens.added).map(([token, id]) => `${token} ${id}`);
-  const wrong = [...problems(folder, parts), ...tokens.problems];
+  const wrong = [...problemsOf(folder, parts), ...tokens.problems];
   return [
     `${folder.path}: ${folder.family}${folder.manifest ? ', converted by mglmm' : ''}, ${files.length} ${files.length === 1 ? 'file' : 'files'}`,
     '',

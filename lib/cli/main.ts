@@ -7,12 +7,13 @@ import { AbortedError } from '../errors';
 import { commands } from './commands';
 import type { Terminal } from './terminal';
 
+const USAGE = 2;
 const INTERRUPTED = 130; // as a shell says it: 128 + SIGINT
 
 /**
  * Runs a command line.
  * @param args - without the program's name.
- * @returns the exit code: 0, 1 after an error, 130 when `signal` fired.
+ * @returns the exit code: 0, 1 after an error, 2 for arguments that make no sense, 130 when `signal` fired.
  */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
   const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
@@ -30,7 +31,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     if (signal.aborted) {
       terminal.err.write('mglmm: interrupted\n');
       return INTERRUPTED;
@@ -60,7 +61,16 @@ export function interruptible(): AbortSignal {
 if (require.main === module) {
   // A reader such as `head` that has seen enough is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  void run(process.argv.slice(2), { out: process.stdout, err: process.stderr }, interruptible()).then((code) => {
+  const { stdout: out, stderr: err } = process;
+  // Opened by those that read it.
+  const terminal = {
+    out,
+    err,
+    get in() {
+      return process.stdin;
+    },
+  };
+  void run(process.argv.slice(2), terminal, interruptible()).then((code) => {
     process.exitCode = code;
   });
 }

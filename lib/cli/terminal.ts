@@ -1,13 +1,19 @@
+import type { Readable } from 'node:stream';
+
 /** Where a command writes: results to `out`, all else to `err`, so that results can be piped. */
 export interface Stream {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** Bits of a colour on a terminal: 1, 4, 8 or 24. */
+  getColorDepth?(): number;
 }
 
 export interface Terminal {
   readonly out: Stream;
   readonly err: Stream;
+  /** What is typed, or piped in; default nothing. */
+  readonly in?: Readable & { readonly isTTY?: boolean };
 }
 
 /** What every command is given. */

@@ -1,0 +1,102 @@
+import { strict as assert } from 'node:assert';
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { backendName } from '../../lib';
+import { backend, type Finding, threads } from '../../lib/cli/findings';
+import { graphics, memory, processor } from '../../lib/cli/machine';
+import { mglmm } from '../support/command';
+import { type MglmmGolden, mglmmGoldens } from '../support/mglmm_golden';
+import { tinyModel } from '../support/tiny_model';
+
+const [golden] = mglmmGoldens() as [MglmmGolden];
+
+/** Runs `body` with environment variables set, or unset. */
+function under<Result>(variables: Record<string, string | undefined>, body: () => Result): Result {
+  const before = { ...process.env };
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  try {
+    return body();
+  } finally {
+    process.env = before;
+  }
+}
+
+const diagnose = async (...args: string[]): Promise<{ code: number; err: string; ready: boolean; findings: Finding[] }> => {
+  const { code, out, err } = await mglmm(['doctor', '--json', ...args]);
+  return { code, err, ...(JSON.parse(out) as { ready: boolean; findings: Finding[] }) };
+};
+
+describe('mglmm doctor', () => {
+  test('tells what a machine that runs these tests has', async () => {
+    const { code, out, err } = await mglmm(['doctor']);
+    assert.equal(`${code} ${err}`, '0 ');
+    assert.match(out, new RegExp(`^ok +Node +${process.versions.node.replaceAll('.', '\\.')}$`, 'm'));
+    assert.match(out, new RegExp(`^(ok|note) +backend +${backendName()}: `, 'm'));
+    for (const what of ['system', 'processor', 'oneDNN', 'threads', 'memory', 'pictures', 'fonts', 'GPU'])
+      assert.match(out, new RegExp(`^(ok|note) +${what} +\\S`, 'm'));
+    assert.ok(!out.includes('\x1b'), 'colours where there is no terminal');
+  });
+
+  test('says of a model that nothing is in the way', async () => {
+    using model = tinyModel(golden);
+    const { code, ready, findings } = await diagnose('--model', model.path);
+    assert.ok(ready && code === 0, JSON.stringify(findings));
+    assert.match(findings.find(({ what }) => what === 'model')?.found ?? '', /: mglmm, \d+ tensors$/);
+    assert.match(findings.find(({ what }) => what === 'room')?.found ?? '', /^enough: it needs about .* as bf16, .* as int4$/);
+  });
+
+  test('gives the line that fixes what a model lacks', async () => {
+    using model = tinyModel(golden);
+    const tower = golden.config.vision_tower as string;
+    for (const file of ['tokenizer.model', basename(tower)]) rmSync(model.file(file));
+    const { code, err, ready, findings } = await diagnose('--model', model.path);
+    assert.deepEqual({ code, err, ready }, { code: 1, err: 'mglmm: 2 things are in the way\n', ready: false });
+    assert.deepEqual(
+      findings.flatMap(({ state, fix }) => (state === 'bad' ? [fix] : [])),
+      [`mglmm convert ${model.path} NEW_FOLDER --clip CLIP_FOLDER`, `cp FOLDER_WITH_TOKENIZER/tokenizer.model ${model.path}`],
+    );
+    const found = await diagnose('--model', model.path, '--clip', join(golden.folder, tower));
+    assert.equal(found.findings.filter(({ state }) => state === 'bad').length, 1);
+    assert.match(
+      (await mglmm(['doctor', '--model', '/nowhere'])).out,
+      /^BAD +model +there is nothing at \/nowhere.*\n +fix: mglmm inspect \/nowhere$/m,
+    );
+  });
+});
+
+describe('findings', () => {
+  test('of threads: as many as cores, unless the environment says otherwise', () => {
+    const { cores, quota } = processor();
+    const found = (count: string | undefined) => under({ MGLMM_THREADS: count }, threads);
+    if (quota === undefined) assert.deepEqual(found(undefined), { what: 'threads', found: `${cores}, one a core`, state: 'good' });
+    assert.equal(found('1').found, '1: MGLMM_THREADS asks for them');
+    assert.deepEqual([found(`${cores + 1}`).state, found(`${cores + 1}`).fix], ['note', `export MGLMM_THREADS=${cores}`]);
+    assert.deepEqual(found('many'), {
+      what: 'threads',
+      found: 'MGLMM_THREADS is "many", expected a whole number from 1',
+      state: 'bad',
+      fix: 'unset MGLMM_THREADS',
+    });
+  });
+
+  test('of the backend: why it is this one', () => {
+    const best = processor().level as string;
+    const found = (name: string, asked?: string) => under({ MGLMM_CPU_LEVEL: asked }, () => backend(name)[0] as Finding);
+    assert.equal(found(`cpu ${best}`).found, `cpu ${best}: the best that this processor runs`);
+    assert.equal(found('cpu other').found, `cpu other: this processor runs ${best}, which was not built`);
+    assert.equal(found('cpu other').fix, 'npm run build');
+    assert.equal(found(`cpu ${best}`, best).found, `cpu ${best}: MGLMM_CPU_LEVEL asks for it`);
+    assert.equal(found('cpu other', 'other').fix, 'unset MGLMM_CPU_LEVEL');
+  });
+
+  test('of memory and graphics are such as a machine has', () => {
+    const { totalBytes, availableBytes } = memory();
+    assert.ok(availableBytes > 0 && availableBytes <= totalBytes);
+    const { present, driver } = graphics();
+    assert.ok(present || driver === undefined);
+  });
+});
