@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "cpu/parallel.h"
+#include "cpu/transpose.h"
 #include "kernels/panels.h"
 
 namespace mglmm::cpu {
@@ -16,6 +17,12 @@ int64_t in_panel(int64_t input, int64_t output) {
   return input * kPanel + output;
 }
 
+// Whether panels hold words of 32 bits side by side that rows hold one after another: an element of f32, two of bf16.
+template <typename T>
+inline constexpr bool kWords = !std::is_same_v<T, f16>;
+template <typename T>
+inline constexpr int64_t kWordElements = 4 / static_cast<int64_t>(sizeof(T));
+
 // Panels [first, first + count) of `rows` [out, in] into `packed`, which begins with the first of them.
 template <typename T>
 void pack_panels(const T* rows, int64_t out, int64_t in, int64_t padded_in, int64_t first, int64_t count, T* packed) {
@@ -25,7 +32,17 @@ void pack_panels(const T* rows, int64_t out, int64_t in, int64_t padded_in, int6
       const int64_t output = (first + panel) * kPanel;
       const int64_t outputs = std::min(kPanel, out - output);
       constexpr int64_t kBlock = 64;  // inputs at a time: a square that the first cache holds
-      for (int64_t block = 0; block < padded_in; block += kBlock) {
+      int64_t done = 0;
+      if (kWords<T> && outputs == kPanel && in % kWordElements<T> == 0) {
+        constexpr int64_t kSide = kSquareWords * kWordElements<T>;  // inputs
+        for (; done + kSide <= in; done += kSide) {
+          for (int64_t o = 0; o < kPanel; o += kSquareWords) {
+            transpose_square(rows + (output + o) * in + done, in / kWordElements<T>,
+                             reinterpret_cast<uint32_t*>(to + done * kPanel) + o, kPanel);
+          }
+        }
+      }
+      for (int64_t block = done; block < padded_in; block += kBlock) {
         const int64_t stop = std::min(block + kBlock, padded_in);
         for (int64_t o = 0; o < kPanel; ++o) {
           const T* from = rows + (output + o) * in;
