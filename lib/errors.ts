@@ -152,6 +152,74 @@ export class LengthError extends MglmmError {
   }
 }
 
+/** A file of samples that cannot be read or written. */
+export class DataError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions & { code?: string }) {
+    super(options?.code ?? 'MGLMM_DATA', message, options);
+  }
+}
+
+/**
+ * What is wrong with a sample.
+ * - `json`: the line is no JSON, or no UTF-8.
+ * - `record`: a field is missing, unknown or of another kind.
+ * - `tags`: an answer is not in the SegCap format, or a text holds a name that means something in a prompt.
+ * - `seg_count`: as many masks as `[SEG]` are wanted.
+ * - `rle`: a mask that is malformed.
+ * - `empty_mask`: a mask without a pixel.
+ * - `mask_size`: a mask of another size than the picture.
+ * - `no_image`: the sample names none.
+ * - `missing_image`: no such file.
+ * - `image`: the picture is damaged, of a kind that is not read, or too large.
+ */
+export const sampleProblems = [
+  'json',
+  'record',
+  'tags',
+  'seg_count',
+  'rle',
+  'empty_mask',
+  'mask_size',
+  'no_image',
+  'missing_image',
+  'image',
+] as const;
+export type SampleProblem = (typeof sampleProblems)[number];
+
+/** One thing that is wrong, and where in the record: `masks[2].counts`. */
+export interface SampleFault {
+  readonly problem: SampleProblem;
+  /** Empty where it is the whole record. */
+  readonly field: string;
+  readonly reason: string;
+}
+
+/** A sample that cannot be trained on: which, and why. */
+export class SampleError extends DataError {
+  /** Path of the file, or name of the data set. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** Everything that is wrong and was looked for; the message has the first. */
+  readonly faults: readonly [SampleFault, ...SampleFault[]];
+
+  constructor(file: string, line: number, faults: readonly [SampleFault, ...SampleFault[]], options?: ErrorOptions) {
+    const { field, reason } = faults[0];
+    super(`${file}:${line}: ${field ? `${field}: ` : ''}${reason}`, { ...options, code: 'MGLMM_SAMPLE' });
+    this.file = file;
+    this.line = line;
+    this.faults = faults;
+  }
+
+  get problem(): SampleProblem {
+    return this.faults[0].problem;
+  }
+
+  get field(): string {
+    return this.faults[0].field;
+  }
+}
+
 const classes: Record<string, new (message: string, options?: ErrorOptions) => MglmmError> = {
   MGLMM_SHAPE: ShapeError,
   MGLMM_DTYPE: DtypeError,

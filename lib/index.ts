@@ -1,6 +1,8 @@
 /** The public API and nothing more. */
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
+export type { Batch, BatchSource } from './data/loader';
+export { type Dataset, faultsOf, type Sample, type SampleTurn } from './data/sample';
 export * from './errors';
 export { generate } from './generate/generate';
 export type {

@@ -1,0 +1,81 @@
+/**
+ * A sample, the one form in which everything is trained on, and what must hold of it. Its answers are in the SegCap format (MGLMM,
+ * arXiv 2409.13407): each `[SEG]` announces one mask.
+ */
+import type { SampleFault } from '../errors';
+import type { Rle } from '../image/rle';
+import { parseSegCap } from '../text/segcap';
+import { templates } from '../text/template';
+import { addedTokens, imagePlaceholder, phraseEnd, phraseStart, segToken } from '../text/tokens';
+
+export interface SampleTurn {
+  readonly question: string;
+  /** In the SegCap format. */
+  readonly answer: string;
+}
+
+export interface Sample {
+  readonly id: string;
+  /** Path of the picture. */
+  readonly image?: string;
+  /** At least one turn. */
+  readonly conversation: readonly SampleTurn[];
+  /** One a `[SEG]` of the answers, in their order; of the size of the picture. */
+  readonly masks: readonly Rle[];
+  /** What is asked for, such as `caption` or `refer`: a name for counting. */
+  readonly task: string;
+}
+
+/** Samples by number: a file, a set of made-up scenes. Reading the same number twice gives the same. */
+export interface Dataset {
+  /** Its path, where it is a file. */
+  readonly name: string;
+  readonly length: number;
+  /** @throws SampleError when the sample is not as it must be. */
+  get(index: number): Promise<Sample>;
+}
+
+/** Names that would change what a prompt is: the image's place, the end of a turn, and who speaks. */
+const reserved = [imagePlaceholder, '<s>', '</s>', ...new Set(Object.values(templates).flatMap(({ markers }) => markers))];
+const ofAnswers: readonly string[] = [segToken, phraseStart, phraseEnd];
+const added: readonly string[] = addedTokens;
+const notInQuestions = [...reserved, ...added];
+const notInAnswers = [...reserved, ...added.filter((token) => !ofAnswers.includes(token))];
+
+/** What is wrong with a sample, without a look at its picture and into its masks; nothing for a good one. */
+export function faultsOf({ image, conversation, masks }: Sample): SampleFault[] {
+  const faults: SampleFault[] = [];
+  let segs = 0;
+  for (const [turn, { question, answer }] of conversation.entries()) {
+    const [asked, answered] = [`conversation[${turn}].question`, `conversation[${turn}].answer`];
+    const refuseNames = (field: string, text: string, names: readonly string[]) => {
+      for (const name of names) {
+        if (text.includes(name)) faults.push({ problem: 'tags', field, reason: `has ${name} in it, which means something in a prompt` });
+      }
+    };
+    refuseNames(asked, question, notInQuestions);
+    refuseNames(answered, answer, notInAnswers);
+    const { segments, repairs } = parseSegCap(answer);
+    segs += segments.length;
+    for (const { kind, at, reason } of repairs) {
+      // An answer that is a mask alone, as LISA's are, has no phrase.
+      if (kind !== 'bare_seg') faults.push({ problem: 'tags', field: answered, reason: `${reason}, at ${at} of its plain text` });
+    }
+  }
+  if (segs !== masks.length) {
+    const wanted = `expected as many as there are ${segToken} in the answers, ${segs}`;
+    faults.push({ problem: 'seg_count', field: 'masks', reason: `has ${masks.length}, ${wanted}` });
+  }
+  if (masks.length > 0 && image === undefined)
+    faults.push({ problem: 'no_image', field: 'image', reason: 'is missing, but there are masks' });
+  const [first] = masks;
+  for (const [i, { size }] of masks.entries()) {
+    if (first && (size[0] !== first.size[0] || size[1] !== first.size[1]))
+      faults.push({
+        problem: 'mask_size',
+        field: `masks[${i}]`,
+        reason: `is [${size.join(', ')}], expected [${first.size.join(', ')}], the size of the first`,
+      });
+  }
+  return faults;
+}
