@@ -50,6 +50,11 @@ export class TorchPeer {
     return true;
   }
 
+  /** Another body for the timed loop, with the same set-up. */
+  async use(run: string): Promise<void> {
+    await this.#ask({ op: 'use', run });
+  }
+
   /** Seconds that `runs` runs take, by the peer's own clock. */
   async block(runs: number): Promise<number> {
     return (await this.#ask({ op: 'block', runs })).seconds as number;

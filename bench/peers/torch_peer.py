@@ -2,6 +2,7 @@
 
 {"op": "hello", "threads": 2}                -> {"version": "..."}
 {"op": "open", "setup": "...", "run": "..."}  -> {}            gradients are off unless setup turns them on
+{"op": "use", "run": "..."}                   -> {}            another body, the same set-up
 {"op": "block", "runs": 10}                  -> {"seconds": 0.05}
 {"op": "close"}                              -> {}            forgets the case and its memory
 """
@@ -27,7 +28,7 @@ def compiled(run, scope):
 
 
 def main():
-    block = None
+    block, scope = None, {}
     for line in sys.stdin:
         request = json.loads(line)
         answer = {}
@@ -41,12 +42,14 @@ def main():
                 scope = {"torch": torch, "F": F}
                 exec(compile(textwrap.dedent(request["setup"]).strip(), "setup", "exec"), scope)
                 block = compiled(request["run"], scope)
+            elif request["op"] == "use":
+                block = compiled(request["run"], scope)
             elif request["op"] == "block":
                 start = time.perf_counter()
                 block(request["runs"])
                 answer = {"seconds": time.perf_counter() - start}
             elif request["op"] == "close":
-                block = None
+                block, scope = None, {}
                 gc.collect()
             else:
                 raise ValueError(f"unknown op {request['op']}")

@@ -210,7 +210,7 @@ bool attend_amx(const AttentionProblem& problem, Stream& stream) {
 
   const int64_t tiles = blocks(problem.queries * problem.group(), kTileQueries);
   const int64_t parts = std::min(tiles, blocks(4 * thread_count(), heads));
-  parallel_pieces(heads * parts, [&](int64_t piece) {
+  pieces_of_attention(heads * most_keys * head_dim * tiles, heads * parts, [&](int64_t piece) {
     const int64_t part = piece % parts, b = piece / parts / problem.kv_heads, kv_head = piece / parts % problem.kv_heads;
     Head head{rows_of(problem, b, kv_head), depth, nullptr, nullptr, nullptr, tables};
     std::byte* own = scratch + slice * thread_index();

@@ -124,7 +124,7 @@ void attend(const AttentionProblem& problem, Stream& stream) {
   // Few heads are shared out by tiles too; what a query's result is does not depend on it.
   const int64_t tiles = (most_rows + kTileQueries - 1) / kTileQueries;
   const int64_t parts = std::min(tiles, (4 * thread_count() + heads - 1) / heads);
-  parallel_pieces(heads * parts, [&](int64_t piece) {
+  pieces_of_attention(heads * most_keys * head_dim * tiles, heads * parts, [&](int64_t piece) {
     const int64_t part = piece % parts, b = piece / parts / problem.kv_heads, kv_head = piece / parts % problem.kv_heads;
     Head head{rows_of(problem, b, kv_head), nullptr, nullptr, 0, 0, nullptr, tables};
     if (head.rows.count == 0) return;

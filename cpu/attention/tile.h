@@ -6,6 +6,7 @@
 
 #include "cpu/attention/attend.h"
 #include "cpu/attention/softmax.h"
+#include "cpu/parallel.h"
 #include "cpu/simd.h"
 
 namespace mglmm::cpu {
@@ -28,6 +29,15 @@ class Slice {
  private:
   std::byte* next_;
 };
+
+// As parallel_pieces, but on this thread alone where keys are so few that waking another takes as long as they do: the first
+// steps of a generation.
+template <typename Body>
+void pieces_of_attention(int64_t key_elements, int64_t count, Body&& body) {
+  constexpr int64_t kFewElements = 49152;  // of all heads, for one tile of queries: about 20 us
+  if (key_elements > kFewElements) return parallel_pieces(count, body);
+  for (int64_t piece = 0; piece < count; ++piece) body(piece);
+}
 
 // The queries that meet one head of keys: those of its query heads, one head after another.
 struct Rows {
