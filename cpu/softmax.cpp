@@ -27,6 +27,46 @@ float max_by_lanes(const T* x, int64_t size) {
   return largest;
 }
 
+// Lane r is element `r * stride` from `from`.
+vfloat read_column(const float* from, int64_t stride) {
+#if defined(__AVX512F__)
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i index = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int32_t>(stride)));
+  return std::bit_cast<vfloat>(_mm512_i32gather_ps(index, from, 4));
+#else
+  vfloat v;
+  for (int lane = 0; lane < kLanes; ++lane) v[lane] = from[lane * stride];
+  return v;
+#endif
+}
+
+void write_column(float* to, int64_t stride, vfloat v) {
+#if defined(__AVX512F__)
+  const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i index = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int32_t>(stride)));
+  _mm512_i32scatter_ps(to, index, std::bit_cast<__m512>(v), 4);
+#else
+  for (int lane = 0; lane < kLanes; ++lane) to[lane * stride] = v[lane];
+#endif
+}
+
+constexpr int64_t kShortRow = 16;
+
+// kLanes rows of `size` <= kShortRow, a row a lane: such rows would leave most lanes of a vector idle.
+template <typename T>
+void short_rows(const T* from, int64_t size, T* to) {
+  alignas(64) float block[kShortRow * kLanes];
+  for (int64_t i = 0; i < size; ++i) store(block + i * kLanes, load(from + i * kLanes));
+  vfloat columns[kShortRow];
+  vfloat most = columns[0] = read_column(block, size);
+  for (int64_t i = 1; i < size; ++i) most = max(columns[i] = read_column(block + i, size), most);
+  vfloat total = {};
+  for (int64_t i = 0; i < size; ++i) total += columns[i] = exp(columns[i] - most);
+  const vfloat factor = 1.0F / total;
+  for (int64_t i = 0; i < size; ++i) write_column(block + i, size, columns[i] * factor);
+  for (int64_t i = 0; i < size; ++i) store(to + i * kLanes, load(block + i * kLanes));
+}
+
 }  // namespace
 
 void run(const Softmax& op, Stream& stream) {
@@ -37,7 +77,11 @@ void run(const Softmax& op, Stream& stream) {
     const T* x = op.x.data<T>();
     T* y = op.y.data<T>();
     parallel_ranges(op.x.count() / size, grain_of_rows(size), [=](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
+      int64_t row = begin;
+      if (size <= kShortRow) {
+        for (; row + kLanes <= end; row += kLanes) short_rows(x + row * size, size, y + row * size);
+      }
+      for (; row < end; ++row) {
         const T* from = x + row * size;
         T* to = y + row * size;
         float* exponentials;  // in f32 whatever T is: the sum is of what is divided by it

@@ -20,7 +20,7 @@ function inFloat64(x: ArrayLike<number>, size: number): Float64Array {
 
 onEveryDevice('softmax', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
-    for (const shape of [[1], [7], [3, 255], [2, 1, 4099], [70, 33], [5, 16], [0, 3], [3, 0]])
+    for (const shape of [[1], [7], [3, 255], [2, 1, 4099], [70, 33], [5, 16], [37, 1], [53, 6], [33, 16], [34, 17], [0, 3], [3, 0]])
       test(`agrees with float64 on ${dtype} [${shape}]`, async () => {
         const size = shape[shape.length - 1] as number;
         const [x, dy] = [randn(shape, 1, dtype), randn(shape, 2, dtype)];

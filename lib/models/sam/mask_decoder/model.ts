@@ -16,7 +16,8 @@ import { tidy } from '../../../tensor/scope';
 import type { Tensor } from '../../../tensor/tensor';
 import type { SamConfig } from '../config';
 import type { EncodedPrompts } from '../prompt_encoder';
-import { repeat, TwoWayTransformer } from './transformer';
+import { repeat } from './attention';
+import { TwoWayTransformer } from './transformer';
 import { assemble, Upscaling } from './upscaling';
 
 export interface SamMasks {

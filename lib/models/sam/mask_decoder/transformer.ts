@@ -4,59 +4,14 @@
  * 1 until the tokens of a mask have first been written into it.
  */
 import type { Dtype } from '../../../native';
-import { LayerNorm, Linear, Module } from '../../../nn';
+import { LayerNorm, Module } from '../../../nn';
 import { add } from '../../../ops/add';
-import { attention } from '../../../ops/attention';
-import { concat } from '../../../ops/concat';
 import { relu } from '../../../ops/relu';
-import { reshape } from '../../../ops/reshape';
 import { tidy } from '../../../tensor/scope';
 import type { Tensor } from '../../../tensor/tensor';
 import type { SamConfig } from '../config';
 import { MlpBlock } from '../mlp';
-
-/** `x` `count` times along its first axis, of size 1. */
-export const repeat = (x: Tensor, count: number): Tensor => (count === 1 ? x : concat(new Array<Tensor>(count).fill(x), 0));
-
-/** Attention in `inner` dimensions of queries to other tokens. */
-export class DecoderAttention extends Module {
-  readonly qProj: Linear;
-  readonly kProj: Linear;
-  readonly vProj: Linear;
-  readonly outProj: Linear;
-  readonly #heads: number;
-
-  constructor({ promptDim, decoderHeads }: SamConfig, inner: number, dtype: Dtype) {
-    super();
-    this.qProj = new Linear(promptDim, inner, { dtype });
-    this.kProj = new Linear(promptDim, inner, { dtype });
-    this.vProj = new Linear(promptDim, inner, { dtype });
-    this.outProj = new Linear(inner, promptDim, { dtype });
-    this.#heads = decoderHeads;
-  }
-
-  /**
-   * @param q - `[masks or 1, queries, promptDim]`; 1 serves all masks.
-   * @param k - `[masks or 1, keys, promptDim]`; 1 serves all masks.
-   * @param v - shape of `k`.
-   * @returns `[masks, queries, promptDim]`.
-   */
-  forward(q: Tensor, k: Tensor, v: Tensor): Tensor {
-    const [[given, queries], [batch, keys]] = [q.shape as [number, number], k.shape as [number, number]];
-    const masks = Math.max(given, batch);
-    const projected = this.qProj.forward(q);
-    const inner = projected.shape[2] as number;
-    const split = (x: Tensor, tokens: number) => reshape(x, [batch, tokens, this.#heads, inner / this.#heads]);
-    // Queries do not see each other: those of all masks to the keys of one image are one batch.
-    const y = attention(
-      split(repeat(projected, masks / given), (masks * queries) / batch),
-      split(this.kProj.forward(k), keys),
-      split(this.vProj.forward(v), keys),
-      { tokensFirst: true },
-    );
-    return this.outProj.forward(reshape(y, [masks, queries, inner]));
-  }
-}
+import { DecoderAttention } from './attention';
 
 /** What a layer reads and hands on: tokens `[masks, tokens, promptDim]` and image `[masks or 1, grid^2, promptDim]`. */
 export interface TokensAndImage {
