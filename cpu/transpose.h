@@ -1,7 +1,9 @@
-// Squares of 32-bit words, transposed in registers.
+// Squares of 32-bit words, transposed in registers: of memory, and of vectors.
 #pragma once
 #include <cstdint>
 #include <cstring>
+
+#include "cpu/simd.h"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -50,6 +52,26 @@ inline void transpose_square(const void* from, int64_t from_stride, uint32_t* to
     for (int64_t row = 0; row < kSquareWords; ++row) to[column * to_stride + row] = square[row][column];
   }
 #endif
+}
+
+// Lane j of vector i becomes lane i of vector j.
+inline void transpose(vfloat (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int step = 1; step < kLanes; step *= 2) {
+    vint low, high;
+#pragma GCC unroll 16
+    for (int lane = 0; lane < kLanes; ++lane) {
+      low[lane] = lane & step ? kLanes + lane - step : lane;
+      high[lane] = lane & step ? kLanes + lane : lane + step;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if (i & step) continue;
+      const vfloat a = rows[i], b = rows[i + step];
+      rows[i] = __builtin_shuffle(a, b, low);
+      rows[i + step] = __builtin_shuffle(a, b, high);
+    }
+  }
 }
 
 }  // namespace mglmm::cpu

@@ -55,6 +55,7 @@
 #include "kernels/sum.h"
 #include "kernels/swiglu.h"
 #include "kernels/top_k.h"
+#include "kernels/upscale_masks.h"
 #include "kernels/window_partition.h"
 
 #define MGLMM_OPS(X) \
@@ -113,6 +114,7 @@
   X(Swiglu) X(SwigluBackward) \
   X(TopK) \
   X(Unpack) \
+  X(UpscaleMasks) \
   X(WindowPartition) X(WindowUnpartition)
 
 namespace mglmm {

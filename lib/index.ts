@@ -118,6 +118,7 @@ export { spliceRows } from './ops/splice_rows';
 export { mean, type SumOptions, sum } from './ops/sum';
 export { swiglu } from './ops/swiglu';
 export { topK } from './ops/top_k';
+export { type UpscaleWeights, upscaleMasks } from './ops/upscale_masks';
 export { windowPartition, windowUnpartition } from './ops/window_partition';
 export { abortable } from './tensor/abort';
 export { noGradients } from './tensor/ambient';

@@ -35,14 +35,6 @@ struct TileMemory {
   float *s, *y, *inverse, *scores, *bias_h, *bias_w;
 };
 
-// 16 rows x 32 places from `from`, rows `stride` apart, places from `width` and rows from `count` on 0.
-void read_rows(const bf16* const* rows, int64_t count, int64_t width, vfloat* block) {
-  const auto mask = static_cast<__mmask32>(width >= kTileDepth ? 0xffffffffU : (1U << width) - 1);
-  for (int64_t i = 0; i < kTileSide; ++i) {
-    block[i] = i < count && rows[i] ? std::bit_cast<vfloat>(_mm512_maskz_loadu_epi16(mask, rows[i])) : vfloat{};
-  }
-}
-
 // Rows of keys (or of a table) into tiles [row / 16][depth]; a hidden row is 0.
 void pack_rows(const bf16* from, int64_t stride, int64_t count, int64_t head_dim, const uint8_t* mask, bf16* to) {
   for (int64_t first = 0; first < count; first += kTileSide) {
@@ -80,18 +72,14 @@ void pack_values(const bf16* from, int64_t stride, int64_t count, int64_t head_d
   }
 }
 
-// q^T in tiles [query / 16][depth]: pairs of places of headDim are already side by side.
+// q^T in tiles [query / 16][depth].
 void pack_queries(const AttentionProblem& problem, const Rows& rows, int64_t first, int64_t count, bf16* to) {
   for (int64_t lane = 0; lane < count; lane += kLanes) {
-    for (int64_t d = 0; d < problem.head_dim; d += kTileDepth, to += kTileElements) {
-      const bf16* from[kLanes];
-      const int64_t filled = std::min<int64_t>(kLanes, count - lane);
-      for (int64_t i = 0; i < filled; ++i) from[i] = rows.at<const bf16>(problem.q, first + lane + i) + d;
-      vfloat block[kLanes];
-      read_rows(from, filled, problem.head_dim - d, block);
-      transpose(block);
-      for (int64_t i = 0; i < kLanes; ++i) std::memcpy(static_cast<void*>(to + i * kTileDepth), &block[i], sizeof(vfloat));
-    }
+    const bf16* from[kLanes];
+    const int64_t filled = std::min<int64_t>(kLanes, count - lane);
+    for (int64_t i = 0; i < filled; ++i) from[i] = rows.at<const bf16>(problem.q, first + lane + i);
+    pack_columns(from, filled, problem.head_dim, to);
+    to += blocks(problem.head_dim, kTileDepth) * kTileElements;
   }
 }
 

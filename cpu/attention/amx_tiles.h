@@ -3,10 +3,33 @@
 #include <cstdint>
 
 #include "cpu/amx.h"
+#include "cpu/transpose.h"
 
 #if defined(__AVX512F__)
 
 namespace mglmm::cpu {
+
+// 16 rows x 32 places from `from`, rows `stride` apart, places from `width` and rows from `count` on 0.
+inline void read_rows(const bf16* const* rows, int64_t count, int64_t width, vfloat* block) {
+  const auto mask = static_cast<__mmask32>(width >= kTileDepth ? 0xffffffffU : (1U << width) - 1);
+  for (int64_t i = 0; i < kTileSide; ++i) {
+    block[i] = i < count && rows[i] ? std::bit_cast<vfloat>(_mm512_maskz_loadu_epi16(mask, rows[i])) : vfloat{};
+  }
+}
+
+// 16 rows of `width` places as the columns of tiles [width / 32]: pairs of places are side by side already. Rows from
+// `count` on are 0.
+inline void pack_columns(const bf16* const* rows, int64_t count, int64_t width, bf16* tiles) {
+  for (int64_t d = 0; d < width; d += kTileDepth, tiles += kTileElements) {
+    const bf16* from[kTileSide];
+    for (int64_t i = 0; i < count; ++i) from[i] = rows[i] + d;
+    vfloat block[kTileSide];
+    read_rows(from, count, width - d, block);
+    transpose(block);
+    for (int64_t i = 0; i < kTileSide; ++i)
+      std::memcpy(static_cast<void*>(tiles + i * kTileDepth), &block[i], sizeof(vfloat));
+  }
+}
 
 // c[kRows * 16][kColumns * 16] (= or +=) sum over `depth` tiles of a * b. a's tile (row, k) is at row * a_row + k * a_step
 // tiles, b's tile (k, column) at k * b_step + column * b_column.

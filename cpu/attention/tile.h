@@ -8,6 +8,7 @@
 #include "cpu/attention/softmax.h"
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
+#include "cpu/transpose.h"
 
 namespace mglmm::cpu {
 
@@ -52,25 +53,6 @@ struct Rows {
 inline Rows rows_of(const AttentionProblem& problem, int64_t b, int64_t kv_head) {
   const int64_t queries = problem.queries_of(b);
   return {b, kv_head * problem.group(), queries, queries * problem.group()};
-}
-
-inline void transpose(vfloat (&rows)[kLanes]) {
-#pragma GCC unroll 4
-  for (int step = 1; step < kLanes; step *= 2) {
-    vint low, high;
-#pragma GCC unroll 16
-    for (int lane = 0; lane < kLanes; ++lane) {
-      low[lane] = lane & step ? kLanes + lane - step : lane;
-      high[lane] = lane & step ? kLanes + lane : lane + step;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if (i & step) continue;
-      const vfloat a = rows[i], b = rows[i + step];
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + step] = __builtin_shuffle(a, b, high);
-    }
-  }
 }
 
 // columns[d][stride]: lane r is row `first` + r, lanes from `count` up to whole vectors are 0.

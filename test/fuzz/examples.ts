@@ -81,5 +81,10 @@ export const examples: Record<string, () => unknown> = {
   sum: () => back(m.sum(leaf(2, 3), [1])),
   swiglu: () => back(m.swiglu(leaf(2, 3), leaf(2, 3))),
   topK: () => m.topK(x(2, 5), 2),
+  upscaleMasks: () => {
+    const weights = { weight1: x(3, 4, 2, 2), bias1: x(4), normWeight: x(4), normBias: x(4), weight2: x(4, 2, 2, 2), bias2: x(2) };
+    m.upscaleMasks(x(2, 6, 3), weights, x(2, 1, 2), { width: 3 });
+    back(m.upscaleMasks(leaf(2, 6, 3), weights, leaf(2, 1, 2), { width: 3 }));
+  },
   windowPartition: () => back(m.windowUnpartition(m.windowPartition(leaf(1, 3, 5, 4), 2), 3, 5)),
 };

@@ -7,7 +7,6 @@ import type { Dtype } from '../../../native';
 import { Embedding, Linear, Module } from '../../../nn';
 import { add } from '../../../ops/add';
 import { concat } from '../../../ops/concat';
-import { matmul } from '../../../ops/matmul';
 import { permute } from '../../../ops/permute';
 import { relu } from '../../../ops/relu';
 import { reshape } from '../../../ops/reshape';
@@ -18,7 +17,7 @@ import type { SamConfig } from '../config';
 import type { EncodedPrompts } from '../prompt_encoder';
 import { repeat } from './attention';
 import { TwoWayTransformer } from './transformer';
-import { assemble, Upscaling } from './upscaling';
+import { Upscaling } from './upscaling';
 
 export interface SamMasks {
   /** `[masks, outputs, 4 grid, 4 grid]`, logits: above 0 is the object. One output, or all but the first of the mask tokens. */
@@ -79,9 +78,9 @@ export class MaskDecoder extends Module {
       const wanted = multimask ? [...this.outputHypernetworksMlps.keys()].slice(1) : [0];
       const [first, last] = [wanted[0] as number, (wanted.at(-1) as number) + 1];
       const hyper = wanted.map((i) => (this.outputHypernetworksMlps[i] as Mlp).forward(slice(decoded.tokens, 1, 1 + i, 2 + i)));
-      const pixels = matmul(concat(hyper, 1), this.outputUpscaling.forward(decoded.image), { transposeB: true });
+      const lowRes = this.outputUpscaling.forward(decoded.image, concat(hyper, 1), grid);
       const iou = this.iouPredictionHead.forward(slice(decoded.tokens, 1, 0, 1));
-      return { lowRes: assemble(pixels, grid), iou: reshape(slice(iou, 2, first, last), [masks, wanted.length]) };
+      return { lowRes, iou: reshape(slice(iou, 2, first, last), [masks, wanted.length]) };
     });
   }
 }
