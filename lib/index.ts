@@ -35,11 +35,15 @@ export {
   rleIou,
 } from './image/rle';
 export type { Answer, AnswerEvent, GroundedPhrase, Timings, Usage } from './inference/answer';
-export { AnswerStream } from './inference/answer_stream';
-export { EncodedImage } from './inference/encoded_image';
+export { Chat, type ChatTurn } from './inference/chat';
+export { EncodedImage, type ImageInput } from './inference/encoded_image';
+export { type AnswerStream, EventStream } from './inference/event_stream';
+export type { ExploredNode, ExploreOptions } from './inference/explore';
 export type { LoadOptions, Logger, ModelDtype, ModelProgress } from './inference/load_options';
 export { Mglmm } from './inference/mglmm';
-export type { AnswerOptions, AnswerRequest, ChatOptions, ImageInput, ImageQuestion } from './inference/request';
+export type { AnswerOptions, AnswerRequest, ChatOptions, ImageQuestion } from './inference/request';
+export { SegmentAnything, type SegmentAnythingOptions } from './inference/segment_anything';
+export type { PixelBox, PixelPoint, SegmentedMask, SegmentedObject, SegmentRequest } from './inference/segmenting';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
 export { Mask, type ReadMasksOptions, readMasks } from './masks/mask';
 export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';

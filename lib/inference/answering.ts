@@ -1,7 +1,7 @@
 /** Questions to answers: tokens as they come, masks while the text goes on. Several questions share each pass through the weights. */
 import { generate } from '../generate/generate';
 import type { GenerateEvent, SamplingOptions } from '../generate/options';
-import type { AnswerEvent } from './answer';
+import type { Answer, AnswerEvent } from './answer';
 import { Conversation, readyPrompt } from './conversation';
 import type { Engine } from './engine';
 import { type Question, Row, type RowOptions } from './row';
@@ -11,6 +11,21 @@ export interface AnsweringOptions extends SamplingOptions, RowOptions {}
 export interface RowEvent {
   readonly row: number;
   readonly event: AnswerEvent;
+}
+
+/** The answer to a single question, by its events. */
+export async function* answeringOne(
+  engine: Engine,
+  question: Question,
+  options: AnsweringOptions,
+  conversation?: Conversation,
+): AsyncGenerator<AnswerEvent, Answer, undefined> {
+  let answer: Answer | undefined;
+  for await (const { event } of answering(engine, [question], options, conversation)) {
+    if (event.type === 'done') answer = event.answer;
+    yield event;
+  }
+  return answer as Answer;
 }
 
 type Next = { readonly token: IteratorResult<GenerateEvent, void> } | RowEvent;

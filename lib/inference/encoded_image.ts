@@ -1,8 +1,15 @@
-/** An image that a model has read and keeps, however many others come between. */
-import { DisposedError } from '../errors';
-import type { Picture } from './picture';
+import { ArgumentError, DisposedError } from '../errors';
+import type { ImageSource } from '../image/decode';
+import { openPicture, type Picture } from './picture';
+import type { Lease } from './shared_cache';
 
-/** Give it in the place of an image. Made by `Mglmm.encodeImage` and `SegmentAnything.encodeImage`, for that model alone. */
+/** A path, the bytes of a file, pixels, or an image that `encodeImage` has read. */
+export type ImageInput = ImageSource | EncodedImage;
+
+/**
+ * An image that a model has read and keeps, however many others come between: give it in the place of an image. Made by
+ * `Mglmm.encodeImage` and `SegmentAnything.encodeImage`, for that model alone.
+ */
 export class EncodedImage implements Disposable {
   readonly #picture: Picture;
   readonly #held: readonly Disposable[];
@@ -10,10 +17,25 @@ export class EncodedImage implements Disposable {
   /** The model that has read it. */
   readonly owner: object;
 
-  constructor(owner: object, picture: Picture, held: readonly Disposable[]) {
+  private constructor(owner: object, picture: Picture, held: readonly Disposable[]) {
     this.owner = owner;
     this.#picture = picture;
     this.#held = held;
+  }
+
+  /** Once all is made that is held of `picture`. */
+  static async holding(owner: object, picture: Picture, made: readonly Promise<Lease<unknown>>[]): Promise<EncodedImage> {
+    const held: Lease<unknown>[] = [];
+    try {
+      const all = await Promise.allSettled(made);
+      for (const one of all) if (one.status === 'fulfilled') held.push(one.value);
+      for (const one of all) if (one.status === 'rejected') throw one.reason;
+      await Promise.all(held.map(({ settled }) => settled));
+      return new EncodedImage(owner, picture, held);
+    } catch (error) {
+      for (const lease of held) lease[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** In pixels. */
@@ -45,4 +67,11 @@ export class EncodedImage implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** @throws ImageError, ArgumentError, DisposedError, AbortedError. */
+export async function pictureOf(owner: object, image: ImageInput, signal?: AbortSignal): Promise<Picture> {
+  if (!(image instanceof EncodedImage)) return openPicture(image, { signal });
+  if (image.owner !== owner) throw new ArgumentError('image: it was encoded by another model, expected one that this model has read');
+  return image.picture;
 }

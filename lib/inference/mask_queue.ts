@@ -2,9 +2,8 @@
 import type { Mask } from '../masks/mask';
 import type { Tensor } from '../tensor/tensor';
 import type { Engine } from './engine';
-import { decodedMasks, type MaskSource } from './mask_source';
+import { type DecodedMask, decodedMasks, leaseMaskSource, type MaskSource } from './mask_source';
 import type { Picture } from './picture';
-import { leaseMaskSource } from './read_image';
 import type { Lease } from './shared_cache';
 
 export class MaskQueue implements Disposable {
@@ -57,21 +56,23 @@ export class MaskQueue implements Disposable {
   }
 
   async #decodeLater(state: Tensor): Promise<Mask> {
+    const { model, cache } = this.#engine;
     try {
-      this.#leasing ??= leaseMaskSource(this.#engine, this.#picture, this.#giveUp.signal);
-      this.#lease = await this.#leasing;
-    } catch (error) {
+      this.#leasing ??= leaseMaskSource(model.sam, cache, this.#picture, this.#giveUp.signal);
+      const lease = await this.#leasing;
+      this.#lease = lease;
+      return await this.#decode(lease, state);
+    } finally {
       state.dispose();
-      throw error;
     }
-    return this.#decode(this.#lease, state);
   }
 
   async #decode({ value }: Lease<MaskSource>, state: Tensor): Promise<Mask> {
     const { model } = this.#engine;
     try {
-      const [[mask]] = (await decodedMasks(value, this.#giveUp.signal, () => model.decodeMasks(value.embedding, state))) as [[Mask]];
-      return mask;
+      const decode = () => model.decodeMasks(value.embedding, state);
+      const [[decoded]] = (await decodedMasks(value, this.#giveUp.signal, decode)) as [[DecodedMask]];
+      return decoded.mask;
     } finally {
       state.dispose();
     }

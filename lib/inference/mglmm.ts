@@ -4,34 +4,41 @@
  */
 import { ArgumentError } from '../errors';
 import type { Answer, AnswerEvent } from './answer';
-import { AnswerStream } from './answer_stream';
-import { answering } from './answering';
-import { expectOptions, isSignal } from './checks';
-import { EncodedImage } from './encoded_image';
+import { answering, answeringOne } from './answering';
+import { Chat } from './chat';
+import { expectOptions, shown } from './checks';
+import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { type Engine, prefixLength } from './engine';
+import { type AnswerStream, EventStream } from './event_stream';
+import { type ExploredNode, type ExploreOptions, explore, exploreChecks } from './explore';
 import { Lifetime } from './lifetime';
+import { loadEngine } from './load_engine';
 import type { LoadOptions } from './load_options';
-import { loadEngine } from './model_files';
-import { openPicture, type Picture } from './picture';
-import { leaseMaskSource, leasePrefix } from './read_image';
+import { leaseMaskSource } from './mask_source';
+import { leasePrefix } from './read_image';
 import {
   type AnswerOptions,
   type AnswerRequest,
   answeringOptions,
+  type ChatOptions,
+  expectImage,
   expectRequest,
-  type ImageInput,
   type ImageQuestion,
   idsOf,
+  imageChecks,
   optionChecks,
   questionChecks,
   questionText,
+  requestChecks,
 } from './request';
 import type { Question } from './row';
-import type { Lease } from './shared_cache';
+import { type SegmentedObject, type SegmentRequest, segment, segmentChecks } from './segmenting';
 
 export class Mglmm implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #lifetime = new Lifetime('the model');
+  /** To free what their users did not dispose. */
+  readonly #chats = new Set<WeakRef<Chat>>();
 
   private constructor(engine: Engine) {
     this.#engine = engine;
@@ -52,55 +59,78 @@ export class Mglmm implements AsyncDisposable {
    * @throws ArgumentError, ImageError, LengthError for what is asked; DisposedError, AbortedError, OutOfMemoryError.
    */
   async answer(request: AnswerRequest): Promise<Answer> {
-    return new AnswerStream(this.#events('answer', request)).final();
+    return this.#stream('answer', request).final();
   }
 
   /** As {@link answer}, told while it is made: text token by token, masks between as soon as they are asked for and decoded. */
   stream(request: AnswerRequest): AnswerStream {
-    return new AnswerStream(this.#events('stream', request));
+    return this.#stream('stream', request);
   }
 
   /**
    * Answers several questions together, in less time than one after another: each pass through the weights serves all. Each gets the
-   * answer it would get alone.
+   * answer it would get alone (to the bit up to 4 questions; more share their products in another order of sums).
    */
   async answerAll(questions: readonly ImageQuestion[], options: AnswerOptions = {}): Promise<Answer[]> {
-    const call = 'answerAll';
-    if (!Array.isArray(questions)) throw new ArgumentError(`${call}: questions are ${String(questions)}, expected a list`);
-    expectOptions(call, options, optionChecks);
-    for (const [i, question] of questions.entries()) expectRequest(`${call}: question ${i}`, question, questionChecks);
+    if (!Array.isArray(questions)) throw new ArgumentError(`answerAll: questions are ${shown(questions)}, expected a list`);
+    expectOptions('answerAll', options, optionChecks);
+    for (const [i, question] of questions.entries()) expectRequest(`answerAll: question ${i}`, question, questionChecks);
     using _work = this.#lifetime.enter();
-    const asked = await Promise.all(questions.map((one) => this.#question(call, { ...options, ...one })));
-    const answers = new Map<number, Answer>();
-    if (asked.length === 0) return [];
-    for await (const { row, event } of answering(this.#engine, asked, answeringOptions(this.#engine, call, options))) {
-      if (event.type === 'done') answers.set(row, event.answer);
+    const engine = this.#engine;
+    const asked = await Promise.all(questions.map((one) => this.#question('answerAll', { ...options, ...one })));
+    const answers: Answer[] = [];
+    if (asked.length === 0) return answers;
+    for await (const { row, event } of answering(engine, asked, answeringOptions(engine, 'answerAll', options))) {
+      if (event.type === 'done') answers[row] = event.answer;
     }
-    return asked.map((_, row) => answers.get(row) as Answer);
+    return answers;
+  }
+
+  /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
+  chat(options: ChatOptions): Chat {
+    expectRequest('chat', options, { ...optionChecks, ...imageChecks });
+    const { image, ...answers } = options;
+    const chat = new Chat(this.#engine, this.#lifetime, (signal) => pictureOf(this, image, signal), answers);
+    for (const one of this.#chats) if (!one.deref()) this.#chats.delete(one);
+    this.#chats.add(new WeakRef(chat));
+    return chat;
+  }
+
+  /** The scene, then each object of it, then the parts of those: one tree. Objects are asked about together. */
+  async explore(image: ImageInput, options: ExploreOptions = {}): Promise<ExploredNode> {
+    return this.exploreStream(image, options).final();
+  }
+
+  /** As {@link explore}: its nodes as they are found, the whole picture first, each thing before its parts. */
+  exploreStream(image: ImageInput, options: ExploreOptions = {}): EventStream<ExploredNode, ExploredNode> {
+    return new EventStream(this.#explore(image, options));
+  }
+
+  /** Masks for points, boxes and earlier masks: an entry for each object that is meant. @throws ArgumentError, ImageError, AbortedError. */
+  async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
+    expectRequest('segmentAnything', request, segmentChecks);
+    using _work = this.#lifetime.enter();
+    const { model, cache } = this.#engine;
+    return segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request);
   }
 
   /** Reads an image for questions to come, which then pay for nothing but themselves, and keeps what it read until it is disposed. */
   async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
-    expectOptions('encodeImage', options, { signal: isSignal });
+    expectRequest('encodeImage', { image, ...options }, imageChecks);
     using _work = this.#lifetime.enter();
-    const picture = await this.#picture(image, options.signal);
     const [engine, { signal }] = [this.#engine, options];
+    const picture = await pictureOf(this, image, signal);
     const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
-    const held: Lease<unknown>[] = [await leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal)];
-    try {
-      if (engine.segId !== undefined) held.push(await leaseMaskSource(engine, picture, signal));
-      for (const { settled } of held) await settled;
-    } catch (error) {
-      for (const lease of held) lease[Symbol.dispose]();
-      throw error;
-    }
-    return new EncodedImage(this, picture, held);
+    const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
+    const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
+    return EncodedImage.holding(this, picture, [prefix, ...masks]);
   }
 
-  /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. */
+  /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
   dispose(): Promise<void> {
     const { cache, model } = this.#engine;
     return this.#lifetime.end(() => {
+      for (const chat of this.#chats) chat.deref()?.free();
       cache[Symbol.dispose]();
       model.dispose();
     });
@@ -110,24 +140,28 @@ export class Mglmm implements AsyncDisposable {
     return this.dispose();
   }
 
-  async *#events(call: string, request: AnswerRequest): AsyncGenerator<AnswerEvent, void, undefined> {
-    expectRequest(call, request);
+  #stream(call: string, request: AnswerRequest): AnswerStream {
+    return new EventStream(this.#events(call, request));
+  }
+
+  async *#events(call: string, request: AnswerRequest): AsyncGenerator<AnswerEvent, Answer, undefined> {
+    expectRequest(call, request, requestChecks);
     using _work = this.#lifetime.enter();
     const options = answeringOptions(this.#engine, call, request);
-    const question = await this.#question(call, request);
-    for await (const { event } of answering(this.#engine, [question], options)) yield event;
+    return yield* answeringOne(this.#engine, await this.#question(call, request), options);
+  }
+
+  async *#explore(image: ImageInput, options: ExploreOptions): AsyncGenerator<ExploredNode, ExploredNode, undefined> {
+    expectOptions('explore', options, exploreChecks);
+    expectImage('explore', image);
+    using _work = this.#lifetime.enter();
+    return yield* explore(this.#engine, await pictureOf(this, image, options.signal), options);
   }
 
   async #question(call: string, { image, prompt, system, seed, signal }: AnswerRequest): Promise<Question> {
     const askedMs = performance.now();
     const ids = idsOf(this.#engine, call, [{ question: questionText(call, prompt) }], system);
-    const picture = await this.#picture(image, signal);
+    const picture = await pictureOf(this, image, signal);
     return { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
-  }
-
-  async #picture(image: ImageInput, signal: AbortSignal | undefined): Promise<Picture> {
-    if (!(image instanceof EncodedImage)) return openPicture(image, { signal });
-    if (image.owner !== this) throw new ArgumentError('the encoded image is of another model, expected one of this');
-    return image.picture;
   }
 }

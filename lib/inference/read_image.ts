@@ -5,7 +5,6 @@ import type { KeyValueCache } from '../models/llama/key_value_cache';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import type { Tensor } from '../tensor/tensor';
 import { type Engine, tokensOf } from './engine';
-import { encodeForMasks, type MaskSource } from './mask_source';
 import { bytesOf, enqueue, kept, paced, reached } from './paced';
 import type { Picture } from './picture';
 import type { Lease, Made } from './shared_cache';
@@ -32,13 +31,6 @@ export function leaseFeatures({ model, cache }: Engine, picture: Picture, signal
 export function leasePrefix(engine: Engine, picture: Picture, ids: readonly number[], signal?: AbortSignal): Promise<Lease<Prefix>> {
   const make = (giveUp: AbortSignal) => readPrefix(engine, picture, ids, giveUp);
   return engine.cache.acquire(`prefix ${picture.hash} ${ids.join()}`, make, signal);
-}
-
-/** What the picture's masks are decoded from. */
-export function leaseMaskSource({ model, cache }: Engine, picture: Picture, signal?: AbortSignal): Promise<Lease<MaskSource>> {
-  const { sam } = model;
-  const make = (giveUp: AbortSignal) => encodeForMasks(sam, picture, giveUp);
-  return cache.acquire(`masks ${picture.hash}`, make, signal);
 }
 
 function* featureSteps({ clip, model, config }: MglmmForCausalLM, picture: Picture): Generator<Tensor, Tensor> {

@@ -1,7 +1,6 @@
 /** What is asked of a model. */
 import { ArgumentError } from '../errors';
 import type { SamplingOptions } from '../generate/options';
-import type { ImageSource } from '../image/decode';
 import { SegCapGrammar } from '../text/grammar';
 import { promptIds, type Turn } from '../text/prompt';
 import type { AnsweringOptions } from './answering';
@@ -17,11 +16,8 @@ import {
   numberFrom,
   shown,
 } from './checks';
-import type { EncodedImage } from './encoded_image';
+import type { ImageInput } from './encoded_image';
 import { type Engine, expectRoom } from './engine';
-
-/** A path, the bytes of a file, pixels, or an image that `encodeImage` has read. */
-export type ImageInput = ImageSource | EncodedImage;
 
 /** How answers are made. */
 export interface AnswerOptions extends SamplingOptions {
@@ -74,6 +70,7 @@ export const optionChecks = {
 } satisfies Record<keyof AnswerOptions, Check>;
 
 export const questionChecks = { image: isAnything, prompt: isString, seed: integerFrom(0) } satisfies Record<keyof ImageQuestion, Check>;
+export const imageChecks = { image: isAnything, signal: isSignal };
 export const requestChecks = { ...questionChecks, ...optionChecks };
 
 const defaultNewTokens = 512;
@@ -103,10 +100,14 @@ export function idsOf(engine: Engine, call: string, turns: readonly Turn[], syst
   return ids;
 }
 
-/** @throws ArgumentError for what is no request. */
-export function expectRequest(call: string, request: unknown, checks: Readonly<Record<string, Check>> = requestChecks): void {
+/** @throws ArgumentError for what is no request about an image. */
+export function expectRequest(call: string, request: unknown, checks: Readonly<Record<string, Check>>): void {
   expectOptions(call, request, checks);
-  if ((request as Partial<ImageQuestion>).image === undefined) {
-    throw new ArgumentError(`${call}: image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives`);
-  }
+  expectImage(call, (request as { image?: unknown }).image);
+}
+
+/** @throws ArgumentError for none. */
+export function expectImage(call: string, image: unknown): void {
+  if (image !== undefined && image !== null) return;
+  throw new ArgumentError(`${call}: image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives`);
 }

@@ -1,0 +1,127 @@
+/** A conversation about one image: each question is read behind what was read before, the image once. */
+import { ArgumentError, DisposedError } from '../errors';
+import type { Turn } from '../text/prompt';
+import type { Answer, AnswerEvent } from './answer';
+
+import { answeringOne } from './answering';
+import { expectOptions } from './checks';
+import { Conversation } from './conversation';
+import type { Engine } from './engine';
+import { type AnswerStream, EventStream } from './event_stream';
+import type { Lifetime } from './lifetime';
+import { leaseMaskSource, type MaskSource } from './mask_source';
+import type { Picture } from './picture';
+import { type AnswerOptions, answeringOptions, idsOf, optionChecks, questionText } from './request';
+import type { Lease } from './shared_cache';
+
+/** A question that was answered. */
+export interface ChatTurn {
+  readonly prompt: string;
+  readonly answer: Answer;
+}
+
+export class Chat implements AsyncDisposable {
+  readonly #engine: Engine;
+  readonly #lifetime: Lifetime;
+  readonly #open: (signal?: AbortSignal) => Promise<Picture>;
+  readonly #options: AnswerOptions;
+  readonly #turns: ChatTurn[] = [];
+  #picture?: Picture;
+  #conversation?: Conversation;
+  #maskSource?: Lease<MaskSource>;
+  /** Resolves when the answer that is being made has ended. */
+  #busy?: Promise<void>;
+  #isDisposed = false;
+
+  /** @param open - gives the picture. */
+  constructor(engine: Engine, lifetime: Lifetime, open: (signal?: AbortSignal) => Promise<Picture>, options: AnswerOptions) {
+    this.#engine = engine;
+    this.#lifetime = lifetime;
+    this.#open = open;
+    this.#options = options;
+  }
+
+  /** What was asked and answered so far. What was given up is not among it. */
+  get turns(): readonly ChatTurn[] {
+    return this.#turns;
+  }
+
+  /**
+   * The answer to the next question, with the masks of this answer alone.
+   * @param options - for this question, before those of the chat.
+   * @throws ArgumentError while another answer is made; LengthError when the conversation no longer fits into the model's context; else
+   *   as `Mglmm.answer`.
+   */
+  async ask(prompt: string, options: AnswerOptions = {}): Promise<Answer> {
+    return this.stream(prompt, options).final();
+  }
+
+  /** As {@link ask}, told while it is made. */
+  stream(prompt: string, options: AnswerOptions = {}): AnswerStream {
+    return new EventStream(this.#events(prompt, options));
+  }
+
+  /** Waits for the answer that is being made, then forgets the conversation. Idempotent. */
+  async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    await this.#busy;
+    this.free();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** What {@link dispose} does when nothing runs. */
+  free(): void {
+    this.#isDisposed = true;
+    this.#conversation?.[Symbol.dispose]();
+    this.#maskSource?.[Symbol.dispose]();
+    this.#conversation = undefined;
+    this.#maskSource = undefined;
+  }
+
+  async *#events(prompt: string, options: AnswerOptions): AsyncGenerator<AnswerEvent, Answer, undefined> {
+    expectOptions('chat', options, optionChecks);
+    const question = questionText('chat', prompt);
+    using _work = this.#lifetime.enter();
+    if (this.#isDisposed) throw new DisposedError('the chat was disposed');
+    if (this.#busy !== undefined) {
+      throw new ArgumentError('chat: another answer is being made; await it, or leave its loop, before the next question');
+    }
+    let end = () => {};
+    this.#busy = new Promise((resolve) => {
+      end = resolve;
+    });
+    try {
+      return yield* this.#turn(prompt, question, { ...this.#options, ...options });
+    } finally {
+      this.#busy = undefined;
+      end();
+    }
+  }
+
+  async *#turn(prompt: string, question: string, options: AnswerOptions): AsyncGenerator<AnswerEvent, Answer, undefined> {
+    const [engine, { signal, system, seed }] = [this.#engine, options];
+    const askedMs = performance.now();
+    const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: turn.answer.ids }));
+    const ids = idsOf(engine, 'chat', [...turns, { question }], system);
+    this.#picture ??= await this.#open(signal);
+    const picture = this.#picture;
+    this.#conversation ??= new Conversation(engine, picture);
+    const asked = { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
+    let failure: unknown;
+    try {
+      const answer = yield* answeringOne(engine, asked, answeringOptions(engine, 'chat', options), this.#conversation);
+      this.#turns.push({ prompt, answer });
+      // Kept for the questions to come, whatever other images come between.
+      if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture, signal);
+      return answer;
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      this.#conversation.rollBack(failure);
+    }
+  }
+}

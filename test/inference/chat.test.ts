@@ -1,0 +1,81 @@
+/** Conversations about one picture: follow-up questions are read behind what was read before. */
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { Mglmm } from '../../lib';
+import { onEveryDevice } from '../support/devices';
+import { mglmmGoldens } from '../support/mglmm_golden';
+import { picture } from '../support/picture';
+import { tinyModel } from '../support/tiny_model';
+
+for (const golden of mglmmGoldens()) {
+  onEveryDevice(`chats with ${golden.name}`, () => {
+    test('read the picture and what was said once, and give the masks of the new answer alone', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using chat = model.chat({ image: picture(37, 51), maxNewTokens: 12, forceSegmentation: true });
+      const first = await chat.ask('Where is it?');
+      const second = await chat.ask('And the other one?', { maxNewTokens: 9 });
+      assert.deepEqual(
+        chat.turns.map(({ prompt, answer }) => [prompt, answer]),
+        [
+          ['Where is it?', first],
+          ['And the other one?', second],
+        ],
+      );
+      assert.equal(second.segments.length, second.ids.filter((id) => id === golden.segId).length);
+      // All that was read before, but for the last token, which ends an answer.
+      assert.equal(second.usage.cachedTokens, first.usage.promptTokens + first.ids.length - 1);
+      assert.deepEqual(second.timings.cached, { features: undefined, prefix: true, embedding: true });
+    });
+
+    test('answer as a new conversation would that had all of it before it', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path);
+      const options = { image: picture(40, 40), maxNewTokens: 8 };
+      const ask = async () => {
+        await using chat = model.chat(options);
+        const answers = [await chat.ask('One?'), await chat.ask('Two?'), await chat.ask('Three?')];
+        return answers.map(({ ids, text, segments }) => ({ ids, text, segments }));
+      };
+      assert.deepEqual(await ask(), await ask());
+    });
+
+    test('take up where they were when an answer was given up', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path);
+      const ask = async (isDisturbed: boolean) => {
+        await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 10 });
+        await chat.ask('One?');
+        if (isDisturbed) {
+          for await (const event of chat.stream('What then?')) if (event.type === 'token') break;
+          const aborted = new AbortController();
+          await assert.rejects(
+            async () => {
+              for await (const _ of chat.stream('And then?', { signal: aborted.signal })) aborted.abort(new Error('enough'));
+            },
+            { name: 'AbortedError' },
+          );
+          assert.equal(chat.turns.length, 1);
+        }
+        const { ids, segments, usage } = await chat.ask('Two?');
+        return { ids, segments, promptTokens: usage.promptTokens };
+      };
+      assert.deepEqual(await ask(true), await ask(false));
+    });
+
+    test('refuse two questions at once, questions after their end, and what does not fit into the context', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path);
+      const chat = model.chat({ image: picture(30, 20), maxNewTokens: 4 });
+      const asked = chat.ask('One?');
+      await assert.rejects(chat.ask('Two?'), {
+        name: 'ArgumentError',
+        message: 'chat: another answer is being made; await it, or leave its loop, before the next question',
+      });
+      await asked;
+      await assert.rejects(chat.ask('x '.repeat(3000)), { name: 'LengthError' });
+      await chat.dispose();
+      await assert.rejects(chat.ask('Two?'), { name: 'DisposedError', message: 'the chat was disposed' });
+    });
+  });
+}
