@@ -1,7 +1,9 @@
 /** The public API and nothing more. */
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
+export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
 export type { Batch, BatchSource } from './data/loader';
+export { type Draw, Mixture, type MixturePart } from './data/mixture';
 export { type Dataset, faultsOf, type Sample, type SampleTurn } from './data/sample';
 export * from './errors';
 export { generate } from './generate/generate';

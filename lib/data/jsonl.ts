@@ -1,0 +1,128 @@
+/** Files of samples, one a line as JSON, of any size: opening reads where lines begin, a sample is read when it is asked for. */
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault } from '../errors';
+import { type IndexOptions, Lines } from './lines';
+import { readRecord, writeRecord } from './record';
+import { type Dataset, faultsOf, type Sample } from './sample';
+
+export interface JsonlOptions extends IndexOptions {
+  /** Where paths of pictures start; default the folder of the file. */
+  readonly images?: string;
+}
+
+const maxLineBytes = 64 * 1024 * 1024;
+const linesAWrite = 64;
+
+/** Samples of a file; line `n` of it is sample `n - 1`. */
+export class JsonlDataset implements Dataset, AsyncDisposable {
+  /** Path of the file. */
+  readonly name: string;
+  readonly #file: FileHandle;
+  readonly #lines: Lines;
+  readonly #images: string;
+  readonly #text = new TextDecoder('utf-8', { fatal: true });
+
+  private constructor(path: string, file: FileHandle, lines: Lines, images: string) {
+    this.name = path;
+    this.#file = file;
+    this.#lines = lines;
+    this.#images = images;
+  }
+
+  /** @throws DataError when there is no such file; AbortedError when `signal` fires. */
+  static async open(path: string, { images = dirname(path), ...options }: JsonlOptions = {}): Promise<JsonlDataset> {
+    const file = await openFile(path);
+    try {
+      return new JsonlDataset(path, file, await Lines.of(file, options), resolve(images));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  get length(): number {
+    return this.#lines.length;
+  }
+
+  /** @throws SampleError when the line is no good sample; DataError when the file was changed meanwhile. */
+  async get(index: number): Promise<Sample> {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.length))
+      throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
+    const refuse = (faults: readonly [SampleFault, ...SampleFault[]], cause?: unknown): never => {
+      throw new SampleError(this.name, index + 1, faults, { cause });
+    };
+    const notJson = (reason: string, cause?: unknown) => refuse([{ problem: 'json', field: '', reason }], cause);
+    const [begin, end] = this.#lines.range(index);
+    if (end - begin > maxLineBytes) notJson(`the line has ${end - begin} bytes, expected at most ${maxLineBytes}`);
+    const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(end - begin), 0, end - begin, begin);
+    if (bytesRead < end - begin) throw new DataError(`${this.name}: it has become shorter since it was opened`);
+    let value: unknown;
+    try {
+      const text = this.#text.decode(buffer);
+      if (text.trim() === '') notJson('the line is empty');
+      value = JSON.parse(text);
+    } catch (error) {
+      if (error instanceof SampleError) throw error;
+      notJson(error instanceof SyntaxError ? `the line is no JSON: ${error.message}` : 'the line is no UTF-8', error);
+    }
+    const read = await readRecord(value, this.#images);
+    return 'sample' in read ? read.sample : refuse(read.faults);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path, 'r');
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new DataError(`${path}: ${code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`}`, { cause });
+  }
+  throw new DataError(`${path}: is no regular file`);
+}
+
+/**
+ * Writes a file of samples, whole or not at all. Paths of pictures are written as seen from its folder.
+ * @returns how many.
+ * @throws SampleError for a sample that could not be read again; AbortedError when `signal` fires.
+ */
+export async function writeJsonl(
+  path: string,
+  samples: Iterable<Sample> | AsyncIterable<Sample>,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<number> {
+  const unfinished = `${path}.${process.pid}.unfinished`;
+  let count = 0;
+  try {
+    await using file = await open(unfinished, 'w');
+    let lines: string[] = [];
+    const flush = async () => {
+      await file.appendFile(lines.join(''));
+      lines = [];
+    };
+    for await (const sample of samples) {
+      if (signal?.aborted) throw new AbortedError(`${path}: aborted`, { cause: signal.reason });
+      const [fault, ...others] = faultsOf(sample);
+      if (fault) throw new SampleError(path, count + 1, [fault, ...others]);
+      count++;
+      if (lines.push(`${writeRecord(sample, path)}\n`) === linesAWrite) await flush();
+    }
+    await flush();
+    await file.sync();
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+  await rename(unfinished, path);
+  return count;
+}
