@@ -19,9 +19,11 @@ export type {
   TokenSet,
 } from './generate/options';
 export { stopAtStrings, type TextStream } from './generate/stop_strings';
+export { maskColor } from './image/colors';
 export { type DecodeOptions, decodeImage, type ImageSource, type RgbImage } from './image/decode';
 export { maskPng } from './image/mask_png';
 export { polygonsFromRle } from './image/outlines';
+export { drawOverlay, type OverlayMask, type OverlayOptions } from './image/overlay';
 export { type MaskPolygon, type Ring, rleFromPolygons } from './image/polygons';
 export {
   type Box,

@@ -5,8 +5,9 @@
  */
 import type { MaskPolygon } from './polygons';
 import { expandRuns, type Rle } from './rle';
+import { Turns } from './turns';
 
-const stepsATurn = 20_000; // about a millisecond before other JavaScript may run
+const stepsATurn = 20_000; // about a millisecond's
 
 /**
  * The connected parts of a mask with their holes, by their leftmost column. Rings hold corners only, at whole numbers, and may touch
@@ -14,7 +15,7 @@ const stepsATurn = 20_000; // about a millisecond before other JavaScript may ru
  * @throws ArgumentError for a malformed mask.
  */
 export async function polygonsFromRle(rle: Rle): Promise<MaskPolygon[]> {
-  const turns = new Turns();
+  const turns = new Turns(stepsATurn);
   const columns = await columnsOf(expandRuns(rle), rle.size, turns);
   const part = await parts(columns, turns);
   const seen = new Uint8Array(2 * columns.upper.length);
@@ -32,18 +33,6 @@ export async function polygonsFromRle(rle: Rle): Promise<MaskPolygon[]> {
     if (turns.due(1)) await turns.next();
   }
   return [...polygons.values()];
-}
-
-class Turns {
-  #steps = 0;
-  due(steps: number): boolean {
-    this.#steps += steps;
-    return this.#steps >= stepsATurn;
-  }
-  next(): Promise<void> {
-    this.#steps = 0;
-    return new Promise((resolve) => setImmediate(resolve));
-  }
 }
 
 /** Runs of ones, each within one column. */
