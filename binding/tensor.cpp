@@ -126,12 +126,6 @@ Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
   });
 }
 
-// upload(data, shape, dtype): `copied` alone, which resolves with {tensor}.
-Napi::Value upload(const Napi::CallbackInfo& info) {
-  const Napi::Value result = enqueue_upload(info);
-  return result.IsObject() ? result.As<Napi::Object>().Get("copied") : result;
-}
-
 Napi::Value empty(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return make_tensor(info.Env(), new_tensor(expect_shape(info[0], "empty", "shape"), expect_dtype(info[1], "empty")),
@@ -344,7 +338,6 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("backendName", backend_name);
   add("fromArray", from_array);
   add("enqueueUpload", enqueue_upload);
-  add("upload", upload);
   add("empty", empty);
   add("mapFile", map_tensor);
   add("alias", alias);
