@@ -51,7 +51,9 @@ export type { PixelBox, PixelPoint, SegmentedMask, SegmentedObject, SegmentReque
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
 export { Mask, type ReadMasksOptions, readMasks } from './masks/mask';
 export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';
+export { clipInput } from './models/clip/input';
 export { Clip } from './models/clip/model';
+export { imageTensor } from './models/image_tensor';
 export { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './models/llama/config';
 export { type CacheOptions, KeyValueCache } from './models/llama/key_value_cache';
 export { type AddLoraOptions, addLora, type LoraTarget, mergeAllLora } from './models/llama/lora';
@@ -63,7 +65,7 @@ export { type TrainingBatch, type TrainingForward, teacherForcing } from './mode
 export { configsOf, type ModelConfigs, mglmmConfigOf } from './models/model_configs';
 export { type ModelParts, modelParts } from './models/model_parts';
 export { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './models/sam/config';
-export type { Placement } from './models/sam/input';
+export { type Placement, placementOf, samInput } from './models/sam/input';
 export type { SamMasks } from './models/sam/mask_decoder/model';
 export { Sam } from './models/sam/model';
 export type { SamBox, SamPoint, SamPrompts } from './models/sam/prompt_encoder';
