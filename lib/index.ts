@@ -2,7 +2,7 @@
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
 export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
-export type { Batch, BatchSource } from './data/loader';
+export { type Batch, type BatchSource, Loader, type LoaderOptions } from './data/loader';
 export { type Draw, Mixture, type MixturePart } from './data/mixture';
 export { type Dataset, faultsOf, type Sample, type SampleTurn } from './data/sample';
 export * from './errors';

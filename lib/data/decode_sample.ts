@@ -1,0 +1,64 @@
+/** The pixels of a sample's picture and masks, and what is wrong with them. */
+import { ArgumentError, ImageError, type SampleFault } from '../errors';
+import { decodeImage, type RgbImage } from '../image/decode';
+import type { Rle } from '../image/rle';
+import { rlePixels } from '../image/rle_pixels';
+
+/** What of a sample is decoded, and how. Goes from thread to thread. */
+export interface DecodeRequest {
+  /** Path of the picture. */
+  readonly image?: string;
+  readonly masks: readonly Rle[];
+  /** A picture with more is refused. */
+  readonly maxPixels?: number;
+}
+
+export interface DecodedSample {
+  readonly image: RgbImage;
+  /** `[height, width]` of the picture, 0 or 1. */
+  readonly masks: readonly Uint8Array<ArrayBuffer>[];
+}
+
+export type DecodeResult = { readonly decoded: DecodedSample } | { readonly faults: readonly [SampleFault, ...SampleFault[]] };
+
+/** Looks at everything, so that all faults are told at once. */
+export async function decodeSample({ image: path, masks: rles, maxPixels }: DecodeRequest): Promise<DecodeResult> {
+  const faults: SampleFault[] = [];
+  const image = await pictureOf(path, maxPixels).catch((error: unknown) => {
+    faults.push(pictureFault(error));
+    return undefined;
+  });
+  if (path === undefined) faults.push({ problem: 'no_image', field: 'image', reason: 'is missing, and nothing is trained without one' });
+  const masks: Uint8Array<ArrayBuffer>[] = [];
+  for (const [i, rle] of rles.entries()) {
+    const field = `masks[${i}]`;
+    const { size } = rle;
+    if (image && (size[0] !== image.height || size[1] !== image.width)) {
+      const reason = `is [${size.join(', ')}], expected [${image.height}, ${image.width}], the size of the picture`;
+      faults.push({ problem: 'mask_size', field, reason });
+      continue; // its pixels may be too many to be made
+    }
+    if (i > 0) await new Promise(setImmediate);
+    try {
+      const pixels = rlePixels(rle);
+      if (pixels) masks.push(pixels);
+      else faults.push({ problem: 'empty_mask', field, reason: 'has no pixel, expected at least one' });
+    } catch (error) {
+      if (!(error instanceof ArgumentError)) throw error;
+      faults.push({ problem: 'rle', field, reason: error.message });
+    }
+  }
+  const [first, ...others] = faults;
+  if (first) return { faults: [first, ...others] };
+  return { decoded: { image: image as RgbImage, masks } };
+}
+
+async function pictureOf(path: string | undefined, maxPixels: number | undefined): Promise<RgbImage | undefined> {
+  return path === undefined ? undefined : decodeImage(path, { maxPixels });
+}
+
+function pictureFault(error: unknown): SampleFault {
+  if (!(error instanceof ImageError)) throw error;
+  const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+  return { problem: missing ? 'missing_image' : 'image', field: 'image', reason: error.message };
+}
