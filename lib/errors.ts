@@ -145,6 +145,20 @@ export class TokenizerError extends MglmmError {
   }
 }
 
+/** A sample that a model cannot be trained on; the message names it. */
+export class TrainingSampleError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_TRAINING_SAMPLE', message, options);
+  }
+}
+
+/** A training run that cannot begin or go on: its configuration, its snapshots. */
+export class TrainingError extends MglmmError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('MGLMM_TRAINING', message, options);
+  }
+}
+
 /** A text, a prompt or a conversation longer than what is taken. */
 export class LengthError extends MglmmError {
   constructor(message: string, options?: ErrorOptions) {

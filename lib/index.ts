@@ -159,9 +159,18 @@ export {
   type Span,
 } from './text/segcap';
 export { type EncodeOptions, loadTokenizer, type TextPart, type Tokenizer } from './text/tokenizer';
+export { type ConfigField, configFields, parseConfig, readConfig, type TrainConfig } from './train/config';
+export { type Evaluation, evaluate } from './train/evaluate';
+export { EventFile } from './train/event_file';
+export { type Example, type ExampleOptions, exampleOf, type Speech } from './train/example';
 export { type Objective, type ObjectiveInputs, type ObjectiveWeights, objective } from './train/objective';
+export { addLora as addLoraLayers, type LoraChoice, type ModelChoice, type OpenedModel, openModel } from './train/open_model';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
+export { type RunEvent, type RunOptions, type RunResult, runTraining } from './train/run';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';
+export { findSnapshot, restoreSnapshot, type SnapshotState, saveSnapshot, verifySnapshot } from './train/snapshot';
+export { chooseTrainable, type TrainableSet, trainableSets } from './train/trainable';
+export { type StepReport, Trainer, type TrainerOptions, type TrainerState, type TrainingCounts } from './train/trainer';
 export type { Checkpoint } from './weights/checkpoint';
 export { clipPrefix, type Family, type Layout, layoutOf, type Part, partOf, samPrefix, under } from './weights/layouts';
 export { type LoadModuleOptions, type LoadProgress, type LoadReport, loadModule } from './weights/load_module';

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors';
 import { add } from '../ops/add';
 import { copy } from '../ops/copy';
+import { dropout } from '../ops/dropout';
 import { zeros } from '../ops/fill';
 import { linear } from '../ops/linear';
 import { loraLinear, mergeLora } from '../ops/lora_linear';
@@ -15,6 +16,8 @@ export interface LoraOptions {
   rank: number;
   /** The update is scaled by alpha / rank. */
   alpha: number;
+  /** Share of the input's elements that the update does not see while it is trained: see `dropoutSeed`. Default 0. */
+  dropout?: number;
 }
 
 /**
@@ -28,21 +31,36 @@ export class LoraLinear extends Module {
   readonly loraA: Tensor;
   /** `[out, rank]`. */
   readonly loraB: Tensor;
-  readonly #scaling: number;
+  /** What the update is multiplied by. */
+  readonly scaling: number;
+  readonly dropout: number;
+  /**
+   * While this is set the update reads its input after dropout by this seed: another one for each layer and step, the same one
+   * until the step's backward is enqueued.
+   */
+  dropoutSeed?: number;
 
-  constructor(base: Linear, { rank, alpha }: LoraOptions) {
+  constructor(base: Linear, { rank, alpha, dropout: share = 0 }: LoraOptions) {
     super();
+    if (!(Number.isInteger(rank) && rank > 0)) throw new ArgumentError(`lora: rank is ${String(rank)}, expected a whole number above 0`);
+    if (!Number.isFinite(alpha)) throw new ArgumentError(`lora: alpha is ${String(alpha)}, expected a number`);
+    if (!(share >= 0 && share < 1)) throw new ArgumentError(`lora: dropout is ${String(share)}, expected 0 up to, not including, 1`);
     const [outSize, inSize] = base.weight.shape as [number, number];
     this.base = base;
     this.loraA = parameter([rank, inSize], base.weight.dtype);
     this.loraB = parameter([outSize, rank], base.weight.dtype);
-    this.#scaling = alpha / rank;
+    this.scaling = alpha / rank;
+    this.dropout = share;
   }
 
   forward(x: Tensor): Tensor {
     // A base in 8 or 4 bits stays as it is: Dettmers et al. 2023, arXiv 2305.14314.
-    if (this.base.quantization) return add(this.base.forward(x), scale(linear(linear(x, this.loraA), this.loraB), this.#scaling));
-    return loraLinear(x, this.base.weight, this.loraA, this.loraB, { scaling: this.#scaling, bias: this.base.bias });
+    const { dropoutSeed } = this;
+    const xDropped = this.dropout > 0 && dropoutSeed !== undefined ? dropout(x, this.dropout, dropoutSeed) : undefined;
+    if (this.base.quantization) {
+      return add(this.base.forward(x), scale(linear(linear(xDropped ?? x, this.loraA), this.loraB), this.scaling));
+    }
+    return loraLinear(x, this.base.weight, this.loraA, this.loraB, { scaling: this.scaling, bias: this.base.bias, xDropped });
   }
 
   /**
@@ -55,16 +73,20 @@ export class LoraLinear extends Module {
       throw new ArgumentError(`merge: the base is held in ${quantization}, expected its whole weight; merge before quantize`);
     const { weight, bias } = this.base;
     const merged = new Linear(weight.shape[1] as number, weight.shape[0] as number, { bias: bias !== undefined, dtype: weight.dtype });
-    const state = new Map([['weight', mergeLora(weight, this.loraA, this.loraB, this.#scaling)]]);
+    const state = new Map([['weight', mergeLora(weight, this.loraA, this.loraB, this.scaling)]]);
     if (bias) state.set('bias', copy(bias));
     merged.load(state);
     return merged;
   }
 
   /** loraA as PEFT's Kaiming uniform with a = sqrt(5), loraB 0: the update begins as nothing. */
-  protected override reset(seed: number): void {
+  resetUpdate(seed: number): void {
     const bound = 1 / Math.sqrt(this.loraA.shape[1] as number);
     this.replace('loraA', randomUniform(this.loraA.shape, { seed, low: -bound, high: bound, dtype: this.loraA.dtype }));
     this.replace('loraB', zeros(this.loraB.shape, this.loraB.dtype));
+  }
+
+  protected override reset(seed: number): void {
+    this.resetUpdate(seed);
   }
 }

@@ -119,6 +119,30 @@ export abstract class Module {
     for (const [key, child] of this.children()) yield* child.packGroups(key === '' ? prefix : `${prefix}${key}.`);
   }
 
+  /**
+   * Puts what `replace` gives in the place of a smaller part, whose owner it must serve as that did; undefined leaves the part
+   * and goes on inside of it. What was replaced is not disposed. A part under its owner's own key is the owner's matter.
+   * @param replace - given the key that the part's parameters begin with.
+   */
+  substitute(replace: (key: string, part: Module) => Module | undefined, prefix = ''): this {
+    for (const [field, value] of Object.entries(this)) {
+      const own = this.key(field);
+      const visit = (part: Module, key: string, put: (other: Module) => void) => {
+        if (key === '') return;
+        const other = replace(prefix + key, part);
+        if (other && other !== part) put(other);
+        else part.substitute(replace, `${prefix}${key}.`);
+      };
+      if (value instanceof Module) visit(value, own, (other) => Object.assign(this, { [field]: other }));
+      else if (Array.isArray(value)) {
+        for (const [index, element] of value.entries()) {
+          if (element instanceof Module) visit(element, own === '' ? `${index}` : `${own}.${index}`, (other) => (value[index] = other));
+        }
+      }
+    }
+    return this;
+  }
+
   /** Frees the parameters, and what smaller parts hold besides. */
   dispose(): void {
     for (const value of Object.values(this)) if (value instanceof Tensor) value.dispose();

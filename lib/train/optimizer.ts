@@ -42,6 +42,8 @@ export class AdamW implements Disposable {
   /** By the parameter's name. */
   readonly state: ReadonlyMap<string, AdamWState>;
   readonly options: Required<AdamWOptions>;
+  /** What the last step counted. */
+  #stepped: readonly AdamWState[] = [];
 
   /**
    * @param parameters - leaves with `requiresGrad`, by name; they stay their owner's.
@@ -82,6 +84,7 @@ export class AdamW implements Disposable {
     const norm = gradNorm(grads);
     if (maxNorm < Number.POSITIVE_INFINITY) clipGradients(grads, norm, { maxNorm });
     // One call for all that share a step and a kind; as a rule that is one or two.
+    this.#stepped = trained.map(([name]) => this.state.get(name) as AdamWState);
     const groups = new Map<string, { param: Tensor; state: AdamWState }[]>();
     for (const [name, param] of trained) {
       const state = this.state.get(name) as AdamWState;
@@ -103,6 +106,15 @@ export class AdamW implements Disposable {
       });
     }
     return norm;
+  }
+
+  /**
+   * After a step whose norm was not finite, which changed nothing: takes its number back, so that the next step's moments are
+   * corrected as if it had not been.
+   */
+  takeBack(): void {
+    for (const state of this.#stepped) state.step--;
+    this.#stepped = [];
   }
 
   /** Frees all gradients, so that the next `backward` starts from none. */

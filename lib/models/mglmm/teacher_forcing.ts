@@ -11,18 +11,20 @@ import type { MglmmForCausalLM } from './model';
 import { predictingPlaces } from './splice';
 
 export interface TrainingBatch {
-  /** Of each conversation, with one image token; padded on the right to one length by any id. */
+  /** Of each conversation, with one image token, or in all of them none; padded on the right to one length by any id. */
   readonly inputIds: readonly (readonly number[])[];
   /** How many ids of each conversation are real. */
   readonly lengths: readonly number[];
-  /** `[images, 3, imageSize, imageSize]`, of `clipInput`. */
-  readonly pixels: Tensor;
+  /** `[images, 3, imageSize, imageSize]`, of `clipInput`; without it and `features` the conversations have no image. */
+  readonly pixels?: Tensor;
+  /** `[images, patches, clip.dim]`, of `clip.forward`: instead of `pixels`, where CLIP is not trained. */
+  readonly features?: Tensor;
   /** Image `i` is that of conversations `offset[i]` up to `offset[i + 1]`. */
   readonly offset: readonly number[];
-  /** `[1, promptDim, grid, grid]` for each image, of `sam.encodeImage`; none: there are only captions to learn. */
-  readonly embeddings?: readonly Tensor[];
+  /** `[1, promptDim, grid, grid]` for each image, of `sam.encodeImage`; without one an image has only captions to learn. */
+  readonly embeddings?: readonly (Tensor | undefined)[];
   /** Of each image in the input of `sam.encodeImage`; with `embeddings`. */
-  readonly placements?: readonly Placement[];
+  readonly placements?: readonly (Placement | undefined)[];
 }
 
 export interface TrainingForward {
@@ -43,10 +45,11 @@ export function teacherForcing(
   segId: number,
   options: Pick<LlamaForwardOptions, 'recompute'> = {},
 ): TrainingForward {
-  const { inputIds, lengths, pixels, offset, embeddings } = batch;
-  const images = imageTokens(model.config);
+  const { inputIds, lengths, pixels, features, offset, embeddings } = batch;
+  const images = features || pixels ? imageTokens(model.config) : 1;
   return tidy(() => {
-    const embedded = model.embed(inputIds, repeated(model.encodeImage(pixels), offset));
+    const projected = features ? model.model.mmProjector.forward(features) : pixels && model.encodeImage(pixels);
+    const embedded = model.embed(inputIds, projected && repeated(projected, offset));
     const [conversations, tokens, dim] = embedded.shape as [number, number, number];
     const isReal = new Uint8Array(conversations * tokens);
     for (const [row, length] of lengths.entries()) isReal.fill(1, row * tokens, row * tokens + length - 1 + images);

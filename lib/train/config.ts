@@ -1,0 +1,206 @@
+/** The configuration of a run: a YAML file, every field of it described here and checked before anything is opened. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { TrainingError } from '../errors';
+import { closest } from '../nn/difference';
+import { type TemplateName, templates } from '../text/template';
+import { trainableSets } from './trainable';
+
+const positive = z.int().positive();
+const share = z.number().min(0).lt(1);
+const weight = z.number().nonnegative();
+const path = z.string().min(1);
+const names = <Name extends string>(object: Readonly<Record<Name, unknown>>) => Object.keys(object) as [Name, ...Name[]];
+
+const model = z.strictObject({
+  path: path.optional().describe('folder of the model that is trained further; a path, relative to this file'),
+  sizes: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('instead of path: sizes of a new model, in the fields of config.json: text_config, vision_config, segment_encoder_config'),
+  clip: path.optional().describe('folder of the CLIP tower, where it is not with the model'),
+  sam: path.optional().describe('file of Segment Anything, for a language model that has none'),
+  tokenizer: path.optional().describe('folder of the tokenizer; default that of the model'),
+  template: z.enum(names<TemplateName>(templates)).optional().describe('form of conversations; default that of the family'),
+  dtype: z.enum(['f32', 'bf16']).default('bf16').describe('of weights and arithmetic; parameters that are trained have an f32 original'),
+});
+
+const lora = z.strictObject({
+  rank: positive.default(8).describe('of the update'),
+  alpha: z.number().default(16).describe('the update is scaled by alpha / rank'),
+  dropout: share.default(0.05).describe('share of its inputs that the update does not see in training'),
+  targets: z.array(z.string().min(1)).min(1).default(['q_proj', 'v_proj']).describe('ends of the keys of linear layers that get it'),
+  within: z
+    .string()
+    .default('^model\\.layers\\.')
+    .describe('regular expression for the keys of layers that may; default the language model'),
+});
+
+const dataset = z.strictObject({
+  path: path.describe('file of samples, JSONL; relative to this file'),
+  weight: weight.default(1).describe('how often it is drawn from, beside the others'),
+});
+
+const optimizer = z.strictObject({
+  lr: z.number().positive().default(3e-4).describe('highest learning rate'),
+  schedule: z.enum(['decay', 'cosine', 'constant']).default('decay').describe('after the warm-up: linear to 0, half a cosine, or as it is'),
+  warmupSteps: z.int().nonnegative().default(100).describe('steps in which the rate rises from 0'),
+  minLr: z.number().nonnegative().default(0).describe('where the cosine ends'),
+  deepspeed: z.boolean().default(false).describe("rates as DeepSpeed's engine uses them: the first step at lr, then one step behind"),
+  betas: z.tuple([share, share]).default([0.9, 0.95]).describe('decay of the moments of the gradient'),
+  eps: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
+  weightDecay: z.number().nonnegative().default(0).describe('decoupled from the gradient'),
+  maxNorm: z.number().positive().default(1).describe('gradients are scaled so that their global norm is this at most'),
+});
+
+const loss = z.strictObject({
+  ce: weight.default(1).describe('of the cross entropy of answers'),
+  bce: weight.default(2).describe('of the binary cross entropy of masks'),
+  dice: weight.default(0.5).describe('of the Dice loss of masks'),
+});
+
+const evaluation = z.strictObject({
+  data: z.array(dataset).min(1).optional().describe('files of samples that are not trained on; none: no evaluation'),
+  every: positive.default(500).describe('steps from one evaluation to the next'),
+  batches: positive.default(100).describe('batches that are looked at, from the first on'),
+  metric: z.enum(['loss', 'giou', 'ciou']).default('loss').describe('by which a snapshot is the best: lowest loss, or highest IoU'),
+});
+
+const snapshots = z.strictObject({
+  every: positive.default(500).describe('steps from one snapshot to the next'),
+  keepLast: z.int().min(2).default(2).describe('newest snapshots that are kept; the best by evaluation is kept besides'),
+});
+
+const schema = z.strictObject({
+  model: model.describe('what is trained'),
+  data: z.array(dataset).min(1).describe('files of samples, drawn from by weight'),
+  output: path.describe('folder of this run: snapshots, logs, adapter; relative to this file'),
+  steps: positive.default(5000).describe('updates of the parameters'),
+  batchSize: positive.default(2).describe('samples that go through the model together'),
+  accumulation: positive.default(10).describe('batches whose gradients are added up for an update'),
+  trainable: z
+    .union([z.enum(names<keyof typeof trainableSets>(trainableSets)), z.array(z.string().min(1)).min(1)])
+    .default('mglmm')
+    .describe('what is trained: a published choice (mglmm, lisa, glamm), lora, full, or regular expressions for keys of parameters'),
+  lora: lora.nullable().prefault({}).describe('low-rank updates beside frozen weights; null: none'),
+  optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
+  loss: loss.prefault({}).describe('what the losses are multiplied by'),
+  maxLength: positive.default(1536).describe('tokens of a sample, the image among them; what is longer is cut'),
+  recompute: z.boolean().default(true).describe('keep only the input of a layer for its gradient and run the layer again there'),
+  cacheGigabytes: weight.default(1).describe('features of images that are kept, of encoders that are not trained'),
+  onBadSample: z
+    .enum(['skip', 'fail'])
+    .default('fail')
+    .describe('a sample that cannot be read or trained on: count it and take another, or stop'),
+  seed: z
+    .int()
+    .nonnegative()
+    .max(2 ** 31 - 1)
+    .default(42)
+    .describe('of the order of samples, of dropout, and of new parameters'),
+  workers: positive.default(1).describe('threads that decode images ahead'),
+  evaluation: evaluation.prefault({}).describe('looking at samples that are not trained on'),
+  snapshots: snapshots.prefault({}).describe('from which a run goes on'),
+});
+
+export type TrainConfig = z.infer<typeof schema>;
+
+/** Parts that may change when a run goes on: they do not decide what a step does. */
+const free = ['output', 'evaluation', 'snapshots', 'cacheGigabytes', 'workers', 'onBadSample'];
+
+/**
+ * @param from - the folder that paths are relative to.
+ * @throws TrainingError that says of each field what was expected, and of an unknown one which is meant.
+ */
+export function parseConfig(value: unknown, from = '.'): TrainConfig {
+  const { data, error } = schema.safeParse(value ?? {});
+  if (error) throw new TrainingError(`config: ${error.issues.map((issue) => sentenceOf(issue)).join('; ')}`, { cause: error });
+  if ((data.model.path === undefined) === (data.model.sizes === undefined))
+    throw new TrainingError('config: model has path and sizes or neither, expected one of them');
+  const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
+  const files = (list: readonly z.infer<typeof dataset>[]) => list.map((one) => ({ ...one, path: resolve(from, one.path) }));
+  const { path: folder, clip, sam, tokenizer } = data.model;
+  return {
+    ...data,
+    model: { ...data.model, path: absolute(folder), clip: absolute(clip), sam: absolute(sam), tokenizer: absolute(tokenizer) },
+    data: files(data.data),
+    output: resolve(from, data.output),
+    evaluation: { ...data.evaluation, data: data.evaluation.data && files(data.evaluation.data) },
+  };
+}
+
+/** @throws TrainingError for a file that is not there, is no YAML, or does not fit. */
+export async function readConfig(file: string): Promise<TrainConfig> {
+  const text = await readFile(file, 'utf8').catch((cause: Error) => {
+    throw new TrainingError(`config: ${file} cannot be read: ${cause.message}`, { cause });
+  });
+  const document = parseDocument(text);
+  const [wrong] = document.errors;
+  if (wrong) throw new TrainingError(`config: ${file} is no YAML: ${wrong.message}`, { cause: wrong });
+  return parseConfig(document.toJS({ maxAliasCount: 100 }), dirname(file));
+}
+
+function sentenceOf(issue: z.core.$ZodIssue): string {
+  const at = issue.path.join('.');
+  if (issue.code !== 'unrecognized_keys') return `${at || 'the file'}: ${issue.message}`;
+  const known = configFields().map(({ name }) => name);
+  const within = at === '' ? '' : `${at.replace(/\.\d+(?=\.|$)/g, '')}.`;
+  const siblings = known
+    .filter((name) => name.startsWith(within))
+    .map((name) => name.slice(within.length))
+    .filter((name) => !name.includes('.'));
+  const said = issue.keys.map((key) => {
+    const near = closest(key, siblings) ?? known.find((name) => name.endsWith(`.${key}`));
+    return `${at === '' ? '' : `${at}.`}${key} is unknown${near ? `, is ${near} meant?` : `; there are ${siblings.join(', ')}`}`;
+  });
+  return said.join('; ');
+}
+
+export interface ConfigField {
+  /** Such as `optimizer.lr`. */
+  readonly name: string;
+  readonly description: string;
+  /** As in YAML, where there is one. */
+  readonly fallback?: string;
+}
+
+/** Every field with what it is: what `mglmm train --fields` prints. */
+export function configFields(): ConfigField[] {
+  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  return fieldsOf(json, '');
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+  readonly description?: string;
+  readonly default?: unknown;
+}
+
+function fieldsOf({ properties = {} }: JsonSchema, prefix: string): ConfigField[] {
+  return Object.entries(properties).flatMap(([key, field]) => {
+    const name = prefix + key;
+    const inner = [field, ...(field.anyOf ?? []), ...(field.items ? [field.items] : [])].find((one) => one.properties);
+    const fallback = field.default === undefined || inner ? undefined : JSON.stringify(field.default);
+    return [{ name, description: field.description ?? '', fallback }, ...(inner ? fieldsOf(inner, `${name}.`) : [])];
+  });
+}
+
+/** What decides the steps of a run, as plain JSON. */
+export function decisivePart(config: TrainConfig): Record<string, unknown> {
+  const decisive = Object.entries(config).filter(([key]) => !free.includes(key));
+  return JSON.parse(JSON.stringify(Object.fromEntries(decisive))) as Record<string, unknown>;
+}
+
+/** Names of the fields in which two of {@link decisivePart} differ. */
+export function differingFields(a: unknown, b: unknown, prefix = ''): string[] {
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject(a) || !isObject(b)) return JSON.stringify(a) === JSON.stringify(b) ? [] : [prefix];
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) =>
+    differingFields(a[key], b[key], prefix ? `${prefix}.${key}` : key),
+  );
+}

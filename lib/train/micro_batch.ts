@@ -1,0 +1,147 @@
+/** Samples as the tensors of a forward pass, and their losses. */
+import type { RgbImage } from '../image/decode';
+import { clipInput } from '../models/clip/input';
+import { imageTokens } from '../models/mglmm/config';
+import type { MglmmForCausalLM } from '../models/mglmm/model';
+import { labelsWithImage } from '../models/mglmm/splice';
+import { teacherForcing } from '../models/mglmm/teacher_forcing';
+import { type Placement, placementOf, samInput } from '../models/sam/input';
+import { add } from '../ops/add';
+import { concat } from '../ops/concat';
+import { enqueueUpload, tensor } from '../tensor/create';
+import type { Tensor } from '../tensor/tensor';
+import { ignoreLabel } from '../text/tokens';
+import type { Example } from './example';
+import type { FeatureCache } from './feature_cache';
+import { type Objective, type ObjectiveWeights, objective } from './objective';
+
+/** An example with what is seen and what is to be found. */
+export interface Item {
+  readonly example: Example;
+  readonly image?: RgbImage;
+  /** `[height, width]` of the image each, 0 or 1: at least as many as are predicted, or none. */
+  readonly masks: readonly Uint8Array[];
+}
+
+/** Which of the encoders of images are trained: the others are run once an image, without a gradient. */
+export interface TrainedEncoders {
+  readonly clip: boolean;
+  readonly sam: boolean;
+}
+
+export interface LossOptions {
+  readonly trained: TrainedEncoders;
+  readonly cache: FeatureCache;
+  readonly segId: number;
+  readonly pad: number;
+  readonly weights: ObjectiveWeights;
+  readonly recompute: boolean;
+}
+
+export interface Losses extends Objective {
+  /** For each item `[masks, height, width]` logits; undefined where none were asked for. */
+  readonly predMasks: readonly (Tensor | undefined)[];
+  readonly gtMasks: readonly (Tensor | undefined)[];
+}
+
+/**
+ * The losses of one micro-batch of at least one item. Items without an image are read by themselves; the cross entropy is the mean
+ * over all tokens of answers of both.
+ */
+export function lossesOf(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions): Losses {
+  const seeing = items.filter(({ image }) => image);
+  const reading = items.filter(({ image }) => !image);
+  if (reading.length === 0 || seeing.length === 0) return partLosses(model, items, options, 1);
+  const [seen, read] = [labelCount(seeing), labelCount(reading)];
+  const a = partLosses(model, seeing, options, seen / (seen + read));
+  const b = partLosses(model, reading, options, read / (seen + read));
+  const at = new Map(seeing.map((item, i) => [item, i]));
+  const spread = (masks: readonly (Tensor | undefined)[]) => items.map((item) => masks[at.get(item) ?? -1]);
+  return {
+    ...a,
+    loss: add(a.loss, b.loss),
+    ceLoss: add(a.ceLoss, b.ceLoss),
+    predMasks: spread(a.predMasks),
+    gtMasks: spread(a.gtMasks),
+  };
+}
+
+const labelCount = (items: readonly Item[]): number =>
+  items.reduce((sum, { example }) => sum + example.labels.filter((label, at) => at > 0 && label !== ignoreLabel).length, 0);
+
+/** @param share - of the labels of the whole micro-batch. */
+function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions, share: number): Losses {
+  const { segId, pad, recompute, weights } = options;
+  const examples = items.map(({ example }) => example);
+  const lengths = examples.map(({ ids }) => ids.length);
+  const longest = Math.max(...lengths);
+  const padded = (row: readonly number[], filler: number) => [...row, ...new Array<number>(longest - row.length).fill(filler)];
+  const inputIds = examples.map(({ ids }) => padded(ids, pad));
+  const hasImages = items[0]?.image !== undefined;
+  const seen = items.map((item) => seeMasks(model, item, options));
+  const forward = teacherForcing(
+    model,
+    {
+      inputIds,
+      lengths,
+      ...(hasImages ? seeImages(model, items, options) : {}),
+      offset: Array.from({ length: items.length + 1 }, (_, i) => i),
+      embeddings: seen.map((one) => one?.embedding),
+      placements: seen.map((one) => one?.placement),
+    },
+    segId,
+    { recompute },
+  );
+  const labels = examples.map((one, i) => {
+    const row = padded(one.labels, ignoreLabel);
+    return hasImages ? labelsWithImage(inputIds[i] as number[], row, imageTokens(model.config), ignoreLabel) : row;
+  });
+  const gtMasks = items.map((item, i) => (forward.predMasks[i] ? targetsOf(item) : undefined));
+  const losses = objective(
+    {
+      states: forward.states,
+      head: model.lmHead?.weight ?? model.model.embedTokens.weight,
+      labels: tensor(Int32Array.from(labels.flat()), [labels.length, labels[0]?.length ?? 0]),
+      predMasks: forward.predMasks,
+      gtMasks,
+    },
+    { ...weights, ce: (weights.ce ?? 1) * share },
+  );
+  return { ...losses, predMasks: forward.predMasks, gtMasks };
+}
+
+/**
+ * CLIP's part. What is not trained is run image by image, so that a feature is the same to the bit whether it comes from the cache
+ * or not, and whatever it is batched with.
+ */
+function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, cache }: LossOptions) {
+  const pixels = (item: Item) => clipInput(item.image as RgbImage, model.config.clip, model.model.dtype);
+  if (trained.clip) return { pixels: joined(items.map(pixels)) };
+  const features = items.map((item) => {
+    const path = item.example.sample.image;
+    return cache.get(path && `clip ${path}`, () => model.clip.forward(pixels(item)));
+  });
+  return { features: joined(features) };
+}
+
+/** SAM's part, of images that masks are asked for. */
+function seeMasks(
+  model: MglmmForCausalLM,
+  { example, image, masks }: Item,
+  { trained, cache }: LossOptions,
+): { embedding: Tensor; placement: Placement } | undefined {
+  if (!image || example.predicted === 0 || masks.length === 0) return undefined;
+  const { sam } = model;
+  const path = example.sample.image;
+  const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels);
+  const embedding = trained.sam ? encode() : cache.get(path && `sam ${path}`, encode);
+  return { embedding, placement: placementOf(image.height, image.width, sam.config.imageSize) };
+}
+
+/** `[predicted, height, width]` u8. */
+function targetsOf({ example, image, masks }: Item): Tensor {
+  const { width, height } = image as RgbImage;
+  return joined(masks.slice(0, example.predicted).map((mask) => enqueueUpload(mask, [1, height, width])));
+}
+
+const joined = (tensors: readonly Tensor[]): Tensor => (tensors.length === 1 ? (tensors[0] as Tensor) : concat(tensors, 0));

@@ -1,0 +1,132 @@
+/** A model that will be trained, with what it speaks by: from a folder of weights, or new, of sizes that are given. */
+import { ArgumentError, CheckpointError } from '../errors';
+import { parseMglmmConfig } from '../models/mglmm/config';
+import { MglmmForCausalLM } from '../models/mglmm/model';
+import { mglmmConfigOf } from '../models/model_configs';
+import type { Dtype } from '../native';
+import { addLoraTo, loraLayers } from '../nn/lora_layers';
+import { randomNormal } from '../ops/random_normal';
+import { noGradients } from '../tensor/ambient';
+import { tidy } from '../tensor/scope';
+import { type PromptFamily, promptStyles, type TemplateName } from '../text/template';
+import { loadTokenizer } from '../text/tokenizer';
+import { imageEnd, segToken } from '../text/tokens';
+import { loadModule } from '../weights/load_module';
+import { openModelFolder } from '../weights/model_folder';
+import type { Speech } from './example';
+
+export interface ModelChoice {
+  /** Folder of a model; or, with `sizes`, none. */
+  readonly path?: string;
+  /** Instead of a folder: sizes in the fields of Hugging Face's config.json, `text_config`, `vision_config`, `segment_encoder_config`. */
+  readonly sizes?: Readonly<Record<string, unknown>>;
+  readonly clip?: string;
+  readonly sam?: string;
+  /** Folder of the tokenizer; default the model's. */
+  readonly tokenizer?: string;
+  readonly template?: TemplateName;
+  readonly dtype: Dtype;
+  /** Of the values of what is new. */
+  readonly seed: number;
+}
+
+export interface OpenedModel extends Disposable {
+  readonly model: MglmmForCausalLM;
+  readonly speech: Speech;
+}
+
+/**
+ * @param options.values - false: sizes only, no weight is read and no memory taken.
+ * @throws CheckpointError and its kinds, TokenizerError, ArgumentError for sizes that make no model.
+ */
+export async function openModel(choice: ModelChoice, options: { values?: boolean; signal?: AbortSignal } = {}): Promise<OpenedModel> {
+  const { values = true, signal } = options;
+  return choice.sizes ? newModel(choice, values) : storedModel(choice, values, signal);
+}
+
+async function newModel(choice: ModelChoice, values: boolean): Promise<OpenedModel> {
+  if (choice.tokenizer === undefined) throw new ArgumentError('model: a new model has no tokenizer of its own: give the folder of one');
+  const model = new MglmmForCausalLM(parseMglmmConfig(choice.sizes), { dtype: choice.dtype });
+  if (values) initialize(model, choice.seed);
+  return finish(model, choice, 'mglmm', choice.tokenizer, undefined);
+}
+
+async function storedModel(choice: ModelChoice, values: boolean, signal?: AbortSignal): Promise<OpenedModel> {
+  const { path } = choice;
+  if (path === undefined) throw new ArgumentError('model: neither path nor sizes is given, expected one of them');
+  const folder = await openModelFolder(path, { clip: choice.clip, sam: choice.sam });
+  const config = mglmmConfigOf(folder);
+  const model = new MglmmForCausalLM(config, { dtype: choice.dtype });
+  try {
+    if (values) await loadModule(model, folder.sources, { signal });
+    const wrap = folder.config.mm_use_im_start_end;
+    const template = choice.template ?? folder.manifest?.template;
+    return await finish(
+      model,
+      { ...choice, template },
+      folder.family,
+      choice.tokenizer ?? path,
+      typeof wrap === 'boolean' ? wrap : undefined,
+    );
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+async function finish(
+  model: MglmmForCausalLM,
+  { template }: ModelChoice,
+  family: string,
+  tokenizerPath: string,
+  wrapImage: boolean | undefined,
+): Promise<OpenedModel> {
+  const tokenizer = await loadTokenizer(tokenizerPath);
+  const own = promptStyles[family as PromptFamily] ?? promptStyles.mglmm;
+  const { llama, sam } = model.config;
+  const segId = sam && tokenizer.idOf(segToken);
+  if (sam && segId === undefined)
+    throw new CheckpointError(`${tokenizerPath}: the tokenizer has no ${segToken}, which the model asks for masks with`);
+  const most = Math.max(tokenizer.size - 1, segId ?? 0, tokenizer.idOf(imageEnd) ?? 0);
+  if (most >= llama.vocabSize)
+    throw new CheckpointError(
+      `${tokenizerPath}: the tokenizer has token ${most}, the model only ${llama.vocabSize}: it is another model's`,
+    );
+  const style = { imagePrefix: own.imagePrefix, template: template ?? own.template, wrapImage };
+  return { model, speech: { tokenizer, style, segId }, [Symbol.dispose]: () => model.dispose() };
+}
+
+/** As LLaMA is begun: tables of words with a deviation of 0.02, all else as PyTorch's layers. Touvron et al. 2023, arXiv 2302.13971. */
+function initialize(model: MglmmForCausalLM, seed: number): void {
+  model.initialize(seed);
+  tidy(() =>
+    noGradients(() => {
+      const { weight } = model.model.embedTokens;
+      model.loadSome(
+        new Map([['model.embed_tokens.weight', randomNormal(weight.shape, { seed: seed + 1, std: 0.02, dtype: weight.dtype })]]),
+      );
+    }),
+  );
+}
+
+export interface LoraChoice {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+  /** Ends of keys of linear layers, such as `q_proj`. */
+  readonly targets: readonly string[];
+  /** Regular expression for the keys of layers that may be chosen. */
+  readonly within: string;
+}
+
+/**
+ * Puts LoRA around the layers that are chosen, beginning as nothing.
+ * @returns their keys.
+ */
+export function addLora(model: MglmmForCausalLM, { rank, alpha, dropout, targets, within }: LoraChoice, seed: number): string[] {
+  const place = new RegExp(within);
+  const isTarget = (key: string) => place.test(key) && targets.some((target) => key === target || key.endsWith(`.${target}`));
+  const keys = addLoraTo(model, isTarget, { rank, alpha, dropout });
+  for (const [i, layer] of [...loraLayers(model).values()].entries()) layer.resetUpdate(seed + i);
+  return keys;
+}

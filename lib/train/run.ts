@@ -1,0 +1,176 @@
+/** A training run: steps, evaluations and snapshots in their order, from the beginning or from where a run was stopped or killed. */
+import { join } from 'node:path';
+import type { Batch, BatchSource } from '../data/loader';
+import { AbortedError, TrainingError } from '../errors';
+import { differingFields } from './config';
+import { type Evaluation, evaluate } from './evaluate';
+import { RunLog } from './run_log';
+import { findSnapshot, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotSteps } from './snapshot';
+import type { StepReport, Trainer, TrainingCounts } from './trainer';
+
+export interface RunOptions {
+  readonly trainer: Trainer;
+  /** Stays its owner's, as `trainer` and `evaluation.source` do. */
+  readonly source: BatchSource;
+  /** Folder of the run. */
+  readonly output: string;
+  /** Updates in all. */
+  readonly steps: number;
+  /** Batches an update. */
+  readonly accumulation: number;
+  readonly snapshots?: { readonly every: number; readonly keepLast: number };
+  readonly evaluation?: {
+    readonly source: BatchSource;
+    readonly every: number;
+    readonly batches: number;
+    readonly metric: 'loss' | 'giou' | 'ciou';
+  };
+  /** What decides the steps: a run goes on only with the one it began with. As JSON. */
+  readonly config?: unknown;
+  /** Go on from the newest snapshot that is whole, where there is one. Default false. */
+  readonly resume?: boolean;
+  /** Once it fires the step that is running is finished, a snapshot written, and an AbortedError thrown. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+export type RunEvent =
+  | { readonly type: 'resumed'; readonly step: number; readonly damaged: readonly TrainingError[] }
+  | {
+      readonly type: 'step';
+      readonly report: StepReport;
+      readonly steps: number;
+      readonly samplesPerSecond: number;
+      /** Until the last step, at the mean rate so far. */
+      readonly etaSeconds: number;
+    }
+  | { readonly type: 'evaluation'; readonly step: number; readonly evaluation: Evaluation; readonly isBest: boolean }
+  | { readonly type: 'snapshot'; readonly path: string };
+
+export interface RunResult {
+  readonly step: number;
+  readonly counts: TrainingCounts;
+  readonly best?: { readonly step: number; readonly value: number };
+  /** Path of the picture of the losses. */
+  readonly chart: string;
+}
+
+/**
+ * @throws TrainingError when the folder has a run already and is not to be resumed, when that was of another configuration, or no
+ *   snapshot is whole; AbortedError when `signal` fires, the snapshot is written then; what `trainer` and `source` throw.
+ */
+export async function runTraining(options: RunOptions): Promise<RunResult> {
+  const { trainer, source, output, steps, accumulation, evaluation, config = null, signal, onEvent } = options;
+  const { every, keepLast } = { every: 500, keepLast: 2, ...options.snapshots };
+  const folder = join(output, 'snapshots');
+  let best = await begin(folder, options);
+  await using log = await RunLog.open(output, trainer.state.step);
+  let saved = trainer.state.step;
+  const save = async () => {
+    const path = await saveSnapshot(folder, trainer, { config, best });
+    await pruneSnapshots(folder, { last: keepLast, best: best?.step });
+    saved = trainer.state.step;
+    onEvent?.({ type: 'snapshot', path });
+  };
+  // The batches of the next step are made ready while this one runs.
+  const ahead = new Ahead(source, accumulation, steps * accumulation, signal);
+  const started = performance.now();
+  const first = trainer.state.step;
+  let samples = 0;
+  while (trainer.state.step < steps && !signal?.aborted) {
+    const begun = performance.now();
+    const batches = await ahead.take(trainer.state.step).catch((error: unknown) => {
+      if (signal?.aborted) return undefined;
+      throw error;
+    });
+    if (!batches) break;
+    const fetched = performance.now();
+    const report = await trainer.step(batches);
+    const now = performance.now();
+    const done = trainer.state.step;
+    await log.step(report, { step: (now - begun) / 1000, data: (fetched - begun) / 1000 });
+    samples += report.samples;
+    const seconds = (now - started) / 1000;
+    onEvent?.({
+      type: 'step',
+      report,
+      steps,
+      samplesPerSecond: samples / seconds,
+      etaSeconds: (seconds / (done - first)) * (steps - done),
+    });
+    let isBest = false;
+    if (evaluation && !signal?.aborted && (done % evaluation.every === 0 || done === steps)) {
+      const result = await evaluate(trainer, evaluation.source, evaluation.batches, signal).catch((error: unknown) => {
+        if (signal?.aborted) return undefined;
+        throw error;
+      });
+      if (result) {
+        const { metric } = evaluation;
+        const value = metric === 'loss' ? -result.loss : result[metric];
+        isBest = Number.isFinite(value) && (!best || value > (metric === 'loss' ? -best.value : best.value));
+        if (isBest) best = { step: done, value: result[metric] };
+        await log.evaluation(result, done);
+        onEvent?.({ type: 'evaluation', step: done, evaluation: result, isBest });
+      }
+    }
+    if (isBest || done % every === 0) await save();
+  }
+  ahead.drop();
+  const { step, counts } = trainer.state;
+  if (saved !== step) await save();
+  if (step < steps)
+    throw new AbortedError(`training was stopped after step ${step} of ${steps}; it goes on with resume`, { cause: signal?.reason });
+  return { step, counts, best, chart: await log.drawLosses() };
+}
+
+/** @returns the best of the run so far. */
+async function begin(folder: string, { trainer, config = null, resume = false, onEvent }: RunOptions) {
+  if (!resume) {
+    const [newest] = await snapshotSteps(folder);
+    if (newest !== undefined)
+      throw new TrainingError(`${folder} has snapshots up to step ${newest}: resume that run, or give another output`);
+    return undefined;
+  }
+  const found = await findSnapshot(folder);
+  if (!found) return undefined;
+  const fields = differingFields(found.state.config, config);
+  if (fields.length > 0)
+    throw new TrainingError(`${found.path} is of a run with other settings: ${fields.join(', ')}; expected the same, or another output`);
+  await restoreSnapshot(found, trainer);
+  onEvent?.({ type: 'resumed', step: found.state.step, damaged: found.damaged });
+  return found.state.best ?? undefined;
+}
+
+/** Batches of a step, asked for a step early. */
+class Ahead {
+  #step = -1;
+  #batches: Promise<Batch[]> | undefined;
+
+  constructor(
+    readonly source: BatchSource,
+    readonly accumulation: number,
+    readonly end: number,
+    readonly signal: AbortSignal | undefined,
+  ) {}
+
+  async take(step: number): Promise<Batch[]> {
+    const asked = this.#step === step ? this.#batches : undefined;
+    const batches = await (asked ?? this.#fetch(step));
+    this.drop();
+    if ((step + 1) * this.accumulation < this.end) {
+      this.#step = step + 1;
+      this.#batches = this.#fetch(step + 1);
+      this.#batches.catch(() => undefined); // it is told when it is taken
+    }
+    return batches;
+  }
+
+  drop(): void {
+    this.#batches = undefined;
+  }
+
+  #fetch(step: number): Promise<Batch[]> {
+    const first = step * this.accumulation;
+    return Promise.all(Array.from({ length: this.accumulation }, (_, i) => this.source.batch(first + i, { signal: this.signal })));
+  }
+}

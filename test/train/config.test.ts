@@ -1,0 +1,54 @@
+import { strict as assert } from 'node:assert';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { configFields, parseConfig, readConfig } from '../../lib';
+import { temporaryFolder } from '../support/weights';
+
+const least = { model: { path: 'model' }, data: [{ path: 'a.jsonl' }], output: 'out' };
+
+describe('a configuration', () => {
+  test('has the published settings where it is silent, and paths from its file', async () => {
+    using folder = temporaryFolder();
+    const file = folder.file('run.yaml', 'model: { path: model }\ndata:\n  - path: a.jsonl\noutput: out\n');
+    const config = await readConfig(file);
+    assert.deepEqual(
+      [config.model.path, config.data, config.output],
+      [join(folder.path, 'model'), [{ path: join(folder.path, 'a.jsonl'), weight: 1 }], join(folder.path, 'out')],
+    );
+    assert.deepEqual(config.lora, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers\\.' });
+    assert.deepEqual(
+      [config.optimizer.lr, config.optimizer.betas, config.optimizer.maxNorm, config.loss],
+      [3e-4, [0.9, 0.95], 1, { ce: 1, bce: 2, dice: 0.5 }],
+    );
+    assert.deepEqual(parseConfig(least, folder.path), config);
+  });
+
+  test('says of every field what it is', () => {
+    const fields = configFields();
+    assert.ok(fields.length > 40);
+    for (const { name, description } of fields) assert.ok(description.length > 3, `${name} is not described`);
+  });
+
+  const says = (change: object, message: RegExp) =>
+    test(String(message), () =>
+      assert.throws(() => parseConfig({ ...least, ...change }), { name: 'TrainingError', code: 'MGLMM_TRAINING', message }),
+    );
+  says({ step: 3 }, /^config: step is unknown, is steps meant\?$/);
+  says({ lr: 3 }, /^config: lr is unknown, is optimizer\.lr meant\?$/);
+  says({ optimizer: { weight_decay: 0 } }, /^config: optimizer\.weight_decay is unknown, is weightDecay meant\?$/);
+  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, weight$/);
+  says({ steps: -1, batchSize: 'two' }, /^config: steps: .*>0; batchSize: .*expected (number|int)/);
+  says({ trainable: 'everything' }, /^config: trainable: /);
+  says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
+  says({ data: [] }, /^config: data: /);
+
+  test('that is no YAML, or not there, is named', async () => {
+    using folder = temporaryFolder();
+    const file = folder.file('run.yaml', 'a: [1\n');
+    await assert.rejects(readConfig(file), { name: 'TrainingError', message: /run\.yaml is no YAML: / });
+    await assert.rejects(readConfig(join(folder.path, 'none.yaml')), {
+      name: 'TrainingError',
+      message: /none\.yaml cannot be read: ENOENT/,
+    });
+  });
+});

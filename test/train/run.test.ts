@@ -1,0 +1,180 @@
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, verifySnapshot } from '../../lib';
+import { wordAt } from '../support/random';
+import { tinySample, tinySource, tinyTrainable } from '../support/tiny_training';
+import { temporaryFolder } from '../support/weights';
+
+const samples = Array.from({ length: 5 }, (_, i) => tinySample(i));
+
+interface Ran {
+  readonly events: RunEvent[];
+  readonly values: Map<string, ArrayLike<number>>;
+  readonly result: Awaited<ReturnType<typeof runTraining>>;
+}
+
+async function run(folder: string, options: Partial<RunOptions> & { steps: number }, onEvent?: (event: RunEvent) => void): Promise<Ran> {
+  const tokenizer = join(folder, 'tokenizer');
+  mkdirSync(tokenizer, { recursive: true });
+  using opened = await tinyTrainable(tokenizer);
+  using trainer = new Trainer(opened.model, opened.speech, { schedule: (step) => 1e-2 / (1 + step) });
+  const events: RunEvent[] = [];
+  const result = await runTraining({
+    trainer,
+    source: tinySource(samples),
+    output: join(folder, 'run'),
+    accumulation: 2,
+    snapshots: { every: 2, keepLast: 2 },
+    ...options,
+    onEvent: (event) => {
+      events.push(event);
+      onEvent?.(event);
+    },
+  });
+  const values = new Map<string, ArrayLike<number>>();
+  for (const [key, parameter] of opened.model.namedParameters()) values.set(key, await parameter.read());
+  return { events, values, result };
+}
+
+const lossesOf = ({ events }: Pick<Ran, 'events'>) => events.flatMap((event) => (event.type === 'step' ? [event.report.loss] : []));
+const namesIn = (folder: string) => Array.from(readdirSync(join(folder, 'run/snapshots'))).sort();
+const logOf = (folder: string) =>
+  readFileSync(join(folder, 'run/log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { kind: string; step: number; loss: number });
+
+describe('runTraining', () => {
+  test('tells its steps, keeps the last snapshots and the best, draws the losses', async () => {
+    using folder = temporaryFolder();
+    const evaluation = { source: tinySource(samples.slice(3)), every: 3, batches: 2, metric: 'giou' } as const;
+    const { events, result } = await run(folder.path, { steps: 8, evaluation });
+    assert.equal(lossesOf({ events }).length, 8);
+    const evaluations = events.filter((event) => event.type === 'evaluation');
+    assert.deepEqual(
+      evaluations.map(({ step }) => step),
+      [3, 6, 8],
+    );
+    assert.ok(evaluations.every(({ evaluation: { giou, ciou, masks } }) => masks > 0 && giou >= 0 && giou <= 1 && ciou >= 0 && ciou <= 1));
+    const best = evaluations.reduce((a, b) => (b.evaluation.giou > a.evaluation.giou ? b : a));
+    assert.deepEqual(result.best, { step: best.step, value: best.evaluation.giou });
+    const kept = new Set(['step-00000006', 'step-00000008', `step-0000000${best.step}`]);
+    assert.deepEqual(namesIn(folder.path), [...kept].sort());
+    assert.deepEqual(
+      logOf(folder.path).map(({ kind, step }) => `${kind} ${step}`),
+      ['step 0', 'step 1', 'step 2', 'evaluation 3', 'step 3', 'step 4', 'step 5', 'evaluation 6', 'step 6', 'step 7', 'evaluation 8'],
+    );
+    assert.equal(readFileSync(result.chart).toString('latin1', 1, 4), 'PNG');
+    assert.equal(readdirSync(join(folder.path, 'run/events')).length, 1);
+  });
+
+  test('stops at a signal with a snapshot, and goes on as if it had not been', async () => {
+    using whole = temporaryFolder();
+    using halves = temporaryFolder();
+    const expected = await run(whole.path, { steps: 7 });
+    const controller = new AbortController();
+    const stop = (event: RunEvent) => event.type === 'step' && event.report.step === 2 && controller.abort();
+    await assert.rejects(run(halves.path, { steps: 7, signal: controller.signal }, stop), {
+      name: 'AbortedError',
+      message: 'training was stopped after step 3 of 7; it goes on with resume',
+    });
+    appendFileSync(join(halves.path, 'run/log.jsonl'), '{"kind":"step","step":3,"loss":1}\n{"kind":"st'); // as if it had been killed later
+    const rest = await run(halves.path, { steps: 7, resume: true });
+    assert.equal(rest.events[0]?.type === 'resumed' && rest.events[0].step, 3);
+    assert.deepEqual(lossesOf(rest), lossesOf(expected).slice(3));
+    for (const [key, values] of expected.values) assert.deepEqual(rest.values.get(key), values, key);
+    assert.deepEqual(rest.result.counts, expected.result.counts);
+    assert.deepEqual(
+      logOf(halves.path).map(({ loss }) => loss),
+      lossesOf(expected),
+    );
+  });
+
+  test('sees that a snapshot is damaged, and goes on from the one before', async () => {
+    using folder = temporaryFolder();
+    const { values } = await run(folder.path, { steps: 6 });
+    const snapshots = join(folder.path, 'run/snapshots');
+    assert.deepEqual(namesIn(folder.path), ['step-00000004', 'step-00000006']);
+    const weights = join(snapshots, 'step-00000006/model.safetensors');
+    const intact = readFileSync(weights);
+    const about = join(snapshots, 'step-00000006/snapshot.json');
+    const said = readFileSync(about, 'utf8');
+    const damages: [() => void, RegExp][] = [
+      [() => truncateSync(weights, intact.length - 1), /model\.safetensors has \d+ bytes, expected \d+: it is cut off/],
+      [
+        () => writeFileSync(weights, Buffer.concat([intact.subarray(0, -1), Buffer.from([1])])),
+        /is not what was written: its hash is another/,
+      ],
+      [() => rmSync(weights), /model\.safetensors cannot be read/],
+      [() => truncateSync(about, said.length - 1), /snapshot\.json is cut off or changed: it is not JSON/],
+      [() => writeFileSync(about, said.replace('"step":6', '"step":5')), /snapshot\.json is not what was written/],
+      [() => writeFileSync(about, '{}'), /snapshot\.json is of another kind/],
+      [() => rmSync(about), /snapshot\.json cannot be read/],
+    ];
+    for (const [damage, message] of damages) {
+      damage();
+      await assert.rejects(verifySnapshot(join(snapshots, 'step-00000006')), { name: 'TrainingError', message });
+      const found = await findSnapshot(snapshots);
+      assert.equal(found?.state.step, 4);
+      assert.match(found?.damaged[0]?.message ?? '', message);
+      writeFileSync(weights, intact);
+      writeFileSync(about, said);
+    }
+    truncateSync(weights, 100);
+    mkdirSync(join(snapshots, '.step-00000009-partial-1-2'));
+    const again = await run(folder.path, { steps: 6, resume: true });
+    assert.deepEqual(lossesOf(again).length, 2);
+    for (const [key, expected] of values) assert.deepEqual(again.values.get(key), expected, key);
+    assert.deepEqual(namesIn(folder.path), ['step-00000004', 'step-00000006']);
+    for (const name of namesIn(folder.path)) truncateSync(join(snapshots, name, 'model.safetensors'), 100);
+    await assert.rejects(run(folder.path, { steps: 6, resume: true }), {
+      name: 'TrainingError',
+      message: /has 2 snapshots and none is whole: .*step-00000006.*cut off/,
+    });
+  });
+
+  test('refuses a folder that has a run, and a run of other settings', async () => {
+    using folder = temporaryFolder();
+    await run(folder.path, { steps: 2, config: { optimizer: { lr: 1 }, seed: 1 } });
+    await assert.rejects(run(folder.path, { steps: 2 }), {
+      name: 'TrainingError',
+      message: /snapshots has snapshots up to step 2: resume that run, or give another output$/,
+    });
+    await assert.rejects(run(folder.path, { steps: 2, resume: true, config: { optimizer: { lr: 2 }, seed: 1 } }), {
+      name: 'TrainingError',
+      message: /step-00000002 is of a run with other settings: optimizer\.lr; expected the same, or another output$/,
+    });
+  });
+
+  test('killed again and again it comes to the same bits', async () => {
+    const steps = 14;
+    const start = (folder: string, resume: boolean) => {
+      const args = ['--import', 'tsx', join(__dirname, 'killed_run.ts'), folder, String(steps), ...(resume ? ['resume'] : [])];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      let out = '';
+      const ended = new Promise<string>((resolve) => child.once('close', () => resolve(out)));
+      child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+      return { child, ended, said: (text: string) => out.includes(text) };
+    };
+    const hashIn = (out: string) => /done (\w{64})/.exec(out)?.[1];
+    using whole = temporaryFolder();
+    using killed = temporaryFolder();
+    const expected = hashIn(await start(whole.path, false).ended);
+    assert.ok(expected);
+    let kills = 0;
+    for (let at = 1; at < steps; at += 3) {
+      const { child, ended, said } = start(killed.path, kills > 0);
+      while (!said(`step ${at}\n`) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+      // Anywhere in the steps that follow, the writing of a snapshot among them.
+      await new Promise((resolve) => setTimeout(resolve, (wordAt(5, at) >>> 24) / 4));
+      child.kill('SIGKILL');
+      await ended;
+      kills++;
+    }
+    assert.ok(kills >= 5);
+    assert.equal(hashIn(await start(killed.path, true).ended), expected);
+  }, 120_000);
+});
