@@ -14,12 +14,16 @@ interface Entry {
 
 /** One line a command; its code is in the file of that name. */
 export const commands: Readonly<Record<string, Entry>> = {
+  answer: { summary: 'ask about pictures: text, and the masks of its phrases', file: () => require('./answer') as CommandFile },
+  chat: { summary: 'talk about a picture', file: () => require('./chat') as CommandFile },
   convert: { summary: 'write a model as one folder: safetensors, tokenizer, manifest', file: () => require('./convert') as CommandFile },
   doctor: {
     summary: 'say what this machine has, what is missing, and the line that fixes it',
     file: () => require('./doctor') as CommandFile,
   },
+  explore: { summary: 'the things in a picture and their parts, as a tree', file: () => require('./explore') as CommandFile },
   inspect: { summary: 'say what a folder of weights holds, and what it lacks', file: () => require('./inspect') as CommandFile },
   merge: { summary: 'take LoRA matrices up into the weights', file: () => require('./merge') as CommandFile },
+  segment: { summary: 'masks for points and boxes (Segment Anything)', file: () => require('./segment') as CommandFile },
   verify: { summary: 'check hashes, shapes and values of a folder', file: () => require('./verify') as CommandFile },
 };

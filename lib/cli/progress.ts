@@ -29,7 +29,7 @@ export class Progress {
       if (share < 1 && now - this.#drawnMs < REDRAW_MS) return;
       [this.#drawnMs, this.#drawn] = [now, true];
       const short = note.length > MAX_NOTE ? `…${note.slice(1 - MAX_NOTE)}` : note;
-      const room = Math.max(0, (this.#stream.columns ?? 80) - this.#label.length - figures.length - short.length - 8);
+      const room = Math.max(0, (this.#stream.columns || 80) - this.#label.length - figures.length - short.length - 8);
       const bar = '█'.repeat(Math.round(share * Math.min(room, 30))).padEnd(Math.min(room, 30), '░');
       this.#stream.write(`\r\x1b[K${this.#label}  ${bar}  ${figures}  ${short}`);
     } else {

@@ -135,7 +135,7 @@ describe('mglmm convert', () => {
       const partial = readdirSync(folder.path).find((name) => name.includes('partial'));
       if (partial && readdirSync(join(folder.path, partial)).length > 0) controller.abort();
     }, 0);
-    const { code, err } = await mglmm(['convert', checkpoint, join(folder.path, 'copy')], controller.signal);
+    const { code, err } = await mglmm(['convert', checkpoint, join(folder.path, 'copy')], { signal: controller.signal });
     clearInterval(watch);
     assert.deepEqual([code, err], [130, 'mglmm: interrupted\n']);
     assert.equal(readdirSync(folder.path).join(), '');

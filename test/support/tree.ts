@@ -7,6 +7,7 @@ const made = new Set([
   'build',
   'coverage',
   'demo-output',
+  'mglmm-output',
   'dist',
   'node_modules',
   'prebuilds',

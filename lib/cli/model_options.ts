@@ -1,0 +1,94 @@
+/** What all commands that ask a model share: how it is opened, and how it answers. */
+import { type Command, Option } from 'commander';
+import type { LoadOptions, ModelDtype } from '../inference/load_options';
+import { Mglmm } from '../inference/mglmm';
+import type { AnswerOptions } from '../inference/request';
+import { type TemplateName, templates } from '../text/template';
+import { number } from './numbers';
+import { Progress } from './progress';
+import type { Context } from './terminal';
+
+export interface ModelOptions {
+  readonly model: string;
+  readonly clip?: string;
+  readonly sam?: string;
+  readonly tokenizer?: string;
+  readonly template?: TemplateName;
+  readonly device?: 'auto' | 'cpu';
+  readonly dtype?: ModelDtype;
+}
+
+export function modelOptions(command: Command): Command {
+  return command
+    .requiredOption('--model <dir>', 'folder of the model')
+    .option('--clip <dir>', 'folder or file of its CLIP tower, where it is elsewhere')
+    .option('--sam <file>', 'file of Segment Anything, where the model has none')
+    .option('--tokenizer <dir>', 'folder of its tokenizer, where it is elsewhere')
+    .addOption(
+      new Option('--template <name>', 'how conversations are written; default as the model was trained').choices(Object.keys(templates)),
+    )
+    .addOption(new Option('--device <device>', 'default auto').choices(['auto', 'cpu']))
+    .addOption(new Option('--dtype <dtype>', 'of the weights in memory; default bf16').choices(['f32', 'bf16', 'f16', 'int8', 'int4']));
+}
+
+export interface AnsweringOptions {
+  readonly maxNewTokens?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop?: string[];
+  readonly system?: string;
+  readonly constrained?: boolean;
+  readonly forceSegmentation?: boolean;
+}
+
+export function answeringOptions(command: Command): Command {
+  return command
+    .option('--max-new-tokens <count>', 'end of an answer at the latest; default 512', number({ whole: true, from: 1 }))
+    .option('--temperature <number>', '0, the default: always the likeliest token', number({ from: 0 }))
+    .option('--top-k <count>', 'choose among this many; default 0: all', number({ whole: true, from: 0 }))
+    .option('--top-p <share>', 'choose among the likeliest that sum to this; default 1', number({ above: 0, to: 1 }))
+    .option('--repetition-penalty <number>', 'above 1: say less again; default 1', number({ above: 0 }))
+    .option('--seed <number>', 'of the random numbers; default 0', number({ whole: true, from: 0 }))
+    .option('--stop <text>', 'end the answer where this would come; may be given again', (text: string, before: string[] = []) => [
+      ...before,
+      text,
+    ])
+    .option('--system <text>', 'instead of the system text the model was trained with')
+    .option('--constrained', 'keep to the form of phrases and masks')
+    .option('--force-segmentation', 'at least one mask');
+}
+
+/** Those of a command's options that are about answers. */
+export function answersOf(options: AnsweringOptions): AnswerOptions {
+  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation } = options;
+  return { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation };
+}
+
+/** Opens the model, and shows on the error stream how far that is. */
+export async function openModel({ model, clip, sam, tokenizer, template, device, dtype }: ModelOptions, context: Context): Promise<Mglmm> {
+  return watchLoading(context, (watched) => Mglmm.load(model, { clip, sam, tokenizer, template, device, dtype, ...watched }));
+}
+
+export type Watched = Pick<LoadOptions, 'onProgress' | 'logger' | 'signal'>;
+
+export async function watchLoading<Opened>({ terminal, signal }: Context, open: (watched: Watched) => Promise<Opened>): Promise<Opened> {
+  const progress = new Progress(terminal.err, 'loading');
+  const warn = (message: string) => {
+    progress.clear();
+    terminal.err.write(`mglmm: ${message}\n`);
+  };
+  try {
+    return await open({
+      signal,
+      logger: { info: () => {}, warn },
+      onProgress: ({ phase, loaded, total, file }) => {
+        if (phase === 'weights') progress.update(loaded, total, file);
+      },
+    });
+  } finally {
+    progress.clear();
+  }
+}
