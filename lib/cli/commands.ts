@@ -17,6 +17,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   answer: { summary: 'ask about pictures: text, and the masks of its phrases', file: () => require('./answer') as CommandFile },
   chat: { summary: 'talk about a picture', file: () => require('./chat') as CommandFile },
   convert: { summary: 'write a model as one folder: safetensors, tokenizer, manifest', file: () => require('./convert') as CommandFile },
+  data: { summary: 'check files of samples, and draw them', file: () => require('./data') as CommandFile },
   doctor: {
     summary: 'say what this machine has, what is missing, and the line that fixes it',
     file: () => require('./doctor') as CommandFile,

@@ -7,23 +7,25 @@ const STEPS = 10;
 const LINE_MS = 1000;
 const MAX_NOTE = 40;
 
-/** How far a long command is, in bytes: a bar on a terminal, now and then a line elsewhere. */
+/** How far a long command is, in bytes or what `format` makes of numbers: a bar on a terminal, now and then a line elsewhere. */
 export class Progress {
   readonly #stream: Stream;
   readonly #label: string;
+  readonly #format: (amount: number) => string;
   #drawnMs = performance.now();
   #drawn = false;
   #step = 0;
 
-  constructor(stream: Stream, label: string) {
+  constructor(stream: Stream, label: string, format = formatBytes) {
     this.#stream = stream;
     this.#label = label;
+    this.#format = format;
   }
 
   /** @param note - what is worked on. */
-  update(bytes: number, totalBytes: number, note = ''): void {
-    const share = totalBytes > 0 ? Math.min(1, bytes / totalBytes) : 1;
-    const figures = `${Math.floor(100 * share)} %  ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`;
+  update(done: number, total: number, note = ''): void {
+    const share = total > 0 ? Math.min(1, done / total) : 1;
+    const figures = `${Math.floor(100 * share)} %  ${this.#format(done)} of ${this.#format(total)}`;
     if (this.#stream.isTTY) {
       const now = performance.now();
       if (share < 1 && now - this.#drawnMs < REDRAW_MS) return;

@@ -79,3 +79,8 @@ export function faultsOf({ image, conversation, masks }: Sample): SampleFault[] 
   }
   return faults;
 }
+
+/** The phrase of each mask, empty where it has none. */
+export function phrasesOf({ conversation }: Sample): string[] {
+  return conversation.flatMap(({ answer }) => parseSegCap(answer).segments.map(({ phrase }) => phrase));
+}
