@@ -1,7 +1,8 @@
 // npm run package:check: packs what would be published, lets publint and attw judge it, installs it into an empty folder
-// without running scripts and uses it there: by import, by require, by the example of README.md, by its command.
+// without running scripts and uses it there: by import, by require, by the examples of README.md and docs/tensors.md, by its
+// command. Models are asked that have the weights of the goldens.
 const { execFileSync } = require('node:child_process');
-const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { root } = require('./parallel.js');
@@ -41,13 +42,34 @@ if (foreign) throw new Error('a library that is shipped was taken from elsewhere
 console.log('package: installed, ' + imported.backendName());
 `,
   );
-  writeFileSync(join(folder, 'readme.mjs'), readFileSync(join(root, 'README.md'), 'utf8').match(/```js\n([\s\S]*?)```/)[1]);
-  for (const program of ['user.mjs', 'readme.mjs']) {
-    // Nothing of this checkout, and no library path, may help.
-    execFileSync(process.execPath, [program], { cwd: folder, stdio: 'inherit', env: { PATH: process.env.PATH } });
+  // Nothing of this checkout, and no library path, may help.
+  const alone = { cwd: folder, env: { PATH: process.env.PATH } };
+  const exampleOf = (path) => readFileSync(join(root, path), 'utf8').match(/```js\n([\s\S]*?)```/)[1];
+  writeFileSync(join(folder, 'readme.mjs'), exampleOf('README.md'));
+  writeFileSync(join(folder, 'tensors.mjs'), exampleOf('docs/tensors.md'));
+  const script = `const { mglmmGoldens } = require('./test/support/mglmm_golden');
+    const made = require('./test/support/tiny_model').tinyModel(mglmmGoldens()[0]);
+    require('node:fs').cpSync(made.path, process.argv[1], { recursive: true, dereference: true });
+    made[Symbol.dispose]();`;
+  execFileSync(process.execPath, ['--require', 'tsx/cjs', '--eval', script, join(folder, 'model')], { cwd: root, stdio: 'inherit' });
+  copyFileSync(join(root, 'test/golden/image/images/photo_110x150.png'), join(folder, 'photo.png'));
+  const asked = ['model', 'photo.png', 'Where is it?'];
+  for (const program of [['user.mjs'], ['tensors.mjs'], ['readme.mjs', ...asked]]) {
+    execFileSync(process.execPath, program, { ...alone, stdio: 'inherit' });
   }
-  const version = execFileSync(join(folder, 'node_modules/.bin/mglmm'), ['--version'], { cwd: folder, encoding: 'utf8' });
-  console.log(`package: the command mglmm ${version.trim()} runs`);
+  if (!existsSync(join(folder, 'overlay.png'))) throw new Error('the example of README.md drew no overlay.png');
+
+  const mglmm = (...args) => execFileSync(join(folder, 'node_modules/.bin/mglmm'), args, { ...alone, encoding: 'utf8' });
+  console.log(`package: the command mglmm ${mglmm('--version').trim()} runs`);
+  const times = Array.from({ length: 5 }, () => {
+    const beganMs = performance.now();
+    if (!/^ {2}answer /m.test(mglmm('--help'))) throw new Error('mglmm --help does not list its commands');
+    return performance.now() - beganMs;
+  });
+  console.log(`package: mglmm --help takes ${Math.min(...times).toFixed(0)} ms`);
+  if (!JSON.parse(mglmm('doctor', '--json', '--model', 'model')).ready) throw new Error('mglmm doctor finds something missing');
+  const { text } = JSON.parse(mglmm('answer', 'photo.png', 'Where is it?', '--model', 'model', '--json'));
+  if (typeof text !== 'string') throw new Error('mglmm answer gave no text');
 } finally {
   rmSync(folder, { recursive: true });
 }
