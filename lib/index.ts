@@ -171,6 +171,7 @@ export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupD
 export { findSnapshot, restoreSnapshot, type SnapshotState, saveSnapshot, verifySnapshot } from './train/snapshot';
 export { chooseTrainable, type TrainableSet, trainableSets } from './train/trainable';
 export { type StepReport, Trainer, type TrainerOptions, type TrainerState, type TrainingCounts } from './train/trainer';
+export { type AdapterToWrite, type LoadedAdapter, loadAdapter, writeAdapter } from './weights/adapter';
 export type { Checkpoint } from './weights/checkpoint';
 export { clipPrefix, type Family, type Layout, layoutOf, type Part, partOf, samPrefix, under } from './weights/layouts';
 export { type LoadModuleOptions, type LoadProgress, type LoadReport, loadModule } from './weights/load_module';

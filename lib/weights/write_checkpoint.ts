@@ -28,6 +28,8 @@ export interface WrittenFile {
 export interface WriteOptions {
   /** Of one file, at most, unless a single tensor is larger. */
   readonly shardBytes?: number;
+  /** Of the files, before .safetensors; default model. */
+  readonly name?: string;
   readonly onProgress?: (progress: { key: string; bytes: number; totalBytes: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -48,12 +50,13 @@ export async function writeCheckpoint(
 ): Promise<WrittenFile[]> {
   const shards = intoShards(tensors, options.shardBytes ?? defaultShardBytes);
   const totalBytes = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  const { name: stem = 'model' } = options;
   const written: WrittenFile[] = [];
   const map = new Map<string, string>();
   let bytes = 0;
   for (const [i, shard] of shards.entries()) {
     const number = (value: number) => String(value).padStart(5, '0');
-    const name = shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+    const name = shards.length === 1 ? `${stem}.safetensors` : `${stem}-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     for (const { key } of shard) map.set(key, name);
     const onPiece = (key: string, count: number) => {
       if (options.signal?.aborted) throw new AbortedError(`writing was aborted in ${key}`, { cause: options.signal.reason });
@@ -64,7 +67,7 @@ export async function writeCheckpoint(
   }
   if (shards.length > 1) {
     const index = `${JSON.stringify({ metadata: { total_size: totalBytes }, weight_map: Object.fromEntries(map) }, undefined, 2)}\n`;
-    written.push(await writeHashed(folder, 'model.safetensors.index.json', index));
+    written.push(await writeHashed(folder, `${stem}.safetensors.index.json`, index));
   }
   return written;
 }
