@@ -163,12 +163,14 @@ export { type ConfigField, configFields, parseConfig, readConfig, type TrainConf
 export { type Evaluation, evaluate } from './train/evaluate';
 export { EventFile } from './train/event_file';
 export { type Example, type ExampleOptions, exampleOf, type Speech } from './train/example';
+export { type EstimateOptions, estimateMemory, type MemoryEstimate } from './train/memory_estimate';
 export { type Objective, type ObjectiveInputs, type ObjectiveWeights, objective } from './train/objective';
 export { addLora as addLoraLayers, type LoraChoice, type ModelChoice, type OpenedModel, openModel } from './train/open_model';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';
 export { type RunEvent, type RunOptions, type RunResult, runTraining } from './train/run';
 export { asDeepSpeed, type Schedule, type ScheduleOptions, warmupCosine, warmupDecay } from './train/schedule';
 export { findSnapshot, restoreSnapshot, type SnapshotState, saveSnapshot, verifySnapshot } from './train/snapshot';
+export { prepareModel, type TrainOptions, type TrainResult, train } from './train/train';
 export { chooseTrainable, type TrainableSet, trainableSets } from './train/trainable';
 export { type StepReport, Trainer, type TrainerOptions, type TrainerState, type TrainingCounts } from './train/trainer';
 export { type AdapterToWrite, type LoadedAdapter, loadAdapter, writeAdapter } from './weights/adapter';

@@ -33,6 +33,8 @@ export interface ModelChoice {
 export interface OpenedModel extends Disposable {
   readonly model: MglmmForCausalLM;
   readonly speech: Speech;
+  /** Folder of the tokenizer. */
+  readonly tokenizerPath: string;
 }
 
 /**
@@ -93,7 +95,7 @@ async function finish(
       `${tokenizerPath}: the tokenizer has token ${most}, the model only ${llama.vocabSize}: it is another model's`,
     );
   const style = { imagePrefix: own.imagePrefix, template: template ?? own.template, wrapImage };
-  return { model, speech: { tokenizer, style, segId }, [Symbol.dispose]: () => model.dispose() };
+  return { model, speech: { tokenizer, style, segId }, tokenizerPath, [Symbol.dispose]: () => model.dispose() };
 }
 
 /** As LLaMA is begun: tables of words with a deviation of 0.02, all else as PyTorch's layers. Touvron et al. 2023, arXiv 2302.13971. */

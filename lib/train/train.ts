@@ -1,0 +1,144 @@
+/** From a configuration to a trained model: opens what it names, runs it, writes the adapter. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JsonlDataset } from '../data/jsonl';
+import { Loader } from '../data/loader';
+import { Mixture } from '../data/mixture';
+import type { SampleError } from '../errors';
+import { synchronize } from '../tensor/create';
+import { writeAdapter } from '../weights/adapter';
+import { decisivePart, type TrainConfig } from './config';
+import { addLora, type OpenedModel, openModel } from './open_model';
+import { type RunEvent, type RunResult, runTraining } from './run';
+import { asDeepSpeed, type Schedule, warmupCosine, warmupDecay } from './schedule';
+import { chooseTrainable, type TrainableSet, trainableSets } from './trainable';
+import { Trainer } from './trainer';
+import { writeTrainedModel } from './write_model';
+
+export interface TrainOptions {
+  /** Go on from the newest snapshot that is whole. Default false. */
+  readonly resume?: boolean;
+  /** Once it fires the step that is running is finished, a snapshot written, and an AbortedError thrown. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Is told of each sample that is left out, with `onBadSample: skip`. */
+  readonly onBadSample?: (error: Error) => void;
+}
+
+export interface TrainResult extends RunResult {
+  /** Folder of what was trained: an adapter in PEFT's form, or, of a new model or without LoRA, a model. */
+  readonly adapter?: string;
+  readonly model?: string;
+}
+
+/**
+ * Trains as `config` says: see `readConfig`.
+ * @throws TrainingError, CheckpointError, TokenizerError, DataError, SampleError, ArgumentError, AbortedError.
+ */
+export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  const { signal, resume, onEvent, onBadSample } = options;
+  using opened = await prepareModel(config, { signal });
+  using trainer = new Trainer(opened.model, opened.speech, {
+    schedule: scheduleOf(config),
+    optimizer: config.optimizer,
+    weights: config.loss,
+    maxLength: config.maxLength,
+    recompute: config.recompute,
+    onBadSample: config.onBadSample,
+    cacheBytes: config.cacheGigabytes * 1e9,
+    seed: config.seed,
+  });
+  const skip = onBadSample && ((error: SampleError) => onBadSample(error));
+  await using source = await openSource(config.data, config, { signal, onSkip: skip });
+  const { data, ...evaluation } = config.evaluation;
+  await using held = data ? await openSource(data, config, { signal, onSkip: skip }) : undefined;
+  const result = await runTraining({
+    trainer,
+    source: source.loader,
+    output: config.output,
+    steps: config.steps,
+    accumulation: config.accumulation,
+    snapshots: config.snapshots,
+    evaluation: held && { source: held.loader, ...evaluation },
+    config: decisivePart(config),
+    resume,
+    signal,
+    onEvent: (event) => {
+      if (event.type === 'step') for (const error of event.report.badSamples) onBadSample?.(error);
+      onEvent?.(event);
+    },
+  });
+  await synchronize();
+  if (config.lora && config.model.path !== undefined) {
+    const adapter = join(config.output, 'adapter');
+    await writeAdapter(adapter, opened.model, { whole: [...trainer.optimizer.parameters.keys()], baseName: config.model.path });
+    return { ...result, adapter };
+  }
+  const model = join(config.output, 'model');
+  await rm(model, { recursive: true, force: true });
+  await writeTrainedModel(model, opened);
+  return { ...result, model };
+}
+
+/**
+ * The model of a configuration, with its LoRA, and the gradients that are wanted.
+ * @param options.values - false: nothing of the weights is read.
+ */
+export async function prepareModel(config: TrainConfig, options: { values?: boolean; signal?: AbortSignal } = {}): Promise<OpenedModel> {
+  const opened = await openModel({ ...config.model, seed: config.seed }, options);
+  try {
+    if (config.lora) addLora(opened.model, config.lora, config.seed + 1);
+    chooseTrainable(opened.model, trainableOf(config));
+    return opened;
+  } catch (error) {
+    opened[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The published programs train the language model itself, and the projector, where there is no LoRA. */
+function trainableOf({ trainable, lora }: TrainConfig): TrainableSet | readonly string[] {
+  const isPublished = trainable === 'mglmm' || trainable === 'lisa' || trainable === 'glamm';
+  if (lora || !isPublished) return trainable;
+  return [...trainableSets.mglmm.filter((pattern) => !pattern.startsWith('lora')), '^model\\.(layers|norm)\\.'];
+}
+
+function scheduleOf({ optimizer, steps }: TrainConfig): Schedule {
+  const { lr, warmupSteps, minLr, schedule, deepspeed } = optimizer;
+  const options = { lr, warmupSteps, totalSteps: steps };
+  const constant: Schedule = (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);
+  const rates = { decay: () => warmupDecay(options), cosine: () => warmupCosine({ ...options, minLr }), constant: () => constant }[
+    schedule
+  ]();
+  return deepspeed ? asDeepSpeed(rates, lr) : rates;
+}
+
+/** Files of samples as batches. */
+async function openSource(
+  files: TrainConfig['data'],
+  { batchSize, seed, onBadSample, workers }: TrainConfig,
+  { signal, onSkip }: { signal?: AbortSignal; onSkip?: (error: SampleError) => void },
+): Promise<AsyncDisposable & { readonly loader: Loader }> {
+  const sets: JsonlDataset[] = [];
+  const close = async () => {
+    for (const set of sets) await set[Symbol.asyncDispose]();
+  };
+  try {
+    for (const { path } of files) sets.push(await JsonlDataset.open(path, { signal }));
+    const mixture = new Mixture(
+      sets.map((dataset, i) => ({ dataset, weight: files[i]?.weight })),
+      seed,
+    );
+    const loader = new Loader({ mixture, batchSize, onBadSample, onSkip, workers });
+    return {
+      loader,
+      [Symbol.asyncDispose]: async () => {
+        await loader.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

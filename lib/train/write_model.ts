@@ -1,0 +1,34 @@
+/** A model that was trained, as a folder that can be opened like any other: its LoRA is taken up into the weights. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LoraLinear } from '../nn/lora';
+import { noGradients } from '../tensor/ambient';
+import { writeModelFolder } from '../weights/convert';
+import { tokenizerFilesIn } from '../weights/model_folder';
+import { computedToWrite } from '../weights/stored_pieces';
+import type { OpenedModel } from './open_model';
+
+/** Folds the LoRA of `opened` into its weights and writes all of them into a new folder. */
+export async function writeTrainedModel(folder: string, { model, speech, tokenizerPath }: OpenedModel): Promise<void> {
+  model.train(() => false);
+  model.substitute((_key, part) => {
+    if (!(part instanceof LoraLinear)) return undefined;
+    const merged = noGradients(() => part.merge());
+    part.dispose();
+    return merged;
+  });
+  const tensors = Array.from(model.namedParameters(), ([key, tensor]) =>
+    computedToWrite(key, tensor.shape, tensor.dtype, () => Promise.resolve(tensor)),
+  );
+  const { version } = JSON.parse(await readFile(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
+  const { llama, clip, sam } = model.config;
+  const fields = (config: object | undefined) => (config ? { ...config } : undefined);
+  const files = tokenizerFilesIn(await readdir(tokenizerPath)).map((file) => join(tokenizerPath, file));
+  await writeModelFolder(folder, tensors, {
+    family: sam ? 'mglmm' : 'llava',
+    template: speech.style.template,
+    config: { llama: fields(llama), clip: fields(clip), sam: fields(sam) },
+    files,
+    version,
+  });
+}
