@@ -67,7 +67,7 @@ describe('mglmm train', () => {
     using base = tinyModel(golden);
     const config = await writeConfig(folder, { model: { path: base.path }, trainable: 'mglmm', lora: { rank: 2 } });
     const controller = new AbortController();
-    const running = mglmm(['train', config], controller.signal);
+    const running = mglmm(['train', config], { signal: controller.signal });
     const log = join(folder.path, 'run/log.jsonl');
     while (!existsSync(log) || !readFileSync(log, 'utf8').includes('\n')) await new Promise((resolve) => setTimeout(resolve, 5));
     controller.abort();
