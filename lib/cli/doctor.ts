@@ -46,11 +46,12 @@ class NotReadyError extends MglmmError {
 function asText(findings: readonly Finding[], stream: Stream): string {
   const { bold, dim } = stylesOf(stream);
   const width = Math.max(...findings.map(({ what }) => what.length));
+  const indent = `\n${' '.repeat(width + 8)}`;
   const marks = { good: dim('ok  '), note: 'note', bad: bold('BAD ') };
   return findings
     .map(({ what, found, state, fix }) => {
-      const line = `${marks[state]}  ${what.padEnd(width)}  ${found}\n`;
-      return fix === undefined ? line : `${line}${' '.repeat(width + 8)}${bold('fix:')} ${fix}\n`;
+      const line = `${marks[state]}  ${what.padEnd(width)}  ${found.trim().replace(/\s*\n\s*/g, indent)}\n`;
+      return fix === undefined ? line : `${line.trimEnd()}${indent}${bold('fix:')} ${fix}\n`;
     })
     .join('');
 }

@@ -53,8 +53,12 @@ export function addon(): { readonly name?: string; readonly problems: readonly F
     return { name: backendName(), problems: [] };
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
-    const oneDnn = /libdnnl\S*: cannot open shared object/.test(found);
-    return { problems: [{ what: 'addon', found, state: 'bad', fix: oneDnn ? 'sudo apt-get install libdnnl2' : rebuild() }] };
+    const fix = process.env.MGLMM_CPU_LEVEL
+      ? 'unset MGLMM_CPU_LEVEL'
+      : /libdnnl\S*: cannot open shared object/.test(found)
+        ? 'sudo apt-get install libdnnl2'
+        : rebuild();
+    return { problems: [{ what: 'addon', found, state: 'bad', fix }] };
   }
 }
 

@@ -133,7 +133,7 @@ export function graphics(): Graphics {
   const devices = namesIn('/sys/bus/pci/devices').map((name) => `/sys/bus/pci/devices/${name}`);
   // 0x03: a display controller, of which 3D controllers are a kind.
   const onBus = devices.some((path) => textOf(`${path}/vendor`)?.trim() === '0x10de' && textOf(`${path}/class`)?.startsWith('0x03'));
-  const driver = textOf('/proc/driver/nvidia/version')?.match(/(?:Kernel Module.*?)\s(\d+\.\d+(?:\.\d+)?)\s/)?.[1];
+  const driver = driverVersion(textOf('/proc/driver/nvidia/version') ?? '');
   return {
     present: onBus || driver !== undefined || namesIn('/dev').includes('nvidia0'),
     driver,
@@ -141,6 +141,9 @@ export function graphics(): Graphics {
     cublas: find(/^libcublas\.so\.\d+$/),
   };
 }
+
+/** Of a line such as `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  560.35.03  Release Build ...`. */
+export const driverVersion = (text: string): string | undefined => text.match(/Kernel Module.*?\s(\d+(?:\.\d+)+)\s/)?.[1];
 
 /** The last in order of name of libraries where the dynamic linker looks, and where CUDA is put. */
 function find(name: RegExp): string | undefined {

@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { backendName } from '../../lib';
 import { backend, type Finding, threads } from '../../lib/cli/findings';
-import { graphics, memory, processor } from '../../lib/cli/machine';
+import { driverVersion, graphics, memory, processor } from '../../lib/cli/machine';
 import { mglmm } from '../support/command';
 import { type MglmmGolden, mglmmGoldens } from '../support/mglmm_golden';
 import { tinyModel } from '../support/tiny_model';
@@ -39,6 +40,18 @@ describe('mglmm doctor', () => {
     for (const what of ['system', 'processor', 'oneDNN', 'threads', 'memory', 'pictures', 'fonts', 'GPU'])
       assert.match(out, new RegExp(`^(ok|note) +${what} +\\S`, 'm'));
     assert.ok(!out.includes('\x1b'), 'colours where there is no terminal');
+  });
+
+  test('tells why the addon does not load', () => {
+    const args = ['--import', 'tsx', join(__dirname, '../../lib/cli/main.ts'), 'doctor', '--model', 'model'];
+    const env = { ...process.env, MGLMM_CPU_LEVEL: 'x86-64-v9' };
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [1, 'mglmm: 1 thing is in the way\n']);
+    assert.match(
+      stdout,
+      /^BAD +addon +no CPU backend could be loaded; tried:\n +\S+x86-64-v9.so: cannot open .*\n +fix: unset MGLMM_CPU_LEVEL$/m,
+    );
+    assert.match(stdout, /^note +model +not looked at: the addon does not load$/m);
   });
 
   test('says of a model that nothing is in the way', async () => {
@@ -98,5 +111,11 @@ describe('findings', () => {
     assert.ok(availableBytes > 0 && availableBytes <= totalBytes);
     const { present, driver } = graphics();
     assert.ok(present || driver === undefined);
+    for (const [line, version] of [
+      ['NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024', '550.54.15'],
+      ['NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  560.35.03  Release Build', '560.35.03'],
+      ['', undefined],
+    ] as const)
+      assert.equal(driverVersion(`${line}\nGCC version:  gcc version 12.2.0`), version);
   });
 });
