@@ -182,7 +182,7 @@ export class DataError extends MglmmError {
  * - `rle`: a mask that is malformed.
  * - `empty_mask`: a mask without a pixel.
  * - `mask_size`: a mask of another size than the picture.
- * - `no_image`: the sample names none.
+ * - `no_image`: there are masks, and no picture.
  * - `missing_image`: no such file.
  * - `image`: the picture is damaged, of a kind that is not read, or too large.
  */

@@ -30,8 +30,10 @@ export class DecodePool {
     if (this.#closed) throw closed();
     if (signal?.aborted) throw aborted(signal);
     if (this.#size === 0) return decodeSample(request);
+    // What a data set adds to its masks stays here: it may be of a kind that no thread can be sent.
+    const sent = { ...request, masks: request.masks.map(({ size, counts }) => ({ size, counts })) };
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, signal, resolve, reject });
+      this.#waiting.push({ request: sent, signal, resolve, reject });
       this.#next();
     });
   }

@@ -14,7 +14,8 @@ export interface DecodeRequest {
 }
 
 export interface DecodedSample {
-  readonly image: RgbImage;
+  /** Undefined where the sample has none. */
+  readonly image?: RgbImage;
   /** `[height, width]` of the picture, 0 or 1. */
   readonly masks: readonly Uint8Array<ArrayBuffer>[];
 }
@@ -28,7 +29,6 @@ export async function decodeSample({ image: path, masks: rles, maxPixels }: Deco
     faults.push(pictureFault(error));
     return undefined;
   });
-  if (path === undefined) faults.push({ problem: 'no_image', field: 'image', reason: 'is missing, and nothing is trained without one' });
   const masks: Uint8Array<ArrayBuffer>[] = [];
   for (const [i, rle] of rles.entries()) {
     const field = `masks[${i}]`;
@@ -50,7 +50,7 @@ export async function decodeSample({ image: path, masks: rles, maxPixels }: Deco
   }
   const [first, ...others] = faults;
   if (first) return { faults: [first, ...others] };
-  return { decoded: { image: image as RgbImage, masks } };
+  return { decoded: { image, masks } };
 }
 
 async function pictureOf(path: string | undefined, maxPixels: number | undefined): Promise<RgbImage | undefined> {

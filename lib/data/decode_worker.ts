@@ -19,9 +19,11 @@ async function answer(request: DecodeRequest): Promise<{ result: WorkerAnswer; m
     const result = await decodeSample(request);
     if (!('decoded' in result)) return { result, moved: [] };
     const { image, masks } = result.decoded;
+    const moved = masks.map(({ buffer }) => buffer);
+    if (!image) return { result, moved };
     // sharp's memory is its own and cannot be handed over.
     const data = new Uint8Array(image.data);
-    return { result: { decoded: { image: { ...image, data }, masks } }, moved: [data.buffer, ...masks.map(({ buffer }) => buffer)] };
+    return { result: { decoded: { image: { ...image, data }, masks } }, moved: [data.buffer, ...moved] };
   } catch (error) {
     return { result: { error: (error as Error).message }, moved: [] };
   }

@@ -9,8 +9,8 @@ import type { Dataset, Sample } from './sample';
 
 export interface Batch {
   readonly samples: readonly Sample[];
-  /** Of each sample, at its own size. */
-  readonly images: readonly RgbImage[];
+  /** Of each sample, at its own size; undefined where it has none. */
+  readonly images: readonly (RgbImage | undefined)[];
   /** Of each sample, in the order of its `[SEG]`: `[height, width]` of its picture, 0 or 1. */
   readonly masks: readonly (readonly Uint8Array[])[];
   /** Bad samples in whose place others stand. */

@@ -153,6 +153,46 @@ describe('a file of samples', () => {
     });
   });
 
+  test('is refused by SampleErrors alone, whatever its lines say', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('set.jsonl');
+    const leaf = fc.oneof(
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.constantFrom(-1, 2 ** 40, '[SEG]', [2, 3], [[0, 0, 1e9, 0, 3, 3]], { size: [2 ** 20, 2 ** 20], counts: [] }),
+    );
+    const keys = fc.constantFrom(
+      'id',
+      'image',
+      'conversation',
+      'masks',
+      'task',
+      'size',
+      'counts',
+      'polygons',
+      'outer',
+
+      'question',
+      '0',
+    );
+    const line = fc.tuple(fc.array(keys, { minLength: 1, maxLength: 4 }), leaf).map(([places, value]) => {
+      const changed = structuredClone(record) as unknown as Record<string, unknown>;
+      const inner = places
+        .slice(0, -1)
+        .reduce((at, key) => (typeof at[key] === 'object' && at[key] ? (at[key] as typeof at) : at), changed);
+      inner[places.at(-1) as string] = value;
+      return JSON.stringify(changed);
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 20 }), async (lines) => {
+        folder.file('set.jsonl', [...lines, '{"__proto__": {"id": "a"}, "constructor": 1}'].join('\n'));
+        await using set = await JsonlDataset.open(path);
+        for (let i = 0; i < set.length; i++)
+          await set.get(i).catch((error) => assert.ok(error instanceof SampleError, `${lines[i]}: ${error}`));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('of many lines is read at random', async () => {
     const count = 70_000; // more than a segment of the index, over many chunks
     const content = Array.from({ length: count }, (_, i) =>

@@ -94,6 +94,8 @@ describe('a batch', () => {
 
   test('of captions has no masks, one of 60 has 60, one of a pixel has the pixel', async () => {
     expect((await batchOf(sampleLine('caption', 'pictures/0.png', []))).masks).toEqual([[]]);
+    const text = await batchOf(sampleLine('text', undefined, []));
+    expect([text.images, text.masks]).toEqual([[undefined], [[]]]);
     const sixty = await batchOf(
       sampleLine(
         'sixty',
@@ -132,7 +134,7 @@ describe('a bad sample', () => {
         (error: Error) => error.message.replace(/^.*one\.jsonl/, '').replace(/"\/.*\//, '"'),
       );
     assert.equal(await messageOf(sampleLine('a', 'pictures/none.png')), ':1: image: image: "none.png" does not exist');
-    assert.equal(await messageOf(sampleLine('a', undefined, [])), ':1: image: is missing, and nothing is trained without one');
+    assert.equal(await messageOf(sampleLine('a', undefined)), ':1: image: is missing, but there are masks');
     assert.equal(
       await messageOf(sampleLine('a', 'pictures/0.png', [stripe(0, 4, [2, 3])])),
       ':1: masks[0]: is [2, 3], expected [9, 12], the size of the picture',

@@ -50,7 +50,7 @@ export async function badLines(folder: ReturnType<typeof temporaryFolder>): Prom
     ['rle', sampleLine('rle', one, [{ size: sampleSize, counts: 'zz' }])],
     ['empty_mask', sampleLine('empty', one, [{ size: sampleSize, counts: [height * width] }])],
     ['mask_size', sampleLine('size', one, [stripe(1, 2, [width, height])])],
-    ['no_image', sampleLine('none', undefined, [])],
+    ['no_image', sampleLine('none', undefined)],
     ['missing_image', sampleLine('missing', 'pictures/none.png')],
     ['image', sampleLine('broken', 'pictures/broken.png')],
   ];
@@ -68,7 +68,7 @@ const pngOf = (seed: number) =>
 
 /** A name for all that a batch holds. */
 export function digestOf({ samples, images, masks, skipped, index }: Batch): string {
-  const hash = createHash('sha256').update(JSON.stringify([samples, skipped, index, images.map((one) => [one.width, one.height])]));
-  for (const bytes of [...images.map(({ data }) => data), ...masks.flat()]) hash.update(bytes);
+  const hash = createHash('sha256').update(JSON.stringify([samples, skipped, index, images.map((one) => [one?.width, one?.height])]));
+  for (const bytes of [...images.flatMap((image) => image?.data ?? []), ...masks.flat()]) hash.update(bytes);
   return hash.digest('hex');
 }
