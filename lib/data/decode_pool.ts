@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AbortedError, DataError } from '../errors';
 import { type DecodeRequest, type DecodeResult, decodeSample } from './decode_sample';
-import type { WorkerAnswer } from './decode_worker';
+import type { WorkerAnswer, WorkerTask } from './decode_worker';
 
 interface Task {
   readonly request: DecodeRequest;
@@ -12,12 +12,15 @@ interface Task {
   reject(error: Error): void;
 }
 
-/** Threads start when they are first needed, work on one sample at a time each, and do not keep the process alive while they wait. */
+/** So that the picture of one sample is decoded, on sharp's threads, while the masks of another are. */
+const samplesAThread = 2;
+
+/** Threads start when they are first needed, and do not keep the process alive while they wait. */
 export class DecodePool {
   readonly #size: number;
   readonly #waiting: Task[] = [];
-  readonly #idle: Worker[] = [];
-  readonly #all = new Set<Worker>();
+  readonly #threads = new Map<Worker, Map<number, Task>>();
+  #nextId = 0;
   #closed = false;
 
   /** @param size - threads; with 0 samples are decoded on the thread that asks, the pictures by sharp's own threads. */
@@ -43,7 +46,7 @@ export class DecodePool {
     this.#closed = true;
     for (const task of this.#waiting.splice(0)) task.reject(closed());
     await Promise.all(
-      [...this.#all].map(async (worker) => {
+      [...this.#threads.keys()].map(async (worker) => {
         const ended = new Promise((resolve) => worker.once('exit', resolve));
         worker.ref();
         worker.postMessage('end');
@@ -53,42 +56,30 @@ export class DecodePool {
   }
 
   #next(): void {
-    let task = this.#waiting[0];
-    while (task?.signal?.aborted) {
+    for (;;) {
+      const [task] = this.#waiting;
+      if (task?.signal?.aborted) {
+        this.#waiting.shift();
+        task.reject(aborted(task.signal));
+        continue;
+      }
+      if (!task) return;
+      const worker = this.#free();
+      if (!worker) return;
       this.#waiting.shift();
-      task.reject(aborted(task.signal));
-      task = this.#waiting[0];
+      const id = this.#nextId++;
+      this.#threads.get(worker)?.set(id, task);
+      worker.ref();
+      worker.postMessage({ id, request: task.request } satisfies WorkerTask);
     }
-    if (!task) return;
-    const worker = this.#idle.pop() ?? (this.#all.size < this.#size ? this.#start() : undefined);
-    if (!worker) return;
-    this.#waiting.shift();
-    this.#run(worker, task);
   }
 
-  #run(worker: Worker, task: Task): void {
-    const done = () => {
-      worker.off('message', answered).off('error', failed).off('exit', ended);
-      worker.unref();
-    };
-    const answered = (answer: WorkerAnswer) => {
-      done();
-      this.#idle.push(worker);
-      if ('error' in answer) task.reject(new DataError(`decoding ${task.request.image}: ${answer.error}`));
-      else task.resolve(answer);
-      this.#next();
-    };
-    const lost = (why: string, cause?: unknown) => {
-      done();
-      this.#all.delete(worker);
-      task.reject(new DataError(`decoding ${task.request.image}: ${why}`, { cause }));
-      this.#next();
-    };
-    const failed = (error: Error) => lost(`the thread failed: ${error.message}`, error);
-    const ended = (code: number) => lost(`the thread ended with code ${code}`);
-    worker.on('message', answered).on('error', failed).on('exit', ended);
-    worker.ref();
-    worker.postMessage(task.request);
+  /** The thread with the least to do, or a new one while all have something; none when all have enough. */
+  #free(): Worker | undefined {
+    const [best] = [...this.#threads].sort(([, a], [, b]) => a.size - b.size);
+    if (best?.[1].size === 0) return best[0];
+    if (this.#threads.size < this.#size) return this.#start();
+    return best && best[1].size < samplesAThread ? best[0] : undefined;
   }
 
   #start(): Worker {
@@ -100,13 +91,24 @@ export class DecodePool {
             execArgv: [],
           })
         : new Worker(file);
-    this.#all.add(worker);
-    const forget = () => {
-      this.#all.delete(worker);
-      const at = this.#idle.indexOf(worker);
-      if (at >= 0) this.#idle.splice(at, 1);
+    const tasks = new Map<number, Task>();
+    this.#threads.set(worker, tasks);
+    worker.on('message', ({ id, result }: WorkerAnswer) => {
+      const task = tasks.get(id);
+      tasks.delete(id);
+      if (tasks.size === 0 && !this.#closed) worker.unref(); // whoever closes waits for its end
+      if ('error' in result) task?.reject(new DataError(`decoding ${task.request.image}: ${result.error}`));
+      else task?.resolve(result);
+      this.#next();
+    });
+    const lost = (why: string, cause?: unknown) => {
+      this.#threads.delete(worker);
+      for (const task of tasks.values()) task.reject(new DataError(`decoding ${task.request.image}: ${why}`, { cause }));
+      tasks.clear();
+      this.#next();
     };
-    worker.on('error', forget).on('exit', forget);
+    worker.on('error', (error) => lost(`the thread failed: ${error.message}`, error));
+    worker.on('exit', (code) => lost(`the thread ended with code ${code}`));
     return worker;
   }
 }

@@ -1,20 +1,32 @@
-/** A thread that decodes samples, one after another, for lib/data/decode_pool.ts. It ends when it is sent `end`. */
+/** A thread that decodes samples for lib/data/decode_pool.ts. It ends when it is sent `end`, after what it has begun. */
 import { parentPort } from 'node:worker_threads';
 import { type DecodeRequest, type DecodeResult, decodeSample } from './decode_sample';
 
-export type WorkerAnswer = DecodeResult | { readonly error: string };
+export interface WorkerTask {
+  readonly id: number;
+  readonly request: DecodeRequest;
+}
+
+export interface WorkerAnswer {
+  readonly id: number;
+  readonly result: DecodeResult | { readonly error: string };
+}
 
 const port = parentPort;
-let work = Promise.resolve();
-port?.on('message', (request: DecodeRequest | 'end') => {
-  work = work.then(async () => {
-    if (request === 'end') return port.close();
-    const { result, moved } = await answer(request);
-    port.postMessage(result, moved);
+const underWay = new Set<Promise<void>>();
+port?.on('message', (task: WorkerTask | 'end') => {
+  if (task === 'end') {
+    void Promise.all(underWay).then(() => port.close());
+    return;
+  }
+  const work = answer(task.request).then(({ result, moved }) => {
+    port.postMessage({ id: task.id, result } satisfies WorkerAnswer, moved);
+    underWay.delete(work);
   });
+  underWay.add(work);
 });
 
-async function answer(request: DecodeRequest): Promise<{ result: WorkerAnswer; moved: ArrayBuffer[] }> {
+async function answer(request: DecodeRequest): Promise<{ result: WorkerAnswer['result']; moved: ArrayBuffer[] }> {
   try {
     const result = await decodeSample(request);
     if (!('decoded' in result)) return { result, moved: [] };

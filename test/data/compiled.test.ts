@@ -30,12 +30,17 @@ test('batches come from compiled code', async () => {
       const loader = new Loader({ mixture: new Mixture([{ dataset }]), batchSize: 6, workers: 2 });
       const { samples, images, masks } = await loader.batch(0);
       console.log(JSON.stringify([samples.length, images.map(({ data }) => data.length), masks.flat().length]));
-      await dataset.close(); // and not the loader: its threads keep no process alive
+      const closed = new Loader({ mixture: new Mixture([{ dataset }]), batchSize: 6, workers: 2 });
+      closed.batch(0).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await closed.close(); // while its threads are at work
+      console.log('closed');
+      await dataset.close(); // and not the first loader: threads that wait keep no process alive
     });`;
   const out = execFileSync(process.execPath, [folder.file('program.js', program)], {
     encoding: 'utf8',
     timeout: 30_000,
     env: { PATH: process.env.PATH, NODE_PATH: join(__dirname, '../../node_modules') },
   });
-  assert.equal(out.trim(), JSON.stringify([6, Array(6).fill(12 * 9 * 3), 7]));
+  assert.equal(out, `${JSON.stringify([6, Array(6).fill(12 * 9 * 3), 7])}\nclosed\n`);
 });
