@@ -22,10 +22,12 @@ const margin = { left: 74, right: 20, top: 44, bottom: 46 };
 /** Of one line: more cannot be told apart on a screen. */
 const maxPoints = 2000;
 
-/** A PNG with axes, and the names of the lines in their colours. */
+/** A PNG with axes, and the names of the lines in their colours; lines without points are left out. */
 export async function lineChartPng(lines: readonly Line[], options: ChartOptions): Promise<Uint8Array> {
   const { title, xLabel, width = 900, height = 420 } = options;
-  const finite = lines.map((line) => ({ ...line, points: thinned(line.points.filter((point) => point.every(Number.isFinite))) }));
+  const finite = lines
+    .map((line) => ({ ...line, points: thinned(line.points.filter((point) => point.every(Number.isFinite))) }))
+    .filter(({ points }) => points.length > 0);
   const all = finite.flatMap(({ points }) => points);
   const [xTicks, yTicks] = [ticks(all.map(([x]) => x)), ticks(all.map(([, y]) => y))];
   const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
