@@ -1,9 +1,10 @@
 /** The public API and nothing more. */
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
+export { EachOnce } from './data/each_once';
 export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
 export { type Batch, type BatchSource, Loader, type LoaderOptions } from './data/loader';
-export { type Draw, Mixture, type MixturePart } from './data/mixture';
+export { type Draw, type Draws, Mixture, type MixturePart } from './data/mixture';
 export { type Dataset, faultsOf, type Sample, type SampleTurn } from './data/sample';
 export * from './errors';
 export { generate } from './generate/generate';

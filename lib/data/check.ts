@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { AbortedError, SampleError, type SampleFault } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
-import type { Dataset, Sample } from './sample';
+import { type Dataset, readSample, type Sample } from './sample';
 import { hashOf } from './shuffle';
 
 export interface CheckOptions {
@@ -59,7 +59,7 @@ export async function* checkSamples(dataset: Dataset, options: CheckOptions = {}
 async function checkSample(dataset: Dataset, index: number, pool: DecodePool | undefined): Promise<CheckedSample> {
   let sample: Sample;
   try {
-    sample = await dataset.get(index);
+    sample = await readSample(dataset, index);
   } catch (error) {
     if (error instanceof SampleError) return { index, faults: error.faults };
     throw error;

@@ -4,8 +4,8 @@ import { AbortedError, ArgumentError, DataError, SampleError, type SampleProblem
 import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
 import type { DecodedSample } from './decode_sample';
-import type { Mixture } from './mixture';
-import type { Dataset, Sample } from './sample';
+import type { Draw, Draws } from './mixture';
+import { type Dataset, readSample, type Sample } from './sample';
 
 export interface Batch {
   readonly samples: readonly Sample[];
@@ -13,7 +13,7 @@ export interface Batch {
   readonly images: readonly (RgbImage | undefined)[];
   /** Of each sample, in the order of its `[SEG]`: `[height, width]` of its picture, 0 or 1. */
   readonly masks: readonly (readonly Uint8Array[])[];
-  /** Bad samples in whose place others stand. */
+  /** Bad samples that were left out. */
   readonly skipped: number;
   readonly index: number;
 }
@@ -31,15 +31,16 @@ export interface BatchSource {
 }
 
 export interface LoaderOptions {
-  readonly mixture: Mixture;
-  /** Samples of a batch. */
+  /** Which samples: a `Mixture`, or `EachOnce`. */
+  readonly mixture: Draws;
+  /** Samples of a batch; fewer where `mixture` has no more. */
   readonly batchSize: number;
   /** Which of `world` processes this is, from 0; default 0 of 1. No two of them ever take the same draw. */
   readonly rank?: number;
   readonly world?: number;
   /** Default as many as go once through as many samples as the data sets have. */
   readonly batchesPerEpoch?: number;
-  /** `fail`: a bad sample is an error. `skip`: another one of the same data set stands in for it, always the same. Default `fail`. */
+  /** `fail`: a bad sample is an error. `skip`: what `mixture` has instead stands in for it, always the same. Default `fail`. */
   readonly onBadSample?: 'skip' | 'fail';
   /** Is told of each bad sample that is skipped, when its batch is given. */
   readonly onSkip?: (error: SampleError) => void;
@@ -51,8 +52,13 @@ export interface LoaderOptions {
   readonly maxPixels?: number;
 }
 
-interface Loaded extends DecodedSample {
+interface Taken extends DecodedSample {
   readonly sample: Sample;
+}
+
+interface Loaded {
+  /** Undefined where nothing stands in for what is bad. */
+  readonly taken?: Taken;
   readonly bad: readonly SampleError[];
 }
 
@@ -146,10 +152,11 @@ export class Loader implements BatchSource, AsyncDisposable {
       this.#skipped.set(error.problem, (this.#skipped.get(error.problem) ?? 0) + 1);
       this.#options.onSkip?.(error);
     }
+    const taken = loaded.flatMap((one) => one.taken ?? []);
     return {
-      samples: loaded.map(({ sample }) => sample),
-      images: loaded.map(({ image }) => image),
-      masks: loaded.map(({ masks }) => masks),
+      samples: taken.map(({ sample }) => sample),
+      images: taken.map(({ image }) => image),
+      masks: taken.map(({ masks }) => masks),
       skipped: bad.length,
       index,
     };
@@ -169,23 +176,23 @@ export class Loader implements BatchSource, AsyncDisposable {
   async #loadAt(position: number, signal: AbortSignal): Promise<Loaded> {
     const { mixture, onBadSample } = this.#options;
     const bad: SampleError[] = [];
-    for (;;) {
-      const { part, index } = bad.length === 0 ? mixture.draw(position) : mixture.replacement(position, bad.length);
-      const dataset = mixture.parts[part] as Dataset;
+    for (let draw = mixture.draw(position); draw; draw = mixture.replacement(position, bad.length)) {
       try {
-        return { ...(await this.#read(dataset, index, signal)), bad };
+        return { taken: await this.#read(draw, signal), bad };
       } catch (error) {
         if (!(error instanceof SampleError) || onBadSample !== 'skip') throw error;
         bad.push(error);
         if (bad.length <= mostReplacements) continue;
-        throw new DataError(`${dataset.name}: ${bad.length} samples in a row are bad, the last: ${error.message}`, { cause: error });
+        throw new DataError(`${error.file}: ${bad.length} samples in a row are bad, the last: ${error.message}`, { cause: error });
       }
     }
+    return { bad };
   }
 
-  async #read(dataset: Dataset, index: number, signal: AbortSignal): Promise<DecodedSample & { sample: Sample }> {
+  async #read({ part, index }: Draw, signal: AbortSignal): Promise<Taken> {
     if (signal.aborted) throw new AbortedError('loader: the batch was given up');
-    const sample = await dataset.get(index);
+    const dataset = this.#options.mixture.parts[part] as Dataset;
+    const sample = await readSample(dataset, index);
     const result = await this.#pool.decode({ image: sample.image, masks: sample.masks, maxPixels: this.#options.maxPixels }, signal);
     if ('faults' in result) throw new SampleError(dataset.name, index + 1, result.faults);
     return { ...result.decoded, sample };

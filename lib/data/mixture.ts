@@ -18,6 +18,17 @@ export interface Draw {
   readonly index: number;
 }
 
+/** Which sample stands at a position: it follows from the position alone. */
+export interface Draws {
+  readonly parts: readonly Dataset[];
+  /** Samples of all parts that are drawn from. */
+  readonly length: number;
+  /** Undefined: none. */
+  draw(position: number): Draw | undefined;
+  /** What stands in for a bad sample there, and for bad stand-ins: `attempt` counts from 1. Undefined: none. */
+  replacement(position: number, attempt: number): Draw | undefined;
+}
+
 /** What a hash is for, so that no two uses share their words. */
 const [forOrder, forSlots, forReplacement] = [1, 2, 3];
 const most = 2 ** 32 - 1;
@@ -27,9 +38,8 @@ const decimals = 1e6;
  * Positions come in blocks as long as the sum of the weights, reduced to whole numbers, and a block holds each data set just as often as
  * its weight says. A data set gives all its samples, in an order of its own, before it gives any a second time.
  */
-export class Mixture {
+export class Mixture implements Draws {
   readonly parts: readonly Dataset[];
-  /** Samples of all data sets that are drawn from. */
   readonly length: number;
   readonly seed: number;
   /** Draws of each part in a block. */
@@ -65,7 +75,7 @@ export class Mixture {
     return { part, index: shuffled(before % length, length, hashOf(this.seed, forOrder, part, pass)) };
   }
 
-  /** What stands in for the sample at `position` when that is bad, and for its stand-ins: `attempt` counts from 1. Of the same data set. */
+  /** Another sample of the same data set. */
   replacement(position: number, attempt: number): Draw {
     const { part } = this.draw(position);
     const index = hashOf(this.seed, forReplacement, position, attempt) % (this.parts[part] as Dataset).length;

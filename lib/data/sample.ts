@@ -2,7 +2,7 @@
  * A sample, the one form in which everything is trained on, and what must hold of it. Its answers are in the SegCap format (MGLMM,
  * arXiv 2409.13407): each `[SEG]` announces one mask.
  */
-import type { SampleFault } from '../errors';
+import { SampleError, type SampleFault } from '../errors';
 import type { Rle } from '../image/rle';
 import { parseSegCap } from '../text/segcap';
 import { templates } from '../text/template';
@@ -78,6 +78,14 @@ export function faultsOf({ image, conversation, masks }: Sample): SampleFault[] 
       });
   }
   return faults;
+}
+
+/** A sample of any data set, whether or not that looks at what it gives. @throws SampleError when it is not as it must be. */
+export async function readSample(dataset: Dataset, index: number): Promise<Sample> {
+  const sample = await dataset.get(index);
+  const [fault, ...others] = faultsOf(sample);
+  if (fault) throw new SampleError(dataset.name, index + 1, [fault, ...others]);
+  return sample;
 }
 
 /** The phrase of each mask, empty where it has none. */

@@ -43,6 +43,8 @@ const dataset = z.strictObject({
   weight: weight.default(1).describe('how often it is drawn from, beside the others'),
 });
 
+const heldOut = dataset.omit({ weight: true });
+
 const optimizer = z.strictObject({
   lr: z.number().positive().default(3e-4).describe('highest learning rate'),
   schedule: z.enum(['decay', 'cosine', 'constant']).default('decay').describe('after the warm-up: linear to 0, half a cosine, or as it is'),
@@ -62,7 +64,7 @@ const loss = z.strictObject({
 });
 
 const evaluation = z.strictObject({
-  data: z.array(dataset).min(1).optional().describe('files of samples that are not trained on; none: no evaluation'),
+  data: z.array(heldOut).min(1).optional().describe('files of samples that are not trained on, each looked at once; none: no evaluation'),
   every: positive.default(500).describe('steps from one evaluation to the next'),
   batches: positive.default(100).describe('batches that are looked at, from the first on'),
   metric: z.enum(['loss', 'giou', 'ciou']).default('loss').describe('by which a snapshot is the best: lowest loss, or highest IoU'),
@@ -120,7 +122,8 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
   if ((data.model.path === undefined) === (data.model.sizes === undefined))
     throw new TrainingError('config: model has path and sizes or neither, expected one of them');
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
-  const files = (list: readonly z.infer<typeof dataset>[]) => list.map((one) => ({ ...one, path: resolve(from, one.path) }));
+  const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
+    list.map((one) => ({ ...one, path: resolve(from, one.path) }));
   const { path: folder, clip, sam, tokenizer } = data.model;
   return {
     ...data,

@@ -1,9 +1,10 @@
 /** From a configuration to a trained model: opens what it names, runs it, writes the adapter. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EachOnce } from '../data/each_once';
 import { JsonlDataset } from '../data/jsonl';
 import { Loader } from '../data/loader';
-import { Mixture } from '../data/mixture';
+import { type Draws, Mixture } from '../data/mixture';
 import type { SampleError } from '../errors';
 import { synchronize } from '../tensor/create';
 import { writeAdapter } from '../weights/adapter';
@@ -49,9 +50,15 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     seed: config.seed,
   });
   const skip = onBadSample && ((error: SampleError) => onBadSample(error));
-  await using source = await openSource(config.data, config, { signal, onSkip: skip });
+  const mixed = (sets: readonly JsonlDataset[]) => {
+    return new Mixture(
+      sets.map((dataset, i) => ({ dataset, weight: config.data[i]?.weight })),
+      config.seed,
+    );
+  };
+  await using source = await openSource(config.data, mixed, config, { signal, onSkip: skip });
   const { data, ...evaluation } = config.evaluation;
-  await using held = data ? await openSource(data, config, { signal, onSkip: skip }) : undefined;
+  await using held = data ? await openSource(data, (sets) => new EachOnce(sets, config.seed), config, { signal, onSkip: skip }) : undefined;
   const result = await runTraining({
     trainer,
     source: source.loader,
@@ -115,8 +122,9 @@ function scheduleOf({ optimizer, steps }: TrainConfig): Schedule {
 
 /** Files of samples as batches. */
 async function openSource(
-  files: TrainConfig['data'],
-  { batchSize, seed, onBadSample, workers }: TrainConfig,
+  files: readonly { readonly path: string }[],
+  drawn: (sets: readonly JsonlDataset[]) => Draws,
+  { batchSize, onBadSample, workers }: TrainConfig,
   { signal, onSkip }: { signal?: AbortSignal; onSkip?: (error: SampleError) => void },
 ): Promise<AsyncDisposable & { readonly loader: Loader }> {
   const sets: JsonlDataset[] = [];
@@ -125,11 +133,7 @@ async function openSource(
   };
   try {
     for (const { path } of files) sets.push(await JsonlDataset.open(path, { signal }));
-    const mixture = new Mixture(
-      sets.map((dataset, i) => ({ dataset, weight: files[i]?.weight })),
-      seed,
-    );
-    const loader = new Loader({ mixture, batchSize, onBadSample, onSkip, workers });
+    const loader = new Loader({ mixture: drawn(sets), batchSize, onBadSample, onSkip, workers });
     return {
       loader,
       [Symbol.asyncDispose]: async () => {

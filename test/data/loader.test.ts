@@ -5,6 +5,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from '@jest/globals';
+import { EachOnce } from '../../lib/data/each_once';
 import { JsonlDataset } from '../../lib/data/jsonl';
 import { type Batch, Loader, type LoaderOptions } from '../../lib/data/loader';
 import { Mixture } from '../../lib/data/mixture';
@@ -184,6 +185,41 @@ describe('a bad sample', () => {
         !(error instanceof SampleError) &&
         /bad\.jsonl: 101 samples in a row are bad, the last: /.test(error.message),
     );
+  });
+});
+
+describe('each sample once', () => {
+  test('is so over batches and ranks; the last batch is short, and those behind it empty', async () => {
+    using folder = temporaryFolder();
+    await using dataset = await JsonlDataset.open(await writeSamples(folder, 11));
+    const ids: string[][] = [];
+    for (const rank of [0, 1]) {
+      await using loader = new Loader({ mixture: new EachOnce([dataset]), batchSize: 3, rank, world: 2, workers: 0 });
+      assert.equal(loader.length, 2);
+      for (const index of [0, 1, 2]) ids.push((await loader.batch(index)).samples.map(({ id }) => id));
+    }
+    expect(ids.map(({ length }) => length)).toEqual([3, 3, 0, 3, 2, 0]);
+    assert.equal(new Set(ids.flat()).size, 11);
+  });
+
+  test('leaves bad ones out, and counts them', async () => {
+    using folder = temporaryFolder();
+    const path = await writeSamples(folder, 4);
+    const bad = await badLines(folder);
+    appendFileSync(path, `${bad.map(([, line]) => line).join('\n')}\n`);
+    await using dataset = await JsonlDataset.open(path);
+    await using loader = new Loader({ mixture: new EachOnce([dataset]), batchSize: 14, workers: 0, onBadSample: 'skip' });
+    const batch = await loader.batch(0);
+    assert.deepEqual([batch.samples.length, batch.images.length, batch.masks.length, batch.skipped], [4, 4, 4, bad.length]);
+  });
+});
+
+test('samples of a data set that looks at nothing are looked at', async () => {
+  const sample = { id: 'a', conversation: [{ question: 'What?', answer: '[SEG]' }], masks: [], task: 'caption' };
+  await using loader = loaderOf({ name: 'scenes', length: 1, get: async () => sample });
+  await assert.rejects(loader.batch(0), {
+    name: 'SampleError',
+    message: /^scenes:1: masks: has 0, expected as many as there are \[SEG\] in the answers, 1$/,
   });
 });
 

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from '@jest/globals';
 import fc from 'fast-check';
+import { EachOnce } from '../../lib/data/each_once';
 import { Mixture } from '../../lib/data/mixture';
 import type { Dataset } from '../../lib/data/sample';
 import { hashOf, shuffled } from '../../lib/data/shuffle';
@@ -171,4 +172,25 @@ describe('Mixture', () => {
     );
     assert.throws(() => new Mixture([{ dataset }]).draw(0.5), { message: 'mixture: position is 0.5, expected a whole number, 0 or more' });
   });
+});
+
+describe('EachOnce', () => {
+  test('gives every sample of all data sets once, and then none', () =>
+    fc.assert(
+      fc.property(lengths, seeds, (sizes, seed) => {
+        const each = new EachOnce(
+          sizes.map((size) => setOf(size)),
+          seed,
+        );
+        const drawn = range(each.length).map((position) => each.draw(position));
+        const all = sizes.flatMap((size, part) => range(size).map((index) => `${part}:${index}`));
+        assert.deepEqual(drawn.map((one) => `${one?.part}:${one?.index}`).sort(), all.sort());
+        assert.equal(each.draw(each.length), undefined);
+        assert.equal(each.replacement(), undefined);
+      }),
+      few,
+    ));
+
+  test('refuses nothing at all', () =>
+    assert.throws(() => new EachOnce([setOf(0, 'none')]), new ArgumentError('each once: none have 0 samples, expected 1 to 4294967295')));
 });
