@@ -106,6 +106,7 @@ function clipOf(config: Json, clipConfig: Json | undefined, alone: Shapes): Clip
     ...sizes,
     ...(typeof layer === 'number' ? { selectLayer: layer } : {}),
     ...(feature === 'patch' || feature === 'cls_patch' ? { selectFeature: feature } : {}),
+    ...(config.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
   };
 }
 

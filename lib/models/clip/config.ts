@@ -24,6 +24,8 @@ export interface ClipConfig {
   readonly pixelScale: number;
   readonly pixelMean: readonly [number, number, number];
   readonly pixelStd: readonly [number, number, number];
+  /** LLaVA-1.5: a picture is padded to a square with its mean colour, where else its middle is cut out; default false. */
+  readonly padToSquare?: boolean;
 }
 
 const published = {

@@ -1,12 +1,18 @@
 /**
  * A picture as CLIP takes it, as CLIPImageProcessor makes it: the shorter side resized with Pillow's bicubic filter, the middle
- * cut out. What lies outside the middle square is not seen. Radford et al. 2021, https://arxiv.org/abs/2103.00020.
+ * cut out. What lies outside the middle square is not seen, unless the picture is padded to a square before, as LLaVA-1.5 does
+ * (Liu et al. 2023, arXiv 2310.03744). Radford et al. 2021, https://arxiv.org/abs/2103.00020.
  */
+import { ArgumentError } from '../../errors';
 import type { RgbImage } from '../../image/decode';
 import type { Dtype } from '../../native';
+import { concat } from '../../ops/concat';
+import { zeros } from '../../ops/fill';
+import { gatherRows } from '../../ops/gather_rows';
 import { normalizeImage } from '../../ops/normalize_image';
 import { reshape } from '../../ops/reshape';
 import { resizeImage } from '../../ops/resize_image';
+import { tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import { asImageTensor } from '../image_tensor';
@@ -16,15 +22,15 @@ import type { ClipConfig } from './config';
  * @param image - a picture, or {@link imageTensor} of one.
  * @param dtype - of the result: f32, bf16 or f16.
  * @returns `[1, 3, imageSize, imageSize]`.
- * @throws ArgumentError for what is no picture.
+ * @throws ArgumentError for what is no picture, or would have to be padded to a square that no memory holds.
  */
 export function clipInput(
   image: RgbImage | Tensor,
-  config: Pick<ClipConfig, 'imageSize' | 'pixelScale' | 'pixelMean' | 'pixelStd'>,
+  config: Pick<ClipConfig, 'imageSize' | 'pixelScale' | 'pixelMean' | 'pixelStd' | 'padToSquare'>,
   dtype: Dtype = 'f32',
 ): Tensor {
   return tidy(() => {
-    const source = asImageTensor(image);
+    const source = config.padToSquare ? squareOf(asImageTensor(image), config.pixelMean) : asImageTensor(image);
     const [height, width] = source.shape as [number, number, number];
     const size = config.imageSize;
     const short = Math.min(height, width);
@@ -46,4 +52,27 @@ export function clipInput(
     });
     return reshape(pixels, [1, 3, size, size]);
   });
+}
+
+const mostPixels = 4e8;
+
+/** `[side, side, 3]`: the picture in the middle of its mean colour. */
+function squareOf(image: Tensor, mean: readonly number[]): Tensor {
+  const [height, width] = image.shape as [number, number, number];
+  const side = Math.max(height, width);
+  if (side ** 2 > mostPixels)
+    throw new ArgumentError(
+      `image: it is ${width} x ${height}, and this model pads to a square; expected sides of at most ${mostPixels ** 0.5} pixels`,
+    );
+  const missing = side - Math.min(height, width);
+  if (missing === 0) return image;
+  const colour = tensor(
+    mean.map((channel) => Math.trunc(channel * 255)),
+    [1, 3],
+    'u8',
+  );
+  const strip = (size: number) =>
+    reshape(gatherRows(colour, zeros([size * side], 'i32')), height < width ? [size, side, 3] : [side, size, 3]);
+  const before = Math.floor(missing / 2);
+  return concat([strip(before), image, strip(missing - before)], height < width ? 0 : 1);
 }

@@ -38,6 +38,7 @@ const mglmmJson = z.object({
   mm_vision_select_layer: size.nullish(),
   vision_feature_layer: size.nullish(),
   mm_projector_type: z.string().nullish(),
+  image_aspect_ratio: z.string().nullish(),
   vision_pretrained: z.string().nullish(),
   // Of this package: sizes that are none of the published ones.
   segment_encoder_config: z.unknown().optional(),
@@ -56,7 +57,11 @@ export function parseMglmmConfig(json: unknown, { clip, shapes = new Map() }: Mg
   const clipConfig = clipConfigOf(data, clip ?? data.vision_config, under(shapes, clipPrefix));
   return {
     llama: parseLlamaConfig(data.text_config ?? json),
-    clip: { ...clipConfig, selectLayer: data.mm_vision_select_layer ?? data.vision_feature_layer ?? clipConfig.selectLayer },
+    clip: {
+      ...clipConfig,
+      selectLayer: data.mm_vision_select_layer ?? data.vision_feature_layer ?? clipConfig.selectLayer,
+      ...(data.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
+    },
     sam: samConfigOf(data, under(shapes, samPrefix)),
     projector: projectorOf(shapes, data.mm_projector_type ?? undefined),
   };

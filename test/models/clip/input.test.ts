@@ -54,6 +54,32 @@ onEveryDevice('clipInput', () => {
     }
   });
 
+  for (const [width, height] of [
+    [9, 4],
+    [5, 12],
+    [7, 7],
+  ] as const)
+    test(`pads ${width} x ${height} to a square where that is asked for`, async () => {
+      const config = { ...clipPresets['vit-large-patch14'], imageSize: 28 };
+      const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 37) % 256);
+      const side = Math.max(width, height);
+      const [top, left] = [Math.floor((side - height) / 2), Math.floor((side - width) / 2)];
+      const square = Uint8Array.from({ length: side * side * 3 }, (_, i) => [122, 116, 104][i % 3] as number);
+      for (let y = 0; y < height; y++) square.set(data.subarray(y * width * 3, (y + 1) * width * 3), ((top + y) * side + left) * 3);
+      const wanted = await clipInput({ data: square, width: side, height: side }, config).read();
+      assert.deepEqual(await clipInput({ data, width, height }, { ...config, padToSquare: true }).read(), wanted);
+    });
+
+  test('refuses to pad to a square that no memory holds', () =>
+    assert.throws(
+      () =>
+        clipInput({ data: new Uint8Array(90_000), width: 30_000, height: 1 }, { ...clipPresets['vit-large-patch14'], padToSquare: true }),
+      {
+        name: 'ArgumentError',
+        message: 'image: it is 30000 x 1, and this model pads to a square; expected sides of at most 20000 pixels',
+      },
+    ));
+
   test('refuses what is no picture', () => {
     const refuses = (image: unknown, message: string) =>
       assert.throws(() => clipInput(image as Tensor, clipPresets['vit-large-patch14']), { name: 'ArgumentError', message });

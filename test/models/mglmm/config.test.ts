@@ -75,3 +75,10 @@ test('inferMglmmConfig knows a model by its own shapes', () => {
   assert.deepEqual(inferMglmmConfig(shapes, known), config);
   model.dispose();
 });
+
+test('pads pictures where config.json says so', () => {
+  const parse = (ratio?: string) => parseMglmmConfig({ ...llama, segment_encoder_config: sam, image_aspect_ratio: ratio }, { clip }).clip;
+  assert.equal(parse('pad').padToSquare, true);
+  assert.equal(parse('square').padToSquare, undefined);
+  assert.equal(parse().padToSquare, undefined);
+});
