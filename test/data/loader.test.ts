@@ -5,6 +5,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { EachOnce } from '../../lib/data/each_once';
 import { JsonlDataset } from '../../lib/data/jsonl';
 import { type Batch, Loader, type LoaderOptions } from '../../lib/data/loader';
@@ -186,6 +187,49 @@ describe('a bad sample', () => {
         /bad\.jsonl: 101 samples in a row are bad, the last: /.test(error.message),
     );
   });
+});
+
+describe('ranks', () => {
+  const texts = (length: number): Dataset => ({
+    name: `${length} texts`,
+    length,
+    get: async (index) => ({
+      id: `${length}-${index}`,
+      conversation: [{ question: 'What?', answer: 'That.' }],
+      masks: [],
+      task: 'caption',
+    }),
+  });
+  const small = (max: number) => fc.integer({ min: 1, max });
+
+  test('share out the draws of one process, however many there are', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(small(20), { minLength: 1, maxLength: 3 }),
+        small(4),
+        small(4),
+        fc.nat(),
+        async (lengths, world, batchSize, seed) => {
+          const sets = lengths.map(texts);
+          const weighted = new Mixture(
+            sets.map((dataset, i) => ({ dataset, weight: i + 1 })),
+            seed,
+          );
+          for (const mixture of [weighted, new EachOnce(sets, seed)]) {
+            const ids: string[] = [];
+            for (let rank = 0; rank < world; rank++) {
+              await using loader = new Loader({ mixture, batchSize, rank, world, workers: 0, ahead: 0 });
+              for (let index = 0; index < loader.length; index++) ids.push(...(await loader.batch(index)).samples.map(({ id }) => id));
+            }
+            const positions = world * batchSize * Math.ceil(mixture.length / (batchSize * world));
+            const drawn = Array.from({ length: positions }, (_, position) => mixture.draw(position)).flatMap((one) => one ?? []);
+            expect(ids.sort()).toEqual(drawn.map(({ part, index }) => `${lengths[part]}-${index}`).sort());
+            if (mixture !== weighted) assert.equal(new Set(ids).size, mixture.length);
+          }
+        },
+      ),
+      { numRuns: 15 },
+    ));
 });
 
 describe('each sample once', () => {
