@@ -1,0 +1,127 @@
+/** Opening models: forms of the weights in memory, progress, and what is refused. */
+import { strict as assert } from 'node:assert';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from '@jest/globals';
+import { type LoadOptions, Mglmm, type ModelProgress } from '../../lib';
+import { ProgressTeller } from '../../lib/inference/progress_teller';
+import { mglmm } from '../support/command';
+import { onEveryDevice } from '../support/devices';
+import { mglmmGoldens } from '../support/mglmm_golden';
+import { picture } from '../support/picture';
+import { tinyModel } from '../support/tiny_model';
+import { temporaryFolder } from '../support/weights';
+
+const request = { image: picture(37, 51), prompt: 'Where is it?', maxNewTokens: 12, forceSegmentation: true };
+
+for (const golden of mglmmGoldens()) {
+  onEveryDevice(`loading ${golden.name}`, () => {
+    for (const dtype of ['f32', 'bf16', 'f16', 'int8', 'int4'] as const) {
+      test(`in ${dtype}`, async () => {
+        using folder = tinyModel(golden);
+        await using model = await Mglmm.load(folder.path, { dtype });
+        const { segments, ids } = await model.answer(request);
+        assert.ok(segments.length > 0 && ids.length > 0);
+      });
+    }
+
+    test('a folder that mglmm convert has written answers as the one it was made from', async () => {
+      using folder = tinyModel(golden, 'checkpoints/glamm');
+      using into = temporaryFolder();
+      const path = join(into.path, 'converted');
+      const { code, err } = await mglmm(['convert', folder.path, path]);
+      assert.equal(code, 0, err);
+      await using model = await Mglmm.load(folder.path);
+      await using converted = await Mglmm.load(path);
+      const [first, second] = [await model.answer(request), await converted.answer(request)];
+      assert.deepEqual([second.ids, second.segments], [first.ids, first.segments]);
+    });
+
+    test('tells how far it is, by bytes of files', async () => {
+      using folder = tinyModel(golden);
+      const told: ModelProgress[] = [];
+      const lines: string[] = [];
+      const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+      await using _model = await Mglmm.load(folder.path, { onProgress: (progress) => told.push(progress), logger });
+      assert.deepEqual([...new Set(told.map(({ phase }) => phase))], ['open', 'weights', 'ready']);
+      const last = told.at(-1);
+      assert.ok(last && last.loaded === last.total && last.total > 0);
+      for (const [i, { loaded }] of told.entries()) assert.ok(loaded >= (told[i - 1]?.loaded ?? 0));
+      assert.deepEqual(lines, [`${folder.path}: mglmm in f32`]);
+    });
+
+    test('refuses what it cannot open, and says what to do', async () => {
+      using folder = tinyModel(golden);
+      const says = (options: LoadOptions, name: string, message: string | RegExp) =>
+        assert.rejects(Mglmm.load(folder.path, options), { name, message });
+      await says(
+        { device: 'cuda' as never },
+        'DeviceError',
+        'load: device is "cuda", this build has "cpu"; "auto" takes the best there is',
+      );
+      await says({ dtype: 'fp8' as never }, 'ArgumentError', 'load: dtype is "fp8", expected one of f32, bf16, f16, int8, int4');
+      await says({ dtyp: 'f32' } as never, 'ArgumentError', 'load: dtyp is no option; did you mean dtype?');
+      await says({ cacheBytes: -1 }, 'ArgumentError', 'load: cacheBytes is -1, expected a whole number from 0');
+      await says({ signal: AbortSignal.abort() }, 'AbortedError', 'load: aborted before it began');
+      await assert.rejects(Mglmm.load(3 as never), { name: 'ArgumentError', message: 'load: path is 3, expected a string' });
+      await assert.rejects(Mglmm.load('/nowhere'), { name: 'CheckpointNotFoundError' });
+      const tower = golden.config.vision_tower as string;
+      await assert.rejects(Mglmm.load(join(golden.folder, tower)), {
+        name: 'CheckpointError',
+        message: /is a CLIP tower alone: open the model that sees with it, and give it this as the option clip$/,
+      });
+      rmSync(folder.file(tower));
+      await says(
+        {},
+        'CheckpointError',
+        `${folder.path} has no CLIP tower, and ${tower} is not beside it: give its folder as the option clip`,
+      );
+      await using _model = await Mglmm.load(folder.path, { clip: join(golden.folder, tower) });
+    });
+
+    test("refuses a tokenizer that is not the model's", async () => {
+      using folder = tinyModel(golden);
+      const added = folder.file('added_tokens.json');
+      const tokens = JSON.parse(readFileSync(added, 'utf8')) as Record<string, number>;
+      const write = (changed: Record<string, number>) => {
+        rmSync(added);
+        writeFileSync(added, JSON.stringify(changed));
+      };
+      const { '[SEG]': seg, ...others } = tokens;
+      write(others);
+      await assert.rejects(Mglmm.load(folder.path), {
+        name: 'CheckpointError',
+        message: `${folder.path}: the tokenizer has no [SEG], with which the model asks for masks`,
+      });
+      write({ ...tokens, '[SEG]': 999 });
+      await assert.rejects(Mglmm.load(folder.path), {
+        name: 'CheckpointError',
+        message: /: the tokenizer has token 999, the model \d+ tokens: it is another model's$/,
+      });
+      assert.equal(seg, golden.segId);
+      rmSync(folder.file('tokenizer.model'));
+      await assert.rejects(Mglmm.load(folder.path), { name: 'TokenizerError' });
+      using other = tinyModel(golden);
+      await using _model = await Mglmm.load(folder.path, { tokenizer: other.path });
+    });
+
+    test('is given up when its signal fires', async () => {
+      using folder = tinyModel(golden);
+      const controller = new AbortController();
+      const onProgress = ({ phase }: ModelProgress) => {
+        if (phase === 'weights') controller.abort(new Error('enough'));
+      };
+      await assert.rejects(Mglmm.load(folder.path, { signal: controller.signal, onProgress }), { name: 'AbortedError' });
+    });
+  });
+}
+
+test('progress is told ten times a second at most, and the ends of each phase always', () => {
+  const told: ModelProgress[] = [];
+  const teller = new ProgressTeller((progress) => told.push(progress));
+  teller.tell('open', 0, 0, 'a');
+  for (let i = 1; i <= 1000; i++) teller.tell('weights', i, 1000, 'b');
+  teller.end('a');
+  assert.deepEqual([told[0]?.phase, told[1]?.loaded, told.at(-2)?.loaded, told.at(-1)?.phase], ['open', 1, 1000, 'ready']);
+  assert.ok(told.length < 10);
+});
