@@ -2,54 +2,11 @@
  * Does the event loop notice that kernels run? How late a 5 ms timer is, and how long fs.readFile takes, idle and during a
  * chain of ops of about 2 s on all cores, side by side. Bar: lateness below 5 ms at p99.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { swiglu, synchronize, tensor } from '../lib';
 import { randnArray } from '../test/support/data';
-
-const quantile = (sorted: number[], q: number) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
-
-interface Watched {
-  timers: number;
-  lateMsMedian: number;
-  lateMsP99: number;
-  lateMsMost: number;
-  readFileMsMedian: number;
-  readFileMsP99: number;
-}
-
-async function watch(until: Promise<unknown>): Promise<Watched> {
-  let done = false;
-  const end = until.then(() => {
-    done = true;
-  });
-  const late: number[] = [];
-  const reading: number[] = [];
-  const reads = (async () => {
-    while (!done) {
-      const begin = performance.now();
-      await readFile(__filename);
-      reading.push(performance.now() - begin);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  })();
-  while (!done) {
-    const due = performance.now() + 5;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    late.push(performance.now() - due);
-  }
-  await Promise.all([end, reads]);
-  late.sort((a, b) => a - b);
-  reading.sort((a, b) => a - b);
-  return {
-    timers: late.length,
-    lateMsMedian: quantile(late, 0.5),
-    lateMsP99: quantile(late, 0.99),
-    lateMsMost: quantile(late, 1),
-    readFileMsMedian: quantile(reading, 0.5),
-    readFileMsP99: quantile(reading, 0.99),
-  };
-}
+import { watch } from './watch';
 
 async function main(): Promise<void> {
   const gate = tensor(randnArray(1 << 20, 1));

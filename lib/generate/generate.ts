@@ -77,8 +77,10 @@ class Generation implements Disposable {
     const most = Math.max(...begun.map((length, row) => length + (limits[row] as number)));
     const longest = Math.max(...limits);
 
-    let chosen: Chosen | undefined = this.#choose(this.#firstStep(read), 0);
+    let step = this.#firstStep(read);
+    let chosen: Chosen | undefined = this.#choose(step, 0);
     for (let index = 0; chosen; index++) {
+      chosen = await this.#revised(chosen, step, index);
       let next: DecodedStep | undefined;
       if (index + 1 < longest) {
         const offsets = begun.map((length, row) => (active[row] ? length + index : (cache.lengths[row] as number)));
@@ -105,6 +107,7 @@ class Generation implements Disposable {
       }
       this.#release(chosen);
       chosen = next && active.includes(true) ? this.#choose(next, index + 1) : undefined;
+      step = next ?? step;
       if (!chosen) this.#giveUp.abort();
       yield* events;
     }
@@ -157,16 +160,26 @@ class Generation implements Disposable {
   }
 
   /** Chooses the tokens that follow; keeps of the step what is asked for, as the next one writes over it. */
-  #choose({ states, logits }: DecodedStep, index: number): Chosen {
+  #choose({ states, logits }: DecodedStep, index: number, before?: Int32Array): Chosen {
     const kept = (from: Tensor, wanted: boolean) => (wanted ? this.#hold(Scope.disown(copy(from))) : undefined);
     return this.#enqueue(() => {
-      const ids = this.#hold(Scope.disown(tidy(() => this.#sampler.pick(logits, index))));
+      const ids = this.#hold(Scope.disown(tidy(() => this.#sampler.pick(logits, index, before))));
       // Before the ids are read, so that they are there when the ids are, whatever is given up then.
       const [keptStates, keptLogits] = [kept(states, this.#plan.captureIds.size > 0), kept(logits, this.#options.logits === true)];
       const values = ids.read() as Promise<Int32Array>;
       values.catch(() => undefined); // it is awaited later, or given up
       return { ids, values, states: keptStates, logits: keptLogits };
     });
+  }
+
+  /** A choice that its row's constraint has no objection to. */
+  async #revised(chosen: Chosen, step: DecodedStep, index: number): Promise<Chosen> {
+    if (!this.#sampler.mayRevise) return chosen;
+    const values = await chosen.values;
+    this.#check();
+    if (!this.#sampler.revises(values)) return chosen;
+    this.#release(chosen);
+    return this.#choose(step, index, values);
   }
 
   /** What of a choice goes out with the token of a row. */

@@ -4,7 +4,13 @@ import type { KeyValueCache } from '../models/llama/key_value_cache';
 import type { Tensor } from '../tensor/tensor';
 
 /** Tokens by id. Where two states of a constraint allow the same, they had better give the same object: it is made into a tensor once. */
-export type TokenSet = { readonly allowed: Iterable<number> } | { readonly forbidden: Iterable<number> };
+export type TokenSet = ({ readonly allowed: Iterable<number> } | { readonly forbidden: Iterable<number> }) & {
+  /**
+   * Should the choice fall on `of`, it is made again, among these. What a model does in the place of something that it may not do yet:
+   * forbidden, it would rather go on with the next best word. Costs a wait for the choice before the next forward can begin.
+   */
+  readonly instead?: { readonly of: number; readonly among: TokenSet };
+};
 
 /** What keeps a row to a grammar. */
 export interface TokenConstraint {

@@ -20,11 +20,25 @@ export class Sampler implements Disposable {
     this.#greedy = this.#rows.every(({ greedy }) => greedy);
   }
 
-  /** `[batch, vocab]` logits to `[batch]` i32 ids; only enqueues. `index` counts the tokens of the answer from 0. */
-  pick(logits: Tensor, index: number): Tensor {
+  /**
+   * `[batch, vocab]` logits to `[batch]` i32 ids; only enqueues.
+   * @param index - counts the tokens of the answer from 0.
+   * @param before - what was picked of the same logits; rows that do not revise it keep it.
+   */
+  pick(logits: Tensor, index: number, before?: Int32Array): Tensor {
     if (this.#greedy) return argmax(logits);
-    const ids = this.#rows.map((row, i) => row.pick(rowsView(logits, i, i + 1), index));
+    const ids = this.#rows.map((row, i) => row.pick(rowsView(logits, i, i + 1), index, before?.[i]));
     return ids.length === 1 ? (ids[0] as Tensor) : concat(ids, 0);
+  }
+
+  /** Whether what was picked last may have to be picked again. */
+  get mayRevise(): boolean {
+    return this.#rows.some(({ instead }) => instead);
+  }
+
+  /** Whether it has to, being `values`. */
+  revises(values: Int32Array): boolean {
+    return this.#rows.some(({ instead }, i) => instead?.of === values[i]);
   }
 
   /** Tells a row what came. */
@@ -48,6 +62,8 @@ class RowSampler {
   readonly #seed: number;
   readonly #bans: Bans;
   #constraint: TokenConstraint | undefined;
+  /** Of the set that was picked from last. */
+  instead: TokenSet['instead'];
 
   constructor({ previousIds = [], seed = 0, constraint }: GeneratePrompt, options: SamplingOptions, bans: Bans) {
     const { temperature = 0, topK, topP, repetitionPenalty } = options;
@@ -64,10 +80,12 @@ class RowSampler {
   }
 
   /** `[1, vocab]` to `[1]`. */
-  pick(logits: Tensor, index: number): Tensor {
+  pick(logits: Tensor, index: number, before?: number): Tensor {
     if (this.greedy) return argmax(logits);
+    if (before !== undefined && this.instead?.of !== before) return tensor([before], [1], 'i32');
     const previous = this.#previous && this.#previous.size > 0 ? tensor([...this.#previous], [1, this.#previous.size], 'i32') : undefined;
-    const set = this.#constraint?.next();
+    const set = before === undefined ? this.#constraint?.next() : this.instead?.among;
+    this.instead = set?.instead;
     const bannedTokens = set && this.#bans.of(set, logits.shape[1] as number);
     return sampleToken(logits, { ...this.#options, previous, bannedTokens, seed: this.#seed, offset: index });
   }
@@ -79,6 +97,7 @@ class RowSampler {
 
   finish(): void {
     this.#constraint = undefined;
+    this.instead = undefined;
   }
 }
 

@@ -5,8 +5,9 @@
  * goes through its profile, of animations the first frame is taken, of TIFF files the first page.
  */
 import { readFile, stat } from 'node:fs/promises';
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { AbortedError, ArgumentError, ImageError } from '../errors';
+import { loadSharp } from './sharp';
 
 /** Pixels of a picture, rows from the top, red, green, blue. */
 export interface RgbImage {
@@ -50,7 +51,12 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
   expectAtMost(maxPixels, { width, height }, name);
   if (!kinds.includes(format)) throw new ImageError(`image: ${name} is ${format}, ${expected}`);
   try {
-    const { data, info } = await sharp(bytes, { failOn: 'error', limitInputPixels: false, ignoreIcc: space !== 'cmyk', autoOrient: true })
+    const { data, info } = await loadSharp()(bytes, {
+      failOn: 'error',
+      limitInputPixels: false,
+      ignoreIcc: space !== 'cmyk',
+      autoOrient: true,
+    })
       .flatten({ background: '#fff' })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
@@ -133,7 +139,7 @@ const kindOf = (value: unknown) =>
 
 async function headerOf(bytes: Buffer, name: string): Promise<Metadata> {
   try {
-    return await sharp(bytes, { failOn: 'error', limitInputPixels: false }).metadata();
+    return await loadSharp()(bytes, { failOn: 'error', limitInputPixels: false }).metadata();
   } catch (cause) {
     const unknown = /unsupported image format/.test(String(cause));
     throw new ImageError(

@@ -2,7 +2,7 @@
  * A picture with its masks drawn on it: half colour, an outline, and the phrase of each. Drawn as SVG by sharp (librsvg), on threads of
  * its own. Phrases need fonts on the machine.
  */
-import sharp from 'sharp';
+import type { OverlayOptions as Tile } from 'sharp';
 import { ArgumentError } from '../errors';
 import { maskColor } from './colors';
 import { expectRgbImage, type RgbImage } from './decode';
@@ -10,6 +10,7 @@ import { type Label, placeLabels } from './labels';
 import { polygonsFromRle } from './outlines';
 import type { Ring } from './polygons';
 import type { Rle } from './rle';
+import { loadSharp } from './sharp';
 import { Turns } from './turns';
 
 export interface OverlayMask {
@@ -72,11 +73,11 @@ export async function drawOverlay(image: RgbImage, masks: readonly OverlayMask[]
     if (label) labels.push({ text: label, rle, color });
   }
   const content = shapes.join('') + placeLabels(labels, width, height);
-  const tiles: sharp.OverlayOptions[] = [];
+  const tiles: Tile[] = [];
   for (let top = 0; top < height; top += tileSide)
     for (let left = 0; left < width; left += tileSide)
       tiles.push({ input: tile(content, left, top, width, height), top, left, unlimited: true });
-  const drawn = sharp(image.data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
+  const drawn = loadSharp()(image.data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
     .composite(tiles)
     .removeAlpha();
   const file = await (format === 'png'

@@ -1,7 +1,6 @@
 /** What is asked of a model. */
 import { ArgumentError } from '../errors';
 import type { SamplingOptions } from '../generate/options';
-import { SegCapGrammar } from '../text/grammar';
 import { promptIds, type Turn } from '../text/prompt';
 import type { AnsweringOptions } from './answering';
 import {
@@ -18,6 +17,7 @@ import {
 } from './checks';
 import type { ImageInput } from './encoded_image';
 import { type Engine, expectRoom } from './engine';
+import { grammarRules } from './grammar_constraint';
 
 /** How answers are made. */
 export interface AnswerOptions extends SamplingOptions {
@@ -81,9 +81,13 @@ export function answeringOptions({ tokenizer, segId }: Engine, call: string, opt
   if (forceSegmentation && segId === undefined) {
     throw new ArgumentError(`${call}: forceSegmentation is true, but this model makes no masks`);
   }
-  const grammar =
-    (constrained || forceSegmentation) && segId !== undefined ? new SegCapGrammar(tokenizer, { forceSegmentation }) : undefined;
-  return { ...rest, stops: stop === undefined ? [] : [stop].flat(), maxNewTokens, grammar };
+  const keeps = (constrained || forceSegmentation) && segId !== undefined;
+  return {
+    ...rest,
+    stops: stop === undefined ? [] : [stop].flat(),
+    maxNewTokens,
+    rules: keeps ? grammarRules(tokenizer, forceSegmentation) : undefined,
+  };
 }
 
 /** The text that is asked. @throws ArgumentError for none. */

@@ -1,13 +1,12 @@
 /** One question of those that are answered together: its text, its masks, its figures. */
 import type { FinishReason, GeneratedToken, GeneratePrompt } from '../generate/options';
 import type { Mask } from '../masks/mask';
-import type { SegCapGrammar } from '../text/grammar';
 import type { SegCap, Segment } from '../text/segcap';
 import type { Answer, AnswerEvent, GroundedPhrase, Timings } from './answer';
 import { AnswerText } from './answer_text';
 import type { ReadyPrompt } from './conversation';
 import { type Engine, tokensOf } from './engine';
-import { GrammarConstraint } from './grammar_constraint';
+import { GrammarConstraint, type GrammarRules } from './grammar_constraint';
 import { MaskQueue } from './mask_queue';
 import type { Picture } from './picture';
 
@@ -24,7 +23,8 @@ export interface Question {
 export interface RowOptions {
   readonly stops: readonly string[];
   readonly maxNewTokens: number;
-  readonly grammar?: SegCapGrammar;
+  /** Of the form that the answer keeps to. */
+  readonly rules?: GrammarRules;
   readonly signal?: AbortSignal;
 }
 
@@ -44,7 +44,7 @@ export class Row implements Disposable {
   #end?: { readonly finish: FinishReason; readonly result: SegCap };
   #isDone = false;
 
-  constructor(engine: Engine, question: Question, ready: ReadyPrompt, { stops, maxNewTokens, grammar, signal }: RowOptions) {
+  constructor(engine: Engine, question: Question, ready: ReadyPrompt, { stops, maxNewTokens, rules, signal }: RowOptions) {
     const { ids, seed, picture } = question;
     this.#question = question;
     this.#ready = ready;
@@ -52,7 +52,7 @@ export class Row implements Disposable {
     this.#queue = new MaskQueue(engine, picture, signal);
     this.#promptTokens = tokensOf(engine, ids);
     const limit = Math.min(maxNewTokens, engine.model.config.llama.context - this.#promptTokens + 1);
-    const constraint = grammar && new GrammarConstraint(grammar, limit);
+    const constraint = rules && new GrammarConstraint(rules, limit);
     this.prompt = { ...ready.prompt, seed, previousIds: ids.filter((id) => id >= 0), constraint };
   }
 

@@ -16,6 +16,7 @@ import {
   synchronize,
   type Tensor,
   type TokenConstraint,
+  type TokenSet,
   tensor,
   tidy,
 } from '../../lib';
@@ -221,6 +222,35 @@ onEveryDevice('generate', () => {
       name: 'ArgumentError',
       message: 'generate: a constraint names token 61, expected 0 to 60',
     });
+    llama.dispose();
+  });
+
+  test('chooses again where a constraint names another choice in the place of one', async () => {
+    using _scope = Scope.open();
+    const llama = made();
+    const prompt = [3, 1, 4];
+    const { ids } = await slowly(llama, prompt, 4);
+    const embeddings = embedded(llama, prompt);
+    const options = { eos: noEos, maxNewTokens: 6 };
+    /** At step `at` of the answer. */
+    const only = (at: number, set: TokenSet): TokenConstraint => {
+      let count = 0;
+      return { next: () => (count === at ? set : { forbidden: [] }), accept: () => void count++ };
+    };
+    for (const at of [0, 2]) {
+      const of = ids[at] as number;
+      const among = { allowed: [7, 8] };
+      const [again, other] = [
+        { forbidden: [], instead: { of, among } },
+        { forbidden: [], instead: { of: of + 1, among } },
+      ];
+      const prompts = [{ embeddings, constraint: only(at, again) }, { embeddings }, { embeddings, constraint: only(at, other) }];
+      const events = await all(llama, prompts, options);
+      assert.deepEqual(idsOf(events), idsOf(await all(llama, [{ embeddings, constraint: only(at, among) }], options)));
+      assert.ok([7, 8].includes(idsOf(events)[at] as number));
+      assert.deepEqual(idsOf(events, 1), (await slowly(llama, prompt, 6)).ids);
+      assert.deepEqual(idsOf(events, 2), idsOf(events, 1));
+    }
     llama.dispose();
   });
 

@@ -1,0 +1,103 @@
+/**
+ * npx tsx bench/answer.ts [7b|1b|thin] [--dtype bf16] [--tokens N] [--folder DIR] [--json FILE]: a whole model with random weights,
+ * loaded, mapped from its files, and asked: how long, in how much memory, at how many tokens a second of those that reading the weights
+ * allows, and whether the event loop notices. Bar: timers late by less than 5 ms at p99. The folder is written where it is not there.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { ModelDtype } from '../lib';
+import type { Shape } from './random_model';
+
+// Before the library is loaded, which reads it.
+process.env.MGLMM_THREADS ??= '2';
+
+const gib = (bytes: number) => bytes / 2 ** 30;
+const bytesAWeight: Record<ModelDtype, number> = { f32: 4, bf16: 2, f16: 2, int8: 1 + 2 / 128, int4: 0.5 + 4 / 128 };
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      dtype: { type: 'string', default: 'bf16' },
+      tokens: { type: 'string', default: '24' },
+      folder: { type: 'string' },
+      json: { type: 'string' },
+      write: { type: 'boolean', default: false },
+    },
+  });
+  const [shape = '7b'] = positionals as [Shape?];
+  const folder = values.folder ?? join(tmpdir(), `mglmm-bench-${shape}`);
+  if (values.write) {
+    const { writeRandomModel } = require('./random_model') as typeof import('./random_model');
+    return writeRandomModel(folder, shape);
+  }
+  if (!existsSync(join(folder, 'config.json'))) {
+    console.log(`writing ${folder}`);
+    // In a process of its own: its memory is not the model's.
+    const { status } = spawnSync(process.execPath, [...process.execArgv, __filename, shape, '--folder', folder, '--write'], {
+      stdio: 'inherit',
+    });
+    if (status !== 0) throw new Error('the model could not be written');
+  }
+  const { Mglmm, backendName, memory } = require('../lib') as typeof import('../lib');
+  const { measureLimits } = require('./limits') as typeof import('./limits');
+  const { shapes } = require('./random_model') as typeof import('./random_model');
+  const { watch } = require('./watch') as typeof import('./watch');
+  const { picture } = require('../test/support/picture') as typeof import('../test/support/picture');
+
+  const dtype = values.dtype as ModelDtype;
+  const { readGigabytes } = measureLimits(Number(process.env.MGLMM_THREADS));
+  const begin = performance.now();
+  const loading = Mglmm.load(folder, { dtype });
+  const loadWatched = await watch(loading);
+  const model = await loading;
+  const loadSeconds = (performance.now() - begin) / 1000;
+  const held = memory();
+
+  const image = picture(1500, 1000);
+  const ask = async (prompt: string) => {
+    const answer = model.answer({ image, prompt, maxNewTokens: Number(values.tokens), forceSegmentation: true });
+    const watched = await watch(answer);
+    return { answer: await answer, watched };
+  };
+  const first = await ask('What is in the picture?');
+  const again = await ask('And where is it?');
+  await model.dispose();
+
+  const { dim, mlpDim, depth, heads, kvHeads, headDim, vocabSize } = shapes[shape].llama;
+  const weights = depth * (2 * dim * (heads + kvHeads) * headDim + 3 * dim * mlpDim) + vocabSize * dim;
+  const limit = readGigabytes === undefined ? undefined : (readGigabytes * 1e9) / (weights * bytesAWeight[dtype]);
+  const row = ({ answer: { timings, usage }, watched }: typeof first) => ({
+    'first token s': timings.firstTokenMs / 1000,
+    'total s': timings.totalMs / 1000,
+    'tokens/s': timings.tokensPerSecond,
+    'of memory limit': limit === undefined ? undefined : timings.tokensPerSecond / limit,
+    masks: usage.masks,
+    cached: usage.cachedTokens,
+    'timer late ms, p99': watched.lateMsP99,
+    most: watched.lateMsMost,
+  });
+  console.log(`${shape} in ${dtype} on ${cpus()[0]?.model}, ${process.env.MGLMM_THREADS} threads, ${backendName()}`);
+  console.log(
+    `loaded in ${loadSeconds.toFixed(1)} s; tensors hold ${gib(held.liveBytes).toFixed(2)} GiB, ${gib(held.peakBytes).toFixed(2)} at most,`,
+  );
+  const peak = process.resourceUsage().maxRSS * 1024;
+  console.log(`${gib(held.mappedBytes).toFixed(2)} GiB mapped; peak RSS ${gib(peak).toFixed(2)} GiB, pages of mapped files among it`);
+  const results = { 'first question': row(first), 'same image again': row(again) };
+  console.table(results);
+  console.log(`timers during loading late by ${loadWatched.lateMsP99.toFixed(1)} ms at p99, ${loadWatched.lateMsMost.toFixed(1)} at most`);
+  const met = [first, again].every(({ watched }) => watched.lateMsP99 < 5);
+  console.log(`timers late by less than 5 ms at p99 while it answers: ${met ? 'met' : 'MISSED'}`);
+  if (values.json) {
+    mkdirSync(dirname(values.json), { recursive: true });
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ shape, dtype, loadSeconds, held, peakRss: peak, readGigabytes, loadWatched, results, met }, null, 1)}\n`,
+    );
+  }
+}
+
+void main();
