@@ -1,0 +1,163 @@
+import {
+  AdamW,
+  addLoraLayers,
+  backward,
+  chooseTrainable,
+  clipPresets,
+  imageTokenId,
+  imageTokens,
+  labelsWithImage,
+  MglmmForCausalLM,
+  objective,
+  samPresets,
+  type Tensor,
+  teacherForcing,
+  tensor,
+} from '../../lib';
+import { normal } from '../data';
+import { pair } from '../harness';
+
+const [dim, mlpDim, heads, vocabSize, batch, masks] = [512, 1376, 8, 32007, 2, 3];
+const [height, width] = [480, 640];
+const clip = clipPresets['vit-large-patch14-336'];
+const sam = samPresets.vit_b;
+const grid = sam.imageSize / sam.patchSize;
+const words = 700 - imageTokens({ clip }) + 1;
+const segId = vocabSize - 3;
+/** Half of the words are an answer, with its `[SEG]`s. */
+const ids = Array.from({ length: words }, (_, i) =>
+  i === 4 ? imageTokenId : i > words / 2 && i % 17 === 3 ? segId : 5 + ((i * 7919) % 30000),
+);
+const firstSegs = new Set([...ids.keys()].filter((i) => ids[i] === segId).slice(0, masks));
+const row = ids.map((id, i) => (id === segId && !firstSegs.has(i) ? 9 : id));
+const llama = (depth: number) => ({
+  vocabSize,
+  dim,
+  mlpDim,
+  depth,
+  heads,
+  kvHeads: heads,
+  headDim: dim / heads,
+  eps: 1e-5,
+  ropeBase: 1e4,
+  context: 2048,
+  tiedHead: false,
+});
+
+/** What is trained: LoRA, embeddings, head, the layers between the parts, the mask decoder. Of the encoders there are the results. */
+async function ours(depth: number, recompute: boolean, withMasks: boolean) {
+  const model = new MglmmForCausalLM({ llama: llama(depth), clip, sam, projector: 'mlp' }, { dtype: 'bf16' });
+  const { embedTokens, layers, norm, mmProjector, textHiddenFcs = [] } = model.model;
+  const parts = [embedTokens, ...layers, norm, mmProjector, ...textHiddenFcs, model.sam.promptEncoder, model.sam.maskDecoder, model.lmHead];
+  for (const [i, part] of parts.entries()) part?.initialize(i);
+  addLoraLayers(model, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers\\.' }, 1);
+  const trained = chooseTrainable(model, 'mglmm');
+  const features = await normal([batch, imageTokens({ clip }), clip.dim], 'bf16', 1);
+  const embedding = await normal([1, sam.promptDim, grid, grid], 'bf16', 2);
+  const optimizer = new AdamW(trained);
+  const inputIds = Array.from({ length: batch }, () => row);
+  const labels = labelsWithImage(
+    row,
+    row.map((id, i) => (i > words / 2 ? id : -100)),
+    imageTokens({ clip }),
+    -100,
+  );
+  const target = () =>
+    tensor(
+      Uint8Array.from({ length: masks * height * width }, (_, i) => Number(i % 7 < 3)),
+      [masks, height, width],
+    );
+  const targets = [target(), target()];
+  const placement = { resized: [768, 1024], original: [height, width] } as const;
+  return () => {
+    const { states, predMasks } = teacherForcing(
+      model,
+      {
+        inputIds,
+        lengths: [words, words],
+        features,
+        offset: [0, 1, 2],
+        embeddings: withMasks ? [embedding, embedding] : undefined,
+        placements: [placement, placement],
+      },
+      segId,
+      { recompute },
+    );
+    const { loss } = objective({
+      states,
+      head: model.lmHead?.weight as Tensor,
+      labels: tensor(Int32Array.from([...labels, ...labels]), [batch, labels.length]),
+      predMasks,
+      gtMasks: withMasks ? targets : [undefined, undefined],
+    });
+    backward(loss);
+    optimizer.step({ lr: 1e-4 });
+    optimizer.zeroGrad();
+  };
+}
+
+const torch = {
+  setup: `
+    import torch.nn as nn
+    from transformers import LlamaConfig, LlamaForCausalLM, SamMaskDecoderConfig
+    from transformers.models.sam.modeling_sam import SamMaskDecoder
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.bfloat16)
+    class Lora(nn.Module):
+        def __init__(self, base):
+            super().__init__()
+            self.base, self.a, self.b = base, nn.Linear(base.in_features, 8, bias=False), nn.Linear(8, base.out_features, bias=False)
+            self.drop = nn.Dropout(0.05)
+        def forward(self, x):
+            return self.base(x) + 2 * self.b(self.a(self.drop(x)))
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=${vocabSize}, hidden_size=${dim}, intermediate_size=${mlpDim}, num_hidden_layers=8,
+        num_attention_heads=${heads}, num_key_value_heads=${heads}, rms_norm_eps=1e-5, attn_implementation='sdpa'))
+    model.requires_grad_(False)
+    for layer in model.model.layers:
+        layer.self_attn.q_proj, layer.self_attn.v_proj = Lora(layer.self_attn.q_proj), Lora(layer.self_attn.v_proj)
+        for one in (layer.self_attn.q_proj, layer.self_attn.v_proj):
+            one.a.requires_grad_(True); one.b.requires_grad_(True)
+    model.model.embed_tokens.requires_grad_(True); model.lm_head.requires_grad_(True)
+    project = nn.Sequential(nn.Linear(${clip.dim}, ${dim}), nn.GELU(), nn.Linear(${dim}, ${dim}))
+    prompt = nn.Sequential(nn.Linear(${dim}, ${dim}), nn.ReLU(), nn.Linear(${dim}, 256))
+    config = SamMaskDecoderConfig()
+    config._attn_implementation = 'sdpa'
+    decoder = SamMaskDecoder(config)
+    parameters = [p for m in (model, project, prompt, decoder) for p in m.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.9, 0.95), weight_decay=0, fused=True)
+    features = torch.randn(${batch}, 576, ${clip.dim})
+    ids = torch.randint(5, 30000, (${batch}, ${words}))
+    labels = torch.full((${batch}, 700), -100)
+    labels[:, -${Math.floor(words / 2)}:] = 7
+    embedding, positions = torch.randn(1, 256, ${grid}, ${grid}), torch.randn(1, 256, ${grid}, ${grid})
+    dense = torch.randn(1, 256, 1, 1).expand(1, 256, ${grid}, ${grid})
+    target = (torch.rand(${masks}, ${height}, ${width}) > 0.5).float()
+    def step():
+        words = model.model.embed_tokens(ids)
+        x = torch.cat([words[:, :4], project(features), words[:, 5:]], 1)
+        states = model.model(inputs_embeds=x, use_cache=False).last_hidden_state
+        logits = model.lm_head(states).float()
+        loss = F.cross_entropy(logits[:, :-1].reshape(-1, ${vocabSize}), labels[:, 1:].reshape(-1))
+        for i in range(${batch}):
+            text = prompt(states[i, -${masks}:]).view(1, ${masks}, 1, 256)
+            low = decoder(embedding, positions, text, dense, multimask_output=False)[0].float().view(1, ${masks}, 256, 256)
+            whole = F.interpolate(low, (1024, 1024), mode='bilinear', align_corners=False)[..., :768, :1024]
+            mask = F.interpolate(whole, (${height}, ${width}), mode='bilinear', align_corners=False)[0]
+            p = mask.sigmoid().flatten(1)
+            g = target.flatten(1)
+            dice = 1 - (2 * (p / 1000 * g).sum(1) + 1e-6) / ((p / 1000).sum(1) + (g / 1000).sum(1) + 1e-6)
+            loss = loss + 2 * F.binary_cross_entropy_with_logits(mask, target) / ${batch} + 0.5 * dice.sum() / ${batch * masks}
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+  `,
+  run: 'step()',
+};
+
+export default [
+  pair('LoRA step bf16, 8 layers of 512, 2 x 700 tokens, 6 masks', { ours: () => ours(8, false, true), torch, goal: 1.3 }),
+  pair('the same, recomputing layers', { ours: () => ours(8, true, true) }),
+  pair('24 layers of 512, captions, bf16', { ours: () => ours(24, false, false) }),
+  pair('24 layers of 512, captions, recomputing, bf16', { ours: () => ours(24, true, false) }),
+];
