@@ -58,7 +58,8 @@ export function estimateMemory(model: MglmmForCausalLM, options: EstimateOptions
   const head = tokens * llama.dim * 2 * item + Math.min(headBytes, tokens * llama.vocabSize * 4);
   const encoder = (side: number, dim: number, depth: number, of: string) => {
     const one = batchSize * side * keptOfEncoder * dim * item;
-    return isTrained(of) ? depth * one : one / batchSize;
+    if (!isTrained(of)) return one / batchSize;
+    return recompute ? one + depth * batchSize * side * dim * item : depth * one;
   };
   const clipBytes = encoder(imageTokens(model.config), clip.dim, clip.depth, '.vision_tower.');
   const grid = sam ? gridSize(sam) ** 2 : 0;

@@ -128,12 +128,12 @@ function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, c
 function seeMasks(
   model: MglmmForCausalLM,
   { example, image, masks }: Item,
-  { trained, cache }: LossOptions,
+  { trained, cache, recompute }: LossOptions,
 ): { embedding: Tensor; placement: Placement } | undefined {
   if (!image || example.predicted === 0 || masks.length === 0) return undefined;
   const { sam } = model;
   const path = example.sample.image;
-  const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels);
+  const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels, { recompute });
   const embedding = trained.sam ? encode() : cache.get(path && `sam ${path}`, encode);
   return { embedding, placement: placementOf(image.height, image.width, sam.config.imageSize) };
 }

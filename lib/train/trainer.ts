@@ -26,7 +26,7 @@ export interface TrainerOptions {
   readonly weights?: ObjectiveWeights;
   /** Longest row of tokens, the image's included; what is longer is cut. Default 1536. */
   readonly maxLength?: number;
-  /** Keep only what goes into a layer of the language model, and run it again for its gradient. Default false. */
+  /** Keep only what goes into a layer, of the language model and of encoders that are trained, and run it again for its gradient. */
   readonly recompute?: boolean;
   /** What to do with a sample that cannot be trained on: count it, or throw a TrainingSampleError. Default fail. */
   readonly onBadSample?: 'skip' | 'fail';

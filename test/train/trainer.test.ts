@@ -64,6 +64,13 @@ onEveryDevice('Trainer', () => {
     });
   }
 
+  test('gives the same bits when layers are run again for their gradients', async () => {
+    const steps = [one(3)[0] as TinySample[][], one(2)[0] as TinySample[][]];
+    const options = { set: 'full' as const };
+    const [kept, again] = [await trained(options, steps), await trained({ ...options, recompute: true }, steps)];
+    for (const [key, values] of kept.values) assert.deepEqual(again.values.get(key), values, key);
+  });
+
   test('adds up gradients: two batches of an update are one of twice the size', async () => {
     const samples = [tinySample(1), tinySample(1)] as const;
     const [apart, together] = [await trained({ dropout: 0 }, [[[samples[0]], [samples[1]]]]), await trained({ dropout: 0 }, [[samples]])];

@@ -39,11 +39,12 @@ export class Clip extends Module {
   /**
    * The features of images.
    * @param pixels - `[batch, 3, imageSize, imageSize]`, normalised, dtype of the weights.
+   * @param options.recompute - run each layer again for its gradient instead of keeping what it made; default false.
    * @returns `[batch, patches, dim]`, one more in front with `selectFeature` `cls_patch`; differentiable.
    * @throws ShapeError or DtypeError for pixels that do not fit.
    */
-  forward(pixels: Tensor): Tensor {
-    return tidy(() => this.select(chain(this.layers, this.embed(pixels))));
+  forward(pixels: Tensor, { recompute = false }: { recompute?: boolean } = {}): Tensor {
+    return tidy(() => this.select(chain(this.layers, this.embed(pixels), recompute)));
   }
 
   /** What the last layer gives, `[batch, 1 + patches, dim]`, without the class token unless it is wanted. */

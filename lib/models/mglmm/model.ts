@@ -66,10 +66,11 @@ export class MglmmForCausalLM extends LlamaForCausalLM<MglmmModel> {
   /**
    * Images as LLaMA reads them.
    * @param pixels - `[batch, 3, imageSize, imageSize]`, of `clipInput`.
+   * @param options.recompute - run each layer of CLIP again for its gradient instead of keeping what it made; default false.
    * @returns `[batch, imageTokens, dim]`; differentiable.
    */
-  encodeImage(pixels: Tensor): Tensor {
-    return tidy(() => this.model.mmProjector.forward(this.clip.forward(pixels)));
+  encodeImage(pixels: Tensor, options: { recompute?: boolean } = {}): Tensor {
+    return tidy(() => this.model.mmProjector.forward(this.clip.forward(pixels, options)));
   }
 
   /**

@@ -48,7 +48,9 @@ export function teacherForcing(
   const { inputIds, lengths, pixels, features, offset, embeddings } = batch;
   const images = features || pixels ? imageTokens(model.config) : 1;
   return tidy(() => {
-    const projected = features ? model.model.mmProjector.forward(features) : pixels && model.encodeImage(pixels);
+    const projected = features
+      ? model.model.mmProjector.forward(features)
+      : pixels && model.encodeImage(pixels, { recompute: options.recompute });
     const embedded = model.embed(inputIds, projected && repeated(projected, offset));
     const [conversations, tokens, dim] = embedded.shape as [number, number, number];
     const isReal = new Uint8Array(conversations * tokens);

@@ -34,10 +34,11 @@ export class Sam extends Module {
 
   /**
    * @param pixels - `[batch, 3, imageSize, imageSize]`, normalised, then padded with zeros; dtype of the weights.
+   * @param options.recompute - run each block again for its gradient instead of keeping what it made; default false.
    * @returns `[batch, promptDim, grid, grid]`; differentiable.
    */
-  encodeImage(pixels: Tensor): Tensor {
-    return this.imageEncoder.forward(pixels);
+  encodeImage(pixels: Tensor, options: { recompute?: boolean } = {}): Tensor {
+    return this.imageEncoder.forward(pixels, options);
   }
 
   /**

@@ -53,9 +53,12 @@ export class ImageEncoder extends Module {
     return tidy(() => add(this.patchEmbed.forward(pixels), this.posEmbed));
   }
 
-  /** `[batch, 3, imageSize, imageSize]` to `[batch, promptDim, grid, grid]`. */
-  forward(pixels: Tensor): Tensor {
-    return tidy(() => this.project(chain(this.blocks, this.embed(pixels))));
+  /**
+   * `[batch, 3, imageSize, imageSize]` to `[batch, promptDim, grid, grid]`.
+   * @param options.recompute - run each block again for its gradient instead of keeping what it made; default false.
+   */
+  forward(pixels: Tensor, { recompute = false }: { recompute?: boolean } = {}): Tensor {
+    return tidy(() => this.project(chain(this.blocks, this.embed(pixels), recompute)));
   }
 
   /** What the last block gives, `[batch, grid, grid, dim]`, to `[batch, promptDim, grid, grid]`. */
