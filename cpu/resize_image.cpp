@@ -151,15 +151,16 @@ void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, const Pai
         ints16 lanes;
         sums.store(lanes);
         const bytes16 pixels = narrow((lanes + (1 << (kBits - 1))) >> kBits);
-        // Four bytes are stored at once where the next pixel's first may be overwritten.
-        const size_t bytes = i + 1 < axis.size ? 4 : kChannels;
         uint8_t* to = y + (group * kRows * axis.size + i) * kChannels;
         for (int64_t r = 0; r < present; ++r) {
           const auto* stored = reinterpret_cast<const uint8_t*>(&pixels) + 4 * r;
-          if (kChannels >= 3 && bytes == 4)
-            std::memcpy(to + r * axis.size * kChannels, stored, 4);
-          else
-            std::memcpy(to + r * axis.size * kChannels, stored, kChannels);
+          if constexpr (kChannels == 3) {  // four bytes at once, where the next pixel's first may be overwritten
+            if (i + 1 < axis.size) {
+              std::memcpy(to + r * axis.size * kChannels, stored, 4);
+              continue;
+            }
+          }
+          std::memcpy(to + r * axis.size * kChannels, stored, kChannels);
         }
       }
     }

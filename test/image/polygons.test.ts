@@ -70,21 +70,21 @@ function runsByWalking(ring: readonly number[], height: number, width: number): 
   return runs;
 }
 
-test('columns that are crossed are those that walking finds', () => {
-  const side = fc.integer({ min: 1, max: 30 });
-  const coordinate = fc.oneof(
-    fc.integer({ min: -9, max: 40 }),
-    fc.double({ min: -40, max: 70, noNaN: true }),
-    fc.integer({ min: -99, max: 400 }).map((n) => n / 10),
-  );
+const side = fc.integer({ min: 1, max: 30 });
+const coordinate = fc.oneof(
+  fc.integer({ min: -9, max: 40 }),
+  fc.double({ min: -40, max: 70, noNaN: true }),
+  fc.integer({ min: -99, max: 400 }).map((n) => n / 10),
+);
+
+test('columns that are crossed are those that walking finds', () =>
   fc.assert(
     fc.property(side, side, fc.array(fc.tuple(coordinate, coordinate), { minLength: 3, maxLength: 9 }), (height, width, corners) => {
       const ring = corners.flat();
       assert.deepEqual([...expandRuns(rleFromPolygons([ring], [height, width]))], runsByWalking(ring, height, width));
     }),
     { numRuns: 1000 },
-  );
-});
+  ));
 
 test('a ring far outside costs nothing', () => {
   const far = [-1e9, -1e9, 1e9, -1e9, 1e9, 1e9, -1e9, 1e9];
