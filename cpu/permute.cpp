@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/parallel.h"
+#include "cpu/transpose.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
@@ -57,9 +58,41 @@ struct Walk {
 
 constexpr int64_t kTile = 32;
 
+// What transpose_tile does, for a whole tile by squares of words.
+void transpose_whole_tile(const uint32_t* x, int64_t x_stride, uint32_t* y, int64_t y_stride) {
+  for (int64_t row = 0; row < kTile; row += kSquareWords) {
+    for (int64_t column = 0; column < kTile; column += kSquareWords) {
+      transpose_square(x + row * x_stride + column, x_stride, y + column * y_stride + row, y_stride);
+    }
+  }
+}
+
+// Words that pair two rows at an even column, and such at an odd one, make two squares.
+void transpose_whole_tile(const uint16_t* x, int64_t x_stride, uint16_t* y, int64_t y_stride) {
+  constexpr int64_t kPairs = kTile / 2;
+  alignas(64) uint32_t even[kPairs][kPairs], odd[kPairs][kPairs];
+  alignas(64) uint32_t columns[kTile][kPairs];
+  for (int64_t pair = 0; pair < kPairs; ++pair) {
+    uint32_t upper[kPairs], lower[kPairs];
+    std::memcpy(upper, x + 2 * pair * x_stride, sizeof upper);
+    std::memcpy(lower, x + (2 * pair + 1) * x_stride, sizeof lower);
+    for (int64_t i = 0; i < kPairs; ++i) {
+      even[pair][i] = (upper[i] & 0xffff) | (lower[i] << 16);
+      odd[pair][i] = (upper[i] >> 16) | (lower[i] & 0xffff0000);
+    }
+  }
+  transpose_square(even, kPairs, columns[0], 2 * kPairs);
+  transpose_square(odd, kPairs, columns[1], 2 * kPairs);
+  for (int64_t column = 0; column < kTile; ++column)
+    std::memcpy(y + column * y_stride, columns[column], sizeof columns[column]);
+}
+
 // y[column][row] = x[row][column] for a tile; strides are those of x's rows and y's columns.
 template <typename T>
 void transpose_tile(const T* x, int64_t x_stride, T* y, int64_t y_stride, int64_t rows, int64_t columns) {
+  if constexpr (sizeof(T) > 1) {
+    if (rows == kTile && columns == kTile) return transpose_whole_tile(x, x_stride, y, y_stride);
+  }
   T tile[kTile][kTile];
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t column = 0; column < columns; ++column) tile[column][row] = x[row * x_stride + column];

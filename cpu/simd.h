@@ -139,7 +139,20 @@ inline vfloat exp(vfloat x) {
   return p * first * second;
 }
 
-inline vfloat sigmoid(vfloat x) { return 1.0F / (1.0F + exp(-x)); }
+// 1 / x of x from 1 to infinity, within 2 ulp: an estimate of 14 bits and a step of Newton's. A division takes as long as
+// all else that a sigmoid is made of.
+inline vfloat reciprocal(vfloat x) {
+#if defined(__AVX512F__)
+  const __m512 bounded = _mm512_min_ps(_mm512_set1_ps(3.4028234e38F), std::bit_cast<__m512>(x));  // NaN stays
+  const __m512 estimate = _mm512_rcp14_ps(bounded);
+  const __m512 error = _mm512_fnmadd_ps(bounded, estimate, _mm512_set1_ps(1.0F));
+  return std::bit_cast<vfloat>(_mm512_fmadd_ps(estimate, error, estimate));
+#else
+  return 1.0F / x;
+#endif
+}
+
+inline vfloat sigmoid(vfloat x) { return reciprocal(1.0F + exp(-x)); }
 
 // Runs `body(offset, lanes)` over [begin, end) in steps of kLanes, the last step with fewer lanes.
 template <typename Body>

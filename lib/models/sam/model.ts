@@ -51,7 +51,7 @@ export class Sam extends Module {
   decode(embedding: Tensor, prompts: SamPrompts, options: { multimask?: boolean } = {}): SamMasks {
     return tidy(() => {
       const encoded = this.promptEncoder.forward(prompts);
-      return this.maskDecoder.forward(embedding, this.promptEncoder.densePe(), encoded, options);
+      return this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), encoded, options);
     });
   }
 

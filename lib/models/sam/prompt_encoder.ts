@@ -82,7 +82,7 @@ export class PromptEncoder extends Module {
   readonly maskDownscaling: Sequential;
   readonly noMaskEmbed: Embedding;
   readonly #config: SamConfig;
-  #densePe: { of: Tensor; dtype: Dtype; pe: Tensor } | undefined;
+  #imagePe: { of: Tensor; dtype: Dtype; pe: Tensor } | undefined;
 
   constructor(config: SamConfig, dtype: Dtype) {
     super();
@@ -104,16 +104,22 @@ export class PromptEncoder extends Module {
     this.noMaskEmbed = row();
   }
 
-  /** The position of each token of the image, `[1, promptDim, grid, grid]`, in the dtype of the weights; made once, not yours to free. */
+  /** The positions of the image's tokens as a map, `[1, promptDim, grid, grid]`, in the dtype of the weights. */
   densePe(): Tensor {
+    const [size, { promptDim }] = [gridSize(this.#config), this.#config];
+    return tidy(() => permute(reshape(this.imagePe(), [1, size, size, promptDim]), [0, 3, 1, 2]));
+  }
+
+  /** The positions of the image's tokens, `[1, grid^2, promptDim]`, in the dtype of the weights; made once, not yours to free. */
+  imagePe(): Tensor {
     const [of, { dtype }] = [this.peLayer.positionalEncodingGaussianMatrix, this.noMaskEmbed.weight];
-    if (this.#densePe?.of !== of || this.#densePe.dtype !== dtype) {
-      this.#densePe?.pe.dispose();
+    if (this.#imagePe?.of !== of || this.#imagePe.dtype !== dtype) {
+      this.#imagePe?.pe.dispose();
       // It outlives the caller's scope, and is made whole even if the caller gives up.
-      const pe = withAmbient({ scope: undefined, gradients: false, token: undefined }, () => tidy(() => this.makeDensePe(dtype)));
-      this.#densePe = { of, dtype, pe };
+      const pe = withAmbient({ scope: undefined, gradients: false, token: undefined }, () => tidy(() => this.makeImagePe(dtype)));
+      this.#imagePe = { of, dtype, pe };
     }
-    return this.#densePe.pe;
+    return this.#imagePe.pe;
   }
 
   /**
@@ -139,17 +145,17 @@ export class PromptEncoder extends Module {
 
   override dispose(): void {
     super.dispose();
-    this.#densePe?.pe.dispose();
-    this.#densePe = undefined;
+    this.#imagePe?.pe.dispose();
+    this.#imagePe = undefined;
   }
 
-  private makeDensePe(dtype: Dtype): Tensor {
+  private makeImagePe(dtype: Dtype): Tensor {
     const size = gridSize(this.#config);
     const centres = Float32Array.from({ length: 2 * size * size }, (_, i) => {
       const token = Math.floor(i / 2);
       return ((i % 2 === 0 ? token % size : Math.floor(token / size)) + 0.5) / size;
     });
-    return cast(permute(this.peLayer.forward(tensor(centres, [1, size, size, 2])), [0, 3, 1, 2]), dtype);
+    return cast(this.peLayer.forward(tensor(centres, [1, size * size, 2])), dtype);
   }
 
   /** `[masks, points, promptDim]`, with a point that is none at the end when no box follows. */

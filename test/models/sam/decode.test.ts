@@ -131,7 +131,7 @@ onEveryDevice('Sam.decode', () => {
     using _scope = Scope.open();
     const [sam, other] = [new Sam(config).initialize(1), new Sam(config).initialize(2)];
     const [first, expected] = [await sam.promptEncoder.densePe().read(), await other.promptEncoder.densePe().read()];
-    assert.equal(sam.promptEncoder.densePe(), sam.promptEncoder.densePe());
+    assert.equal(sam.promptEncoder.imagePe(), sam.promptEncoder.imagePe());
     sam.load(other.stateDict());
     assert.deepEqual(await sam.promptEncoder.densePe().read(), expected);
     assert.notDeepEqual(first, expected);

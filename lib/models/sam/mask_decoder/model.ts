@@ -62,19 +62,19 @@ export class MaskDecoder extends Module {
 
   /**
    * @param embedding - `[masks or 1, promptDim, grid, grid]`; 1: the masks are of one image.
-   * @param densePe - `[1, promptDim, grid, grid]`.
+   * @param imagePe - `[1, grid^2, promptDim]`, the positions of the image's tokens.
    * @param multimask - all outputs but the first, for prompts that may mean several things; else the first.
    * @returns differentiable.
    * @throws ShapeError or DtypeError for what does not fit.
    */
-  forward(embedding: Tensor, densePe: Tensor, { sparse, dense }: EncodedPrompts, { multimask = false } = {}): SamMasks {
+  forward(embedding: Tensor, imagePe: Tensor, { sparse, dense }: EncodedPrompts, { multimask = false } = {}): SamMasks {
     const [masks, images, grid] = [sparse.shape[0] as number, embedding.shape[0] as number, embedding.shape[3] as number];
     if (images !== 1 && images !== masks) throw new ShapeError(`sam: embedding has ${images} images, expected 1, or ${masks}, one a mask`);
     return tidy(() => {
       const outputTokens = concat([this.iouToken.weight, this.maskTokens.weight], 0);
       const tokens = concat([repeat(reshape(outputTokens, [1, ...outputTokens.shape]), masks), sparse], 1);
       const image = images < (dense.shape[0] as number) ? add(dense, embedding) : add(embedding, dense);
-      const decoded = this.transformer.forward(tokens, channelsLast(image), channelsLast(densePe));
+      const decoded = this.transformer.forward(tokens, channelsLast(image), imagePe);
       const wanted = multimask ? [...this.outputHypernetworksMlps.keys()].slice(1) : [0];
       const [first, last] = [wanted[0] as number, (wanted.at(-1) as number) + 1];
       const hyper = wanted.map((i) => (this.outputHypernetworksMlps[i] as Mlp).forward(slice(decoded.tokens, 1, 1 + i, 2 + i)));
