@@ -118,12 +118,21 @@ inline float max(vfloat v) {
 }
 
 // e^x to about 1 ulp: x = n ln 2 + r with |r| <= ln(2) / 2, then a degree 6 polynomial in r (Cephes' coefficients) times
-// 2^n in two factors, so that both ends run smoothly into 0 and infinity.
+// 2^n, running smoothly into 0 and infinity at both ends.
 inline vfloat exp(vfloat x) {
+#if defined(__AVX512F__)
+  const __m512 above = _mm512_max_ps(_mm512_set1_ps(-105.0F), std::bit_cast<__m512>(x));  // NaN stays
+  const __m512 wide = _mm512_min_ps(_mm512_set1_ps(89.0F), above);
+  x = std::bit_cast<vfloat>(wide);
+  const __m512 rounded = _mm512_roundscale_ps(_mm512_mul_ps(wide, _mm512_set1_ps(1.44269504088896341F)),
+                                              _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const vfloat n = std::bit_cast<vfloat>(rounded);
+#else
   x = x < -105.0F ? splat(-105.0F) : x;
   x = x > 89.0F ? splat(89.0F) : x;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
   const vfloat n = (x * 1.44269504088896341F + kRound) - kRound;
+#endif
   const vfloat r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
   vfloat p = splat(1.9875691500e-4F);
   p = p * r + 1.3981999507e-3F;
@@ -132,11 +141,15 @@ inline vfloat exp(vfloat x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
+#if defined(__AVX512F__)
+  return std::bit_cast<vfloat>(_mm512_scalef_ps(std::bit_cast<__m512>(p), rounded));
+#else
   const vint exponent = __builtin_convertvector(n, vint);
-  const vint half = exponent >> 1;
+  const vint half = exponent >> 1;  // in two factors: 2^n alone may be no number
   const vfloat first = std::bit_cast<vfloat>((half + 127) << 23);
   const vfloat second = std::bit_cast<vfloat>((exponent - half + 127) << 23);
   return p * first * second;
+#endif
 }
 
 // 1 / x of x from 1 to infinity, within 2 ulp: an estimate of 14 bits and a step of Newton's. A division takes as long as
