@@ -75,6 +75,7 @@ export class SegCapGrammar {
     if (id === this.seg) return { at: 'segmented', phraseTokens: 0, segments: segments + 1 };
     if (id === this.open) return { at: 'opened', phraseTokens: 0, segments };
     if (id === this.close) return { at: 'closed', phraseTokens: 0, segments };
+    if (at === 'segmented' && this.blanks.includes(id)) return state; // a [SEG] behind blanks alone is one more of the same phrase
     return inPhrase ? { at: 'phrase', phraseTokens: state.phraseTokens + 1, segments } : { at: 'text', phraseTokens: 0, segments };
   }
 

@@ -90,6 +90,15 @@ describe('rules', () => {
     expect(may({}, [open, dog, close, seg, dog])).toEqual([eos, seg, open]);
   });
 
+  test('keep a [SEG] from following another behind blanks alone', () => {
+    const grammar = new SegCapGrammar(tokenizer);
+    const blank = tokenizer.encode('\n').at(-1) as number;
+    const behind = [seg, blank, blank].reduce((state, id) => grammar.advance(state, id), grammar.start);
+    expect(allows(grammar.next(behind), seg)).toBe(false);
+    expect(allows(grammar.next(behind), open)).toBe(true);
+    expect(allows(grammar.next(grammar.advance(behind, tokenizer.encode('and').at(-1) as number)), seg)).toBe(true);
+  });
+
   test('leave room before the limit', () => {
     const dog = id('▁dog');
     expect(may({}, [], 4)).toEqual([eos, seg, open]);
