@@ -16,6 +16,7 @@ import {
 } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 
 onEveryDevice('masks as results', () => {
   const sizes = { inputSize: 64, resized: [48, 64], original: [90, 121] } as const;
@@ -73,7 +74,7 @@ onEveryDevice('masks as results', () => {
   });
 
   test('nothing stays on the device', async () => {
-    await synchronize();
+    await collectGarbage();
     const before = memory().liveBytes;
     await tidy(async () => {
       const [mask] = (await readMasks(randn([1, 16, 16], 9), sizes)) as [Mask];

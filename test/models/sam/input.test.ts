@@ -6,6 +6,7 @@ import { imageTensor } from '../../../lib/models/image_tensor';
 import { samPresets } from '../../../lib/models/sam/config';
 import { placementOf, samInput } from '../../../lib/models/sam/input';
 import { onEveryDevice } from '../../support/devices';
+import { collectGarbage } from '../../support/garbage';
 import { compareInput, imageGoldens } from '../../support/image_goldens';
 
 onEveryDevice('samInput', () => {
@@ -53,23 +54,10 @@ onEveryDevice('samInput', () => {
   });
 
   test('frees the picture', async () => {
-    await synchronize();
+    await collectGarbage();
     const before = memory().liveBytes;
     await tidy(async () => void (await samInput(image, small).pixels.read()));
     await synchronize();
     assert.equal(memory().liveBytes, before);
   });
-});
-
-test('a large picture does not hold the thread', async () => {
-  const image: RgbImage = { data: new Uint8Array(4000 * 3000 * 3), width: 4000, height: 3000 };
-  const taken: number[] = [];
-  for (let i = 0; i < 3; i++) {
-    const begin = performance.now();
-    const { pixels } = samInput(image, samPresets.vit_b);
-    taken.push(performance.now() - begin);
-    await pixels.read();
-    pixels.dispose();
-  }
-  assert.ok(Math.min(...taken) < 4, `${taken} ms`);
 });
