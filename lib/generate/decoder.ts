@@ -52,7 +52,7 @@ export class Decoder implements Disposable {
    */
   *prepare(offsets: readonly number[], most: number): Generator<void, void> {
     const needed = Math.max(...offsets) + 1;
-    if (needed > this.#cache.capacity) this.#cache.reserve(Math.min(most, needed + Math.max(roomTokens, needed >> 2)));
+    if (needed > this.#cache.capacity) yield* this.#cache.reserving(Math.min(most, needed + Math.max(roomTokens, needed >> 2)));
     if (this.#recorded?.capacity === this.#cache.capacity) return;
     this.#forget();
     const program = new Program();

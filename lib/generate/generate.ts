@@ -122,13 +122,14 @@ class Generation implements Disposable {
       const before = given?.lengths[0] ?? 0;
       const tokens = before + (embeddings.shape[1] as number);
       const room = alone ? tokens + Math.min(this.#plan.limits[row] as number, roomTokens) : tokens;
-      const own = () => this.#hold(given ? given.copy(0, before, room) : model.cache({ capacity: room }));
-      const cache = given && alone ? given : own();
-      cache.reserve(room);
+      const check = () => this.#check();
+      const own = async () => this.#hold(given ? await breathe(given.copying(0, before, room), check) : model.cache({ capacity: room }));
+      const cache = given && alone ? given : await own();
+      await breathe(cache.reserving(room), check);
       const { prefillTokens: pieceTokens } = this.#plan;
       const reading = readPrompt(model, embeddings, cache, { capture, pieceTokens, enqueue: (body) => this.#enqueue(body) });
       try {
-        const { last, captured } = await breathe(reading, () => this.#check());
+        const { last, captured } = await breathe(reading, check);
         read.push({ last: this.#hold(last), captured: captured && this.#hold(captured) });
       } catch (error) {
         cache.truncate(0, before); // what lies behind is of no use
@@ -140,7 +141,7 @@ class Generation implements Disposable {
     const room = Math.max(
       ...caches.map(({ lengths }, row) => (lengths[0] as number) + Math.min(this.#plan.limits[row] as number, roomTokens)),
     );
-    const merged = this.#hold(this.#enqueue(() => KeyValueCache.merge(caches, room)));
+    const merged = this.#hold(await breathe(KeyValueCache.merging(caches, room), () => this.#check()));
     for (const cache of caches) this.#drop(cache);
     return merged;
   }

@@ -1,10 +1,11 @@
 /** What the language model has read of one conversation about a picture, so that the next question begins where it ended. */
 import { AbortedError } from '../errors';
+import { breathe } from '../generate/breathe';
 import type { GeneratePrompt } from '../generate/options';
 import type { KeyValueCache } from '../models/llama/key_value_cache';
 import { noGradients } from '../tensor/ambient';
 import { type Engine, prefixLength, tokensOf } from './engine';
-import { kept } from './paced';
+import { expectGoing, kept } from './paced';
 import type { Picture } from './picture';
 import { leasePrefix } from './read_image';
 
@@ -69,7 +70,13 @@ export class Conversation implements Disposable {
     const first = await readyPrompt(this.#engine, this.#picture, ids, signal);
     const { cache, embeddings } = first.prompt;
     const read = cache.lengths[0] as number;
-    this.#cache = noGradients(() => cache.copy(0, read, read + (embeddings.shape[1] as number) + roomTokens));
+    const copying = cache.copying(0, read, read + (embeddings.shape[1] as number) + roomTokens);
+    try {
+      this.#cache = await breathe(copying, () => expectGoing(signal));
+    } catch (error) {
+      first[Symbol.dispose]();
+      throw error;
+    }
     this.#ids = ids.slice(0, prefixLength(this.#engine, ids));
     return { ...first, prompt: { embeddings, cache: this.#cache } };
   }

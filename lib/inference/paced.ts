@@ -18,7 +18,7 @@ export async function paced<Result>(steps: Generator<Tensor, Result>, signal: Ab
   const ahead: Promise<void>[] = [];
   try {
     for (;;) {
-      if (signal.aborted) throw new AbortedError('the request was aborted', { cause: signal.reason });
+      expectGoing(signal);
       const step = enqueue(signal, () => steps.next());
       if (step.done) return step.value;
       const reach = reached(step.value);
@@ -29,6 +29,11 @@ export async function paced<Result>(steps: Generator<Tensor, Result>, signal: Ab
   } finally {
     steps.return(undefined as never);
   }
+}
+
+/** @throws AbortedError once `signal` has fired. */
+export function expectGoing(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortedError('the request was aborted', { cause: signal.reason });
 }
 
 /** Runs `body`; its ops are skipped once `signal` has fired. */

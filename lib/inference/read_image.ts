@@ -5,7 +5,7 @@ import type { KeyValueCache } from '../models/llama/key_value_cache';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import type { Tensor } from '../tensor/tensor';
 import { type Engine, tokensOf } from './engine';
-import { bytesOf, enqueue, kept, paced, reached } from './paced';
+import { bytesOf, enqueue, expectGoing, kept, paced, reached } from './paced';
 import type { Picture } from './picture';
 import type { Lease, Made } from './shared_cache';
 
@@ -55,7 +55,7 @@ async function readPrefix(engine: Engine, picture: Picture, ids: readonly number
   try {
     using embeddings = enqueue(signal, () => kept(() => model.embed([ids], features.value)));
     const steps = readPrompt(model.model, embeddings, cache, { capture: [], pieceTokens, enqueue: (body) => enqueue(signal, body) });
-    const { last } = await breathe(steps, () => signal.throwIfAborted());
+    const { last } = await breathe(steps, () => expectGoing(signal));
     // Whoever lets go of the features before they are there gives them up.
     const settled = reached(last).finally(() => {
       last.dispose();

@@ -36,6 +36,7 @@ export class Row implements Disposable {
   readonly #text: AnswerText;
   readonly #queue: MaskQueue;
   readonly #promptTokens: number;
+  readonly #makesMasks: boolean;
   /** Masks whose phrases were told, and how many of them were told themselves. */
   readonly #named: Segment[] = [];
   readonly #segments: GroundedPhrase[] = [];
@@ -51,6 +52,7 @@ export class Row implements Disposable {
     this.#text = new AnswerText(engine.tokenizer, stops);
     this.#queue = new MaskQueue(engine, picture, signal);
     this.#promptTokens = tokensOf(engine, ids);
+    this.#makesMasks = engine.segId !== undefined;
     const limit = Math.min(maxNewTokens, engine.model.config.llama.context - this.#promptTokens + 1);
     const constraint = rules && new GrammarConstraint(rules, limit);
     this.prompt = { ...ready.prompt, seed, previousIds: ids.filter((id) => id >= 0), constraint };
@@ -72,7 +74,7 @@ export class Row implements Disposable {
     if (state) this.#queue.push(state);
     if (finish) this.#end = { finish, result: this.#text.end() };
     const { text, inPhrase, phrases, segments } = this.#text.take();
-    this.#named.push(...segments);
+    if (this.#makesMasks) this.#named.push(...segments);
     return [{ type: 'token', id, text, inPhrase }, ...phrases.map(({ phrase, span }) => ({ type: 'phrase', phrase, span }) as const)];
   }
 

@@ -3,12 +3,13 @@ import { strict as assert } from 'node:assert';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { type Answer, cast, concat, generate, rowsView, Scope, type Tensor } from '../../lib';
+import { type Answer, cast, concat, generate, imageTokens, rowsView, Scope, type Tensor } from '../../lib';
 import { answeringOne } from '../../lib/inference/answering';
 import { Conversation } from '../../lib/inference/conversation';
 import type { Engine } from '../../lib/inference/engine';
 import { loadEngine } from '../../lib/inference/load_engine';
 import type { Picture } from '../../lib/inference/picture';
+import { imageId } from '../../lib/text/tokens';
 import { onEveryDevice } from '../support/devices';
 import type { StoredTensor } from '../support/golden';
 import { expectGolden } from '../support/golden_model';
@@ -89,6 +90,21 @@ async function expectMasks(golden: MglmmGolden, one: Case, { segments }: Answer)
   }
 }
 
+/** How often each network is given a picture from here on. */
+function seen({ model }: Engine): { clip: number; sam: number } {
+  const counts = { clip: 0, sam: 0 };
+  const counted = <Of extends { embed(pixels: Tensor): Tensor }>(network: Of, name: keyof typeof counts) => {
+    const { embed } = network;
+    network.embed = (pixels) => {
+      counts[name]++;
+      return embed.call(network, pixels);
+    };
+  };
+  counted(model.clip, 'clip');
+  counted(model.sam.imageEncoder, 'sam');
+  return counts;
+}
+
 interface Form {
   equals: string;
 }
@@ -102,6 +118,27 @@ for (const golden of mglmmGoldens()) {
 
   onEveryDevice(`golden ${golden.name}`, () => {
     test('there are cases', () => assert.ok(cases.length > 0));
+
+    test('each picture is given to each network once, and what stands up to it is read once', async () => {
+      using folder = tinyModel(golden);
+      const engine = await loadEngine(folder.path, { dtype: 'f32' });
+      const counts = seen(engine);
+      const [of, prompts] = [new Set(cases.map(({ image }) => image)), new Set<string>()];
+      for (let round = 0; round < 3; round++) {
+        for (const one of cases) {
+          const { usage } = await answer(engine, golden, one);
+          const ids = promptIds(golden, one, engine.model.config.llama.vocabSize);
+          const prefix = `${one.image} ${ids.slice(0, ids.indexOf(imageId) + 2)}`;
+          const read = imageTokens(engine.model.config) + ids.indexOf(imageId) + 1;
+          assert.equal(usage.cachedTokens, prompts.has(prefix) ? read : 0);
+          prompts.add(prefix);
+        }
+      }
+      assert.equal(counts.clip, of.size);
+      assert.equal(counts.sam, new Set(cases.filter((one) => one.new_ids.includes(golden.segId)).map(({ image }) => image)).size);
+      engine.cache[Symbol.dispose]();
+      engine.model.dispose();
+    });
 
     for (const [form, { equals }] of Object.entries(forms)) {
       if (!existsSync(join(golden.folder, form, 'config.json'))) continue;

@@ -4,7 +4,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { type LoadOptions, Mglmm, type ModelProgress } from '../../lib';
+import { loadEngine } from '../../lib/inference/load_engine';
 import { ProgressTeller } from '../../lib/inference/progress_teller';
+import { openModelFolder } from '../../lib/weights/model_folder';
+import { storedToWrite } from '../../lib/weights/stored_pieces';
+import { writeCheckpoint } from '../../lib/weights/write_checkpoint';
 import { mglmm } from '../support/command';
 import { onEveryDevice } from '../support/devices';
 import { mglmmGoldens } from '../support/mglmm_golden';
@@ -35,6 +39,40 @@ for (const golden of mglmmGoldens()) {
       await using converted = await Mglmm.load(path);
       const [first, second] = [await model.answer(request), await converted.answer(request)];
       assert.deepEqual([second.ids, second.segments], [first.ids, first.segments]);
+    });
+
+    test('a LLaVA, which makes no masks and may see pictures as squares', async () => {
+      using source = tinyModel(golden);
+      const { tensors } = await openModelFolder(source.path);
+      const config = JSON.parse(readFileSync(source.file('config.json'), 'utf8')) as Record<string, unknown>;
+      const around: number[][] = [];
+      for (const image_aspect_ratio of ['square', 'pad']) {
+        using folder = temporaryFolder();
+        const written = [...tensors].filter(([key]) => !/segment_encoder|text_hidden_fcs|vision_tower/.test(key));
+        await writeCheckpoint(
+          folder.path,
+          written.map(([key, stored]) => storedToWrite(key, stored)),
+        );
+        folder.file('config.json', JSON.stringify({ ...config, image_aspect_ratio }));
+        const elsewhere = { tokenizer: source.path, clip: join(golden.folder, golden.config.vision_tower as string) };
+        await using model = await Mglmm.load(folder.path, elsewhere);
+        const { forceSegmentation: _, ...plain } = request;
+        const { segments, usage, timings } = await model.answer(plain);
+        assert.deepEqual([segments, usage.masks, timings.cached.embedding], [[], 0, undefined]);
+        const engine = await loadEngine(folder.path, elsewhere);
+        around.push([...(engine.around ?? [])]);
+        engine.model.dispose();
+        await assert.rejects(model.answer(request), {
+          name: 'ArgumentError',
+          message: 'answer: forceSegmentation is true, but this model makes no masks',
+        });
+        await assert.rejects(model.segmentAnything({ image: request.image, points: [[1, 1]] }), {
+          name: 'ArgumentError',
+          message: 'mglmm: this checkpoint has no Segment Anything, expected one of a model that makes masks',
+        });
+        using _encoded = await model.encodeImage(request.image);
+      }
+      assert.deepEqual(around, [[], [122, 116, 104]]);
     });
 
     test('tells how far it is, by bytes of files', async () => {

@@ -219,6 +219,27 @@ onEveryDevice('KeyValueCache', () => {
     assert.equal(memory().liveBytes, before);
   });
 
+  test('is copied, merged and enlarged a layer a step; what is left halfway leaves all as it was', async () => {
+    using cache = KeyValueCache.of(tiny, { batch: 1, capacity: 60 });
+    const walks = () => [cache.copying(0), KeyValueCache.merging([cache, cache]), cache.reserving(500)] as const;
+    await collectGarbage();
+    const before = memory().liveBytes;
+    for (const walk of walks()) {
+      assert.equal(walk.next().done, false);
+      walk.return(undefined as never);
+    }
+    await synchronize();
+    assert.deepEqual([memory().liveBytes, cache.capacity], [before, 64]);
+    for (const walk of walks()) {
+      let steps = 1;
+      let step = walk.next();
+      for (; !step.done; step = walk.next()) steps++;
+      assert.equal(steps, tiny.depth);
+      step.value?.dispose();
+    }
+    assert.equal(cache.capacity, 512);
+  });
+
   test('says which row or length does not exist', () => {
     using cache = KeyValueCache.of(tiny, { batch: 2 });
     cache.lengths[1] = 5;

@@ -65,18 +65,20 @@ export class KeyValueCache implements Disposable {
    * @param capacity - room in all for a row; default the block that holds the longest.
    */
   static merge(caches: readonly KeyValueCache[], capacity = 0): KeyValueCache {
+    return finished(KeyValueCache.merging(caches, capacity));
+  }
+
+  /** As {@link merge}, a layer a step: a deep model has hundreds of ops to call. */
+  static *merging(caches: readonly KeyValueCache[], capacity = 0): Generator<void, KeyValueCache> {
     const lengths = caches.flatMap((cache) => cache.lengths);
     const room = inBlocks(Math.max(capacity, ...lengths));
-    const merged = (layer: number, part: 'keys' | 'values') =>
-      kept(
-        tidy(() =>
-          concat(
-            caches.map((cache) => resized((cache.layers[layer] as CachedLayer)[part], Math.max(...cache.lengths), room)),
-            0,
-          ),
-        ),
-      );
-    const layers = (caches[0]?.layers ?? []).map((_, layer) => ({ keys: merged(layer, 'keys'), values: merged(layer, 'values') }));
+    const depth = caches[0]?.layers.length ?? 0;
+    const layers = yield* layerByLayer(depth, (layer, part) =>
+      concat(
+        caches.map((cache) => resized((cache.layers[layer] as CachedLayer)[part], Math.max(...cache.lengths), room)),
+        0,
+      ),
+    );
     return new KeyValueCache(layers, lengths, room);
   }
 
@@ -98,15 +100,19 @@ export class KeyValueCache implements Disposable {
 
   /** Makes room for `tokens` in every row; what is cached stays. */
   reserve(tokens: number): void {
+    finished(this.reserving(tokens));
+  }
+
+  /** As {@link reserve}, a layer a step; what is given up before the end leaves all as it was. */
+  *reserving(tokens: number): Generator<void, void> {
     if (tokens <= this.#capacity) return;
     const capacity = inBlocks(tokens);
-    const grown = (cached: Tensor) => {
-      const result = tidy(() => resized(cached, this.#capacity, capacity));
-      cached.dispose();
-      return kept(result);
-    };
-    this.#layers = this.#layers.map(({ keys, values }) => ({ keys: grown(keys), values: grown(values) }));
+    const before = this.#layers;
+    this.#layers = yield* layerByLayer(before.length, (layer, part) =>
+      resized((before[layer] as CachedLayer)[part], this.#capacity, capacity),
+    );
     this.#capacity = capacity;
+    disposeAll(before);
   }
 
   /** Forgets the tokens of a row from `length` on. */
@@ -122,22 +128,26 @@ export class KeyValueCache implements Disposable {
    * The first `length` tokens of a row in memory of their own.
    * @param capacity - room in all; default the block that holds them.
    */
-  copy(row: number, length: number = this.lengths[row] ?? 0, capacity: number = length): KeyValueCache {
+  copy(row: number, length?: number, capacity?: number): KeyValueCache {
+    return finished(this.copying(row, length, capacity));
+  }
+
+  /** As {@link copy}, a layer a step. */
+  *copying(row: number, length: number = this.lengths[row] ?? 0, capacity: number = length): Generator<void, KeyValueCache> {
     this.#expectRow('copy', row);
     if (!(Number.isInteger(length) && length >= 0 && length <= (this.lengths[row] as number))) {
       throw new ArgumentError(`copy: length is ${String(length)}, expected 0 to ${this.lengths[row]}, the tokens of row ${row}`);
     }
     const room = inBlocks(Math.max(length, capacity));
-    const copied = (cached: Tensor) => kept(tidy(() => resized(rowsView(cached, row, row + 1), length, room)));
-    const layers = this.#layers.map(({ keys, values }) => ({ keys: copied(keys), values: copied(values) }));
-    return new KeyValueCache(layers, [length], room);
+    const { layers } = this;
+    const copied = yield* layerByLayer(layers.length, (layer, part) =>
+      resized(rowsView((layers[layer] as CachedLayer)[part], row, row + 1), length, room),
+    );
+    return new KeyValueCache(copied, [length], room);
   }
 
   dispose(): void {
-    for (const { keys, values } of this.#layers) {
-      keys.dispose();
-      values.dispose();
-    }
+    disposeAll(this.#layers);
   }
 
   [Symbol.dispose](): void {
@@ -155,6 +165,37 @@ function resized(cached: Tensor, length: number, capacity: number): Tensor {
   const [batch, heads, room, headDim] = cached.shape as [number, number, number, number];
   const filled = length === room ? cached : slice(cached, 2, 0, length);
   return concat([filled, zeros([batch, heads, capacity - length, headDim], cached.dtype)], 2);
+}
+
+/** Makes the keys and values of `depth` layers, one layer a step; those of a walk that is not finished are freed. */
+function* layerByLayer(depth: number, make: (layer: number, part: keyof CachedLayer) => Tensor): Generator<void, CachedLayer[]> {
+  const layers: CachedLayer[] = [];
+  let isWhole = false;
+  try {
+    for (let layer = 0; layer < depth; layer++) {
+      if (layer > 0) yield;
+      const [keys, values] = [kept(tidy(() => make(layer, 'keys'))), kept(tidy(() => make(layer, 'values')))];
+      layers.push({ keys, values });
+    }
+    isWhole = true;
+    return layers;
+  } finally {
+    if (!isWhole) disposeAll(layers);
+  }
+}
+
+function disposeAll(layers: readonly CachedLayer[]): void {
+  for (const { keys, values } of layers) {
+    keys.dispose();
+    values.dispose();
+  }
+}
+
+function finished<Result>(work: Generator<void, Result>): Result {
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
 }
 
 /** A cache outlives the scope it is made in. */
