@@ -55,9 +55,9 @@ export async function* answering(
     let isMore = true;
     for (;;) {
       if (isMore) token ??= tokens.next().then((next) => ({ token: next }));
-      const waits = [token, ...rows.map((row, i) => row.waiting()?.then((event) => ({ row: i, event })))].filter(
-        (one) => one !== undefined,
-      );
+      // What is ready goes before the next token.
+      const ready = rows.map((row, i) => row.waiting()?.then((event): Next => ({ row: i, event })));
+      const waits = [...ready, token].filter((one) => one !== undefined);
       if (waits.length === 0) return;
       const next = await Promise.race(waits);
       if ('token' in next) {

@@ -7,8 +7,10 @@ import { Mask } from '../masks/mask';
 import type { GroundedPhrase } from './answer';
 import { answering } from './answering';
 import { type Check, integerFrom, isFunction } from './checks';
-import type { Engine } from './engine';
+import { type Engine, prefixLength } from './engine';
+import { leaseMaskSource } from './mask_source';
 import type { Picture } from './picture';
+import { leasePrefix } from './read_image';
 import { type AnswerOptions, answeringOptions, idsOf, optionChecks, questionText } from './request';
 import type { Question } from './row';
 
@@ -73,27 +75,36 @@ export async function* explore(
   };
   const root = wholeOf(picture);
   yield found(root);
-  let level: Asked[] = [{ node: root, known: [] }];
-  for (let step = 0; step < depth && level.length > 0; step++) {
-    const next: Asked[] = [];
-    for (let begin = 0; begin < level.length; begin += together) {
-      const group = level.slice(begin, begin + together);
-      const questions = group.map(({ node }) => questionOf(engine, picture, node === root ? scene : part(node.phrase), answers));
-      for await (const { row, event } of answering(engine, questions, answeringOptions(engine, 'explore', answers))) {
-        const { node: parent, known } = group[row] as Asked;
-        if (event.type === 'done') parent.text = event.answer.text;
-        if (event.type !== 'mask' || known.includes(nameOf(event.segment.phrase))) continue;
-        const node = childOf(parent, event.segment);
-        const [name, siblings] = [nameOf(node.phrase), parent.children.slice(0, -1)];
-        const isNew = name !== '' && !siblings.some(({ phrase }) => nameOf(phrase) === name);
-        const asked = next.filter((one) => one.parent === parent).length;
-        if (isNew && asked < maxPhrases) next.push({ node, parent, known: [...known, name] });
-        yield found(node);
+  // Kept from one group of questions to the next, whatever other requests bring.
+  const held: Disposable[] = [];
+  try {
+    let level: Asked[] = [{ node: root, known: [] }];
+    for (let step = 0; step < depth && level.length > 0; step++) {
+      const next: Asked[] = [];
+      for (let begin = 0; begin < level.length; begin += together) {
+        const group = level.slice(begin, begin + together);
+        const questions = group.map(({ node }) => questionOf(engine, picture, node === root ? scene : part(node.phrase), answers));
+        const { ids } = questions[0] as Question;
+        if (held.length === 0) held.push(await leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), answers.signal));
+        for await (const { row, event } of answering(engine, questions, answeringOptions(engine, 'explore', answers))) {
+          const { node: parent, known } = group[row] as Asked;
+          if (event.type === 'done') parent.text = event.answer.text;
+          if (event.type !== 'mask' || known.includes(nameOf(event.segment.phrase))) continue;
+          if (held.length === 1) held.push(await leaseMaskSource(engine.model.sam, engine.cache, picture, answers.signal));
+          const node = childOf(parent, event.segment);
+          const [name, siblings] = [nameOf(node.phrase), parent.children.slice(0, -1)];
+          const isNew = name !== '' && !siblings.some(({ phrase }) => nameOf(phrase) === name);
+          const asked = next.filter((one) => one.parent === parent).length;
+          if (isNew && asked < maxPhrases) next.push({ node, parent, known: [...known, name] });
+          yield found(node);
+        }
       }
+      level = next;
     }
-    level = next;
+    return root;
+  } finally {
+    for (const lease of held) lease[Symbol.dispose]();
   }
-  return root;
 }
 
 /** A node that is asked about, and the names from the root to it: an answer about a thing names the thing again. */
