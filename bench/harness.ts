@@ -3,7 +3,7 @@
  * machine disturbs both. bench/README.md says how a case file looks.
  */
 import { synchronize, tidy } from '../lib';
-import type { Limits } from './limits';
+import { type Limits, ReadProbe } from './limits';
 import { type Summary, summary } from './statistics';
 import type { TorchPeer } from './torch_peer';
 
@@ -39,6 +39,8 @@ export interface Result {
   ratio?: number;
   gigaflops?: number;
   gigabytes?: number;
+  /** What reading memory gave in turns with the case, where the goal is a share of it. */
+  readGigabytes?: number;
   /** Of what this machine was measured to do, the nearer of its two limits. */
   share?: number;
   goal?: Sides['goal'];
@@ -98,6 +100,9 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
 
     const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours)));
     const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs)));
+    const reads = one.bytes && typeof one.goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
+    await reads?.gigabytes(); // its buffer is written first
+    const gigabytes: number[] = [];
     const ourSeconds: number[] = [];
     const theirSeconds: number[] = [];
     const sides = [
@@ -111,10 +116,19 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
         const taken = await timed(failures, who, () => side.block(runs));
         if (taken !== undefined) seconds.push(taken / runs);
       }
+      if (reads) gigabytes.push(await reads.gigabytes());
       sides.reverse();
     }
+    reads?.end();
     if (opened) await timed(failures, 'torch', () => peer.close());
     if (ourSeconds.length === blocks) result.ours = summary(ourSeconds, ourRuns as number);
+    if (reads && result.ours) {
+      result.readGigabytes = summary(gigabytes, 1).median;
+      result.share = summary(
+        ourSeconds.map((seconds, i) => (one.bytes as number) / seconds / 1e9 / (gigabytes[i] as number)),
+        1,
+      ).median;
+    }
     if (theirSeconds.length === blocks) result.torch = summary(theirSeconds, theirRuns as number);
     if (result.ours && result.torch) {
       result.ratio = summary(
@@ -139,7 +153,7 @@ function judged(result: Result, one: Case, limits: Limits): Result {
     result.gigabytes = one.bytes / result.ours.median / 1e9;
     if (limits.readGigabytes) shares.push(result.gigabytes / limits.readGigabytes);
   }
-  if (shares.length > 0) result.share = Math.max(...shares);
+  if (shares.length > 0) result.share ??= Math.max(...shares);
   if (one.goal !== undefined) {
     const [got, wanted] = typeof one.goal === 'number' ? [result.ratio, one.goal] : [result.share, one.goal.share];
     if (got !== undefined) result.met = got >= wanted;
