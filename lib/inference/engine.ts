@@ -14,8 +14,6 @@ export interface Engine {
   readonly style: PromptOptions;
   /** Of `[SEG]`; none in a model that makes no masks. */
   readonly segId?: number;
-  /** Around pictures for CLIP: see `PictureOptions`. */
-  readonly around?: readonly [number, number, number];
   readonly cache: SharedCache;
 }
 

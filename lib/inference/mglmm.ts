@@ -15,7 +15,6 @@ import { Lifetime } from './lifetime';
 import { loadEngine } from './load_engine';
 import type { LoadOptions } from './load_options';
 import { leaseMaskSource } from './mask_source';
-import type { Picture } from './picture';
 import { leasePrefix } from './read_image';
 import {
   type AnswerOptions,
@@ -91,7 +90,7 @@ export class Mglmm implements AsyncDisposable {
   chat(options: ChatOptions): Chat {
     expectRequest('chat', options, { ...optionChecks, ...imageChecks });
     const { image, ...answers } = options;
-    const chat = new Chat(this.#engine, this.#lifetime, (signal) => this.#picture(image, signal), answers);
+    const chat = new Chat(this.#engine, this.#lifetime, (signal) => pictureOf(this, image, signal), answers);
     for (const one of this.#chats) if (!one.deref()) this.#chats.delete(one);
     this.#chats.add(new WeakRef(chat));
     return chat;
@@ -112,7 +111,7 @@ export class Mglmm implements AsyncDisposable {
     expectRequest('segmentAnything', request, segmentChecks);
     using _work = this.#lifetime.enter();
     const { model, cache } = this.#engine;
-    return segment(model.sam, cache, await this.#picture(request.image, request.signal), request);
+    return segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request);
   }
 
   /** Reads an image for questions to come, which then pay for nothing but themselves, and keeps what it read until it is disposed. */
@@ -120,7 +119,7 @@ export class Mglmm implements AsyncDisposable {
     expectRequest('encodeImage', { image, ...options }, imageChecks);
     using _work = this.#lifetime.enter();
     const [engine, { signal }] = [this.#engine, options];
-    const picture = await this.#picture(image, signal);
+    const picture = await pictureOf(this, image, signal);
     const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
     const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
     const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
@@ -156,17 +155,13 @@ export class Mglmm implements AsyncDisposable {
     expectOptions('explore', options, exploreChecks);
     expectImage('explore', image);
     using _work = this.#lifetime.enter();
-    return yield* explore(this.#engine, await this.#picture(image, options.signal), options);
+    return yield* explore(this.#engine, await pictureOf(this, image, options.signal), options);
   }
 
   async #question(call: string, { image, prompt, system, seed, signal }: AnswerRequest): Promise<Question> {
     const askedMs = performance.now();
     const ids = idsOf(this.#engine, call, [{ question: questionText(call, prompt) }], system);
-    const picture = await this.#picture(image, signal);
+    const picture = await pictureOf(this, image, signal);
     return { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
-  }
-
-  #picture(image: ImageInput, signal: AbortSignal | undefined): Promise<Picture> {
-    return pictureOf(this, image, { signal, around: this.#engine.around });
   }
 }
