@@ -34,7 +34,8 @@ export async function loadEngine(path: string, options: LoadOptions): Promise<En
   const model = new MglmmForCausalLM(config, { dtype: dtype === 'int8' || dtype === 'int4' ? 'bf16' : dtype });
   const quantize = (key: string) => quantizationOf(key, dtype);
   await loadWeights(model, folder, parts, { dtype, progress, quantize, signal, logger });
-  return { model, tokenizer, ...speech, cache: new SharedCache(options.cacheBytes ?? defaultCacheBytes) };
+  const cache = new SharedCache(options.cacheBytes ?? defaultCacheBytes);
+  return { model, tokenizer, ...speech, cache, weights: { tensors: folder.tensors, quantize } };
 }
 
 function quantizationOf(key: string, dtype: ModelDtype): 'int8' | 'int4' | undefined {

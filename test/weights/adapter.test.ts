@@ -122,6 +122,11 @@ describe('an adapter', () => {
       { [`${far}.lora_A.weight`]: [2, 32], [`${far}.lora_B.weight`]: [32, 2] },
       /layers\.9\.self_attn\.q_proj has no weight in the model$/,
     );
+    const table = 'base_model.model.model.embed_tokens';
+    await says(
+      { [`${table}.lora_A.weight`]: [2, 32], [`${table}.lora_B.weight`]: [80, 2] },
+      /embed_tokens is no linear layer without LoRA, expected one$/,
+    );
     const good = { [`${q}.lora_A.weight`]: [2, 32], [`${q}.lora_B.weight`]: [32, 2] };
     await says({ ...good, 'base_model.model.lm_head.weight': [3, 32] }, /lm_head\.weight is \[3, 32\], expected \[80, 32\]$/);
     await assert.rejects(writeAdapter(folder.path, model), {
