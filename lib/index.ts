@@ -164,6 +164,7 @@ export { type Evaluation, evaluate } from './train/evaluate';
 export { EventFile } from './train/event_file';
 export { type Example, type ExampleOptions, exampleOf, type Speech } from './train/example';
 export { type EstimateOptions, estimateMemory, type MemoryEstimate } from './train/memory_estimate';
+export { type TrainingMemory, trainingMemory } from './train/memory_report';
 export { type Objective, type ObjectiveInputs, type ObjectiveWeights, objective } from './train/objective';
 export { addLora, type LoraChoice, type ModelChoice, type OpenedModel, openModel } from './train/open_model';
 export { AdamW, type AdamWOptions, type AdamWState } from './train/optimizer';

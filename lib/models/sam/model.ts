@@ -5,6 +5,7 @@
 import type { Dtype } from '../../native';
 import { Module } from '../../nn';
 import { bilinear } from '../../ops/bilinear';
+import { cast } from '../../ops/cast';
 import { slice } from '../../ops/slice';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
@@ -56,14 +57,14 @@ export class Sam extends Module {
   }
 
   /**
-   * Logits in the size of the image: enlarged to the model's input, freed of its padding, resized.
+   * Logits in the size of the image: enlarged to the model's input, freed of its padding, resized, all in f32.
    * @param lowRes - `[masks, outputs, 4 grid, 4 grid]`.
    * @param placement - of the image in the model's input, from `samInput`.
-   * @returns `[masks, outputs, height, width]`; differentiable.
+   * @returns `[masks, outputs, height, width]` f32; differentiable.
    */
   resizeMasks(lowRes: Tensor, { resized, original }: Placement): Tensor {
     return tidy(() => {
-      const whole = bilinear(lowRes, this.config.imageSize, this.config.imageSize);
+      const whole = bilinear(cast(lowRes, 'f32'), this.config.imageSize, this.config.imageSize);
       return bilinear(slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]), ...original);
     });
   }
