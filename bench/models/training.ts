@@ -164,7 +164,7 @@ const torch = (rows: string) => ({
 const allRows = `states[:, :-1].reshape(-1, ${dim}), labels[:, 1:].reshape(-1)`;
 const labelledRows = 'states[:, :-1][labels[:, 1:] >= 0], labels[:, 1:][labels[:, 1:] >= 0]';
 
-const plain = '24 layers of 512, captions, bf16';
+const plain = 'captions, 24 layers of 512, bf16';
 
 export default [
   pair('LoRA step bf16, 8 layers of 512, 2 x 700, 6 masks', {
@@ -180,7 +180,7 @@ export default [
     memory: true,
   }),
   pair(plain, { ours: () => ours(24, false, false), memory: true }),
-  pair('the same, recomputing layers', {
+  pair(`${plain}, recomputing`, {
     ours: () => ours(24, true, false),
     memory: true,
     lighterThan: { name: plain, memory: 3, time: 1.4 },
