@@ -2,7 +2,6 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -54,8 +53,10 @@ class Executor final : public Stream {
   std::atomic<int64_t> pending_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Task>> queue_;
-  bool stopping_ = false;
+  std::vector<std::unique_ptr<Task>> queue_;    // under mutex_
+  bool asleep_ = false;                         // under mutex_
+  std::vector<std::unique_ptr<Task>> running_;  // stream thread; once that is joined, the thread that joined it
+  std::atomic<bool> stopping_{false};           // set under mutex_
   std::vector<std::shared_ptr<Storage>> scratch_;
   std::unique_ptr<Error> noted_;
   std::thread thread_;

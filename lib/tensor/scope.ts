@@ -32,7 +32,7 @@ export class Scope implements Disposable {
     const outer = ambient();
     const scope = new Scope(outer.scope);
     scope.#outer = outer;
-    enterAmbient({ ...outer, scope });
+    enterAmbient({ scope, gradients: outer.gradients, token: outer.token });
     return scope;
   }
 
@@ -80,8 +80,7 @@ export class Scope implements Disposable {
  * array or plain object of them), which pass to the scope around. `body` may be async.
  */
 export function tidy<Result>(body: () => Result): Result {
-  const parent = ambient().scope;
-  const scope = Scope.inside(parent);
+  const scope = Scope.inside(ambient().scope);
   const finish = <Value>(value: Value): Value => {
     for (const tensor of tensorsIn(value)) scope.keep(tensor);
     scope[Symbol.dispose]();
