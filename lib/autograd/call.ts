@@ -66,16 +66,10 @@ export function call(op: string, fields: Fields): Outputs {
     return gradient;
   });
   const saved: Tensor[] = [];
-  const hold = (value: FieldValue): FieldValue => {
-    if (!(value instanceof Tensor)) return value;
-    const held = aliasOutsideScopes(value);
-    saved.push(held);
-    return held;
-  };
   const kept: Fields = {};
   for (const name of derivative.kept) {
     const value = name in outputs ? outputs[name] : fields[name];
-    if (value !== undefined) kept[name] = Array.isArray(value) ? (value.map(hold) as Tensor[]) : hold(value);
+    if (value !== undefined) kept[name] = held(value, saved);
   }
   const node = new GradNode(
     op,
@@ -90,6 +84,15 @@ export function call(op: string, fields: Fields): Outputs {
   );
   for (const [output] of derivative.upstream) (outputs[output] as Tensor).node = { node, output };
   return outputs;
+}
+
+/** What a backward is given later in place of `value`: other handles on the same memory, added to `saved`. */
+function held(value: FieldValue, saved: Tensor[]): FieldValue {
+  if (Array.isArray(value)) return value.map((element) => held(element, saved)) as Tensor[];
+  if (!(value instanceof Tensor)) return value;
+  const alias = aliasOutsideScopes(value);
+  saved.push(alias);
+  return alias;
 }
 
 function trains(value: FieldValue): boolean {

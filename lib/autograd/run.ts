@@ -1,5 +1,5 @@
 /** Calls a native op without a gradient: the graph's own sums, and ops whose result has none (ids, counts, updates). */
-import { type Fields, guarded, type Handle, type NativeOp, native, type Outputs } from '../native';
+import { type FieldKind, type Fields, guarded, type Handle, type NativeOp, native, type Outputs } from '../native';
 import { ambient } from '../tensor/ambient';
 import { Tensor } from '../tensor/tensor';
 
@@ -16,20 +16,20 @@ export function run(op: string, fields: Fields, wanted?: readonly string[]): Out
 }
 
 /** The native call takes fields by their order and fills empty handles. */
-function named(op: string, call: NativeOp, kinds: readonly (readonly [string, string])[]): Call {
+function named(op: string, call: NativeOp, kinds: readonly (readonly [string, FieldKind])[]): Call {
   return (fields, wanted) => {
     const values: unknown[] = [];
     const made: { name: string; handle: Handle }[] = [];
     for (const [name, kind] of kinds) {
       const value = fields[name];
-      if (kind === 'value') {
-        values.push(value);
-      } else if (Array.isArray(value)) {
-        values.push(value.map((element, index) => Tensor.handleOf(element, op, `${name}[${index}]`)));
-      } else if (value === undefined && (kind === 'out' || kind === 'saved') && (wanted ? wanted.includes(name) : kind === 'out')) {
-        const handle = Tensor.emptyHandle();
-        made.push({ name, handle });
+      if ((kind === 'out' || kind === 'saved') && value === undefined) {
+        const handle = (wanted ? wanted.includes(name) : kind === 'out') ? Tensor.emptyHandle() : undefined;
+        if (handle) made.push({ name, handle });
         values.push(handle);
+      } else if (kind === 'value') {
+        values.push(value);
+      } else if (kind === 'ins' || kind === 'inouts') {
+        values.push(Array.isArray(value) ? value.map((one, index) => Tensor.handleOf(one, op, `${name}[${index}]`)) : value);
       } else {
         values.push(Tensor.handleOf(value, op, name));
       }

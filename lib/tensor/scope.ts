@@ -81,22 +81,28 @@ export class Scope implements Disposable {
  */
 export function tidy<Result>(body: () => Result): Result {
   const scope = Scope.inside(ambient().scope);
-  const finish = <Value>(value: Value): Value => {
-    for (const tensor of tensorsIn(value)) scope.keep(tensor);
-    scope[Symbol.dispose]();
-    return value;
-  };
-  const giveUp = (error: unknown): never => {
-    scope[Symbol.dispose]();
-    throw error;
-  };
   let result: Result;
   try {
     result = withAmbient({ scope }, body);
   } catch (error) {
-    return giveUp(error);
+    scope[Symbol.dispose]();
+    throw error;
   }
-  return isThenable(result) ? (result.then(finish, giveUp) as Result) : finish(result);
+  if (!isThenable(result)) return ended(scope, result);
+  return result.then(
+    (value) => ended(scope, value),
+    (error) => {
+      scope[Symbol.dispose]();
+      throw error;
+    },
+  ) as Result;
+}
+
+/** Ends the scope of `tidy`, keeping what is returned. */
+function ended<Value>(scope: Scope, value: Value): Value {
+  for (const tensor of tensorsIn(value)) scope.keep(tensor);
+  scope[Symbol.dispose]();
+  return value;
 }
 
 function* tensorsIn(value: unknown): Generator<Tensor> {
