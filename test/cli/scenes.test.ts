@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
@@ -110,6 +110,7 @@ describe('mglmm scenes', () => {
     const stopped = await mglmm(['scenes', '--out', folder.file('out'), ...options], { signal: AbortSignal.abort() });
     assert.deepEqual([stopped.code, stopped.err], [130, 'mglmm: interrupted\n']);
     assert.equal(readdirSync(folder.path).length, 0);
+    mkdirSync(folder.file('full'));
     folder.file('full/one', 'x');
     const full = await mglmm(['scenes', '--out', folder.file('full'), ...options]);
     assert.equal(full.code, 1);
