@@ -36,11 +36,24 @@ describe('a configuration', () => {
   says({ step: 3 }, /^config: step is unknown, is steps meant\?$/);
   says({ lr: 3 }, /^config: lr is unknown, is optimizer\.lr meant\?$/);
   says({ optimizer: { weight_decay: 0 } }, /^config: optimizer\.weight_decay is unknown, is weightDecay meant\?$/);
-  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, weight$/);
+  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, scenes, weight$/);
   says({ steps: -1, batchSize: 'two' }, /^config: steps: .*>0; batchSize: .*expected (number|int)/);
   says({ trainable: 'everything' }, /^config: trainable: /);
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
   says({ data: [] }, /^config: data: /);
+  says({ data: [{}] }, /^config: data\.0 has path and scenes or neither, expected one of them$/);
+  says({ data: [{ path: 'a', scenes: { split: 'val' } }] }, /^config: data\.0 has path and scenes or neither/);
+  says({ evaluation: { data: [{ path: 'a' }, {}] } }, /^config: evaluation\.data\.1 has path and scenes or neither/);
+  says({ data: [{ scenes: { split: 'dev' } }] }, /^config: data\.0\.scenes\.split: /);
+  says(
+    { data: [{ scenes: { split: 'train', tasks: { refers: 1 } } }] },
+    /^config: data\.0\.scenes\.tasks\.refers is unknown, is refer meant\?$/,
+  );
+
+  test('takes scenes in the place of a file', () => {
+    const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });
+    assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 } }, weight: 1 }]);
+  });
 
   test('that is no YAML, or not there, is named', async () => {
     using folder = temporaryFolder();
