@@ -19,7 +19,7 @@ namespace mglmm::cpu {
 namespace {
 
 constexpr int64_t kMostPanels = 4;                  // of a group
-constexpr int64_t kMostStrips = 66;                 // of a block
+constexpr int64_t kMostStrips = 33;                 // of a block
 constexpr int64_t kPiece = 1024;                    // inputs
 constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB, a usual second cache
 
@@ -27,17 +27,41 @@ constexpr int64_t kStrip = 6;                            // rows
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // of a panel's outputs
 constexpr int64_t kSums = kStrip * kPanel;
 
-// Rows [row, row + 6) of x as [in / 2][6][2]; rows from `rows` on, and inputs from `in` on, are 0.
-void pack_strip(const bf16* x, int64_t row, int64_t rows, int64_t in, int64_t padded_in, bf16* strip) {
-  const int64_t filled = std::min(kStrip, rows - row);
-  const int64_t whole = filled == kStrip ? in / 2 : 0;  // pairs
-  const bf16* from = x + row * in;
-  for (int64_t pair = 0; pair < whole; ++pair) {
-    for (int64_t r = 0; r < kStrip; ++r) {
-      std::memcpy(static_cast<void*>(strip + (pair * kStrip + r) * 2), from + r * in + pair * 2, 2 * sizeof(bf16));
+// How six vectors of a row's pairs each become six of all rows' pairs in turn.
+struct Interleave {
+  alignas(64) int32_t pair[kStrip][kLanes] = {};  // of a lane
+  uint16_t of_row[kStrip][kStrip] = {};           // [vector][row]: the lanes that are the row's
+
+  constexpr Interleave() {
+    for (int64_t vector = 0; vector < kStrip; ++vector) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        const int64_t word = vector * kLanes + lane;
+        pair[vector][lane] = static_cast<int32_t>(word / kStrip);
+        of_row[vector][word % kStrip] |= static_cast<uint16_t>(1U << lane);
+      }
     }
   }
-  for (int64_t i = whole * 2; i < padded_in; ++i) {
+};
+
+// Rows [row, row + 6) of x as [in / 2][6][2]; rows from `rows` on, and inputs from `in` on, are 0.
+void pack_strip(const bf16* x, int64_t row, int64_t rows, int64_t in, int64_t padded_in, bf16* strip) {
+  static constexpr Interleave kInterleave;
+  const int64_t filled = std::min(kStrip, rows - row);
+  const bf16* from = x + row * in;
+  int64_t i = 0;
+  for (; filled == kStrip && i + 2 * kLanes <= in; i += 2 * kLanes) {
+    __m512i pairs[kStrip];
+    for (int64_t r = 0; r < kStrip; ++r) pairs[r] = _mm512_loadu_si512(from + r * in + i);
+    for (int64_t vector = 0; vector < kStrip; ++vector) {
+      const __m512i places = _mm512_load_si512(kInterleave.pair[vector]);
+      __m512i mixed = pairs[0];
+      for (int64_t r = 0; r < kStrip; ++r) {
+        mixed = _mm512_mask_permutexvar_epi32(mixed, kInterleave.of_row[vector][r], places, pairs[r]);
+      }
+      _mm512_storeu_si512(strip + i * kStrip + vector * 2 * kLanes, mixed);
+    }
+  }
+  for (; i < padded_in; ++i) {
     for (int64_t r = 0; r < kStrip; ++r) {
       strip[(i / 2 * kStrip + r) * 2 + i % 2] = r < filled && i < in ? from[r * in + i] : bf16();
     }
@@ -98,34 +122,40 @@ template <typename T>
 struct Result {
   const bf16* bias;  // [out] or null
   T* y;
+  int64_t rows, out;
   bool accumulate;
+
+  // A large y, in whole lines, goes past the caches: a line that is written through them is read first.
+  bool past_caches() const {
+    return std::is_same_v<T, bf16> && !accumulate && rows * out > kManyOutputs && out % kPanel == 0 &&
+           reinterpret_cast<uintptr_t>(y) % 64 == 0;
+  }
 };
 
-// rows x outputs from sums [6][64] to `to`, the first of them.
+// What sums [6][64] hold from `row` and `output` on.
 template <typename T>
-void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, T* to, int64_t stride, bool accumulate) {
-  for (int64_t r = 0; r < rows; ++r, sums += kPanel, to += stride) {
-    by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
-      vfloat value = load(sums + o, lanes...);
-      if (bias) value += load(bias + o, lanes...);
-      if (accumulate) value += load(to + o, lanes...);
-      store(to + o, value, lanes...);
-    });
-  }
-}
-
-// A large y, in whole lines, goes past the caches: a line that is written through them is read first.
-void write_past_caches(const float* sums, int64_t rows, const bf16* bias, bf16* to, int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r, sums += kPanel, to += stride) {
-    for (int64_t o = 0; o < kPanel; o += 2 * kLanes) {
-      vfloat left = load(sums + o), right = load(sums + o + kLanes);
-      if (bias) {
-        left += load(bias + o);
-        right += load(bias + o + kLanes);
+void write(const float* sums, int64_t row, int64_t output, const Result<T>& result) {
+  const int64_t outputs = std::min(kPanel, result.out - output);
+  const bf16* bias = result.bias ? result.bias + output : nullptr;
+  const bool past_caches = result.past_caches();
+  for (int64_t r = row; r < std::min(row + kStrip, result.rows); ++r, sums += kPanel) {
+    T* to = result.y + r * result.out + output;
+    const auto value = [&](int64_t o, auto... lanes) {
+      const vfloat sum = load(sums + o, lanes...);
+      return bias ? sum + load(bias + o, lanes...) : sum;
+    };
+    if (past_caches) {
+      for (int64_t o = 0; o < kPanel; o += 2 * kLanes) {
+        const auto line =
+            _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(value(o + kLanes)), std::bit_cast<__m512>(value(o)));
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(to + o), std::bit_cast<__m512i>(line));
       }
-      const auto line = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(right), std::bit_cast<__m512>(left));
-      _mm512_stream_si512(reinterpret_cast<__m512i*>(to + o), std::bit_cast<__m512i>(line));
+      continue;
     }
+    by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
+      const vfloat sum = value(o, lanes...);
+      store(to + o, result.accumulate ? sum + load(to + o, lanes...) : sum, lanes...);
+    });
   }
 }
 
@@ -140,10 +170,11 @@ const bf16* strips_of(int64_t rows, int64_t padded_in, Stream& stream, Pack&& pa
   return packed;
 }
 
+// `is_made`: the source needs memory.
 template <typename T>
-void multiply_strips(const LinearSizes& sizes, const bf16* packed, const PanelSource& source, bool is_made,
+void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, bool is_made,
                      const Result<T>& result, Stream& stream) {
-  const auto [rows, in, out] = sizes;
+  const int64_t rows = result.rows, out = result.out;
   const int64_t padded_in = packed_in(in, Dtype::bf16);
   const int64_t strips = (rows + kStrip - 1) / kStrip;
   const int64_t panels = (out + kPanel - 1) / kPanel;
@@ -151,9 +182,6 @@ void multiply_strips(const LinearSizes& sizes, const bf16* packed, const PanelSo
   const int64_t groups = std::min(panels, round_up((panels + kMostPanels - 1) / kMostPanels, thread_count()));
   const int64_t pieces = (padded_in + kPiece - 1) / kPiece;
   const int64_t piece = round_up((padded_in + pieces - 1) / pieces, 2);
-  const bool past_caches = std::is_same_v<T, bf16> && !result.accumulate && rows * out > kManyOutputs &&
-                           out % kPanel == 0 && reinterpret_cast<uintptr_t>(result.y) % 64 == 0;
-
   const int64_t most_panels = (panels + groups - 1) / groups;
   const int64_t most_strips = (strips + blocks - 1) / blocks;
   const int64_t sums_count = most_panels * most_strips * kSums;
@@ -178,17 +206,7 @@ void multiply_strips(const LinearSizes& sizes, const bf16* packed, const PanelSo
           for (int64_t strip = first_strip; strip < end_strip; ++strip, sums += kSums) {
             multiply(packed + (strip * padded_in + first) * kStrip, weight + (panel * padded_in + first) * kPanel, depth, sums,
                      first > 0);
-            if (first + depth < padded_in) continue;
-            const int64_t row = strip * kStrip;
-            const bf16* bias = result.bias ? result.bias + output : nullptr;
-            T* to = result.y + row * out + output;
-            if constexpr (std::is_same_v<T, bf16>) {
-              if (past_caches) {
-                write_past_caches(sums, std::min(kStrip, rows - row), bias, to, out);
-                continue;
-              }
-            }
-            write(sums, std::min(kStrip, rows - row), std::min(kPanel, out - output), bias, to, out, result.accumulate);
+            if (first + depth == padded_in) write(sums, strip * kStrip, output, result);
           }
         }
       }
@@ -220,7 +238,7 @@ void dot_product(const PanelProduct& p, const PanelSource& source, Stream& strea
   const bf16* strips = strips_of(rows, padded_in, stream, [&, rows = rows, in = in](int64_t strip, bf16* to) {
     pack_strip(p.x, strip * kStrip, rows, in, padded_in, to);
   });
-  multiply_strips(p.sizes, strips, source, p.made, Result<bf16>{p.bias, p.y, false}, stream);
+  multiply_strips(in, strips, source, p.made, Result<bf16>{p.bias, p.y, rows, out, false}, stream);
 }
 
 void dot_product(const Product& p, const bf16* a, const bf16* b, const bf16* bias, std::byte* y, Stream& stream) {
@@ -240,9 +258,9 @@ void dot_product(const Product& p, const bf16* a, const bf16* b, const bf16* bia
     }
     return memory;
   };
-  const LinearSizes sizes{p.rows, p.inner, p.columns};
   by_dtype(p.result, [&]<typename T>(Type<T>) {
-    multiply_strips(sizes, strips, panels, true, Result<T>{bias, reinterpret_cast<T*>(y), p.accumulate}, stream);
+    const Result<T> result{bias, reinterpret_cast<T*>(y), p.rows, p.columns, p.accumulate};
+    multiply_strips(p.inner, strips, panels, true, result, stream);
   });
 }
 
