@@ -52,8 +52,8 @@ void place_columns(const From* part, int64_t rows, int64_t first, int64_t count,
 // Whether our own kernel multiplies it faster than oneDNN, which is given what is too small to be worth packing.
 bool is_for_dots(const Product& p) {
   constexpr int64_t kLeast = 256;
-  return p.dtype == Dtype::bf16 && p.stack == 1 && p.rows >= kLeast && p.columns >= kLeast && p.inner >= kLeast && has_dots() &&
-         !has_tiles() && !inside_parallel();
+  return p.dtype == Dtype::bf16 && p.stack == 1 && p.rows >= kLeast && p.columns >= kLeast && p.inner >= kLeast &&
+         has_dots() && !has_tiles() && !inside_parallel();
 }
 
 PanelProduct panels_of(const LinearSizes& sizes, const std::byte* x, const std::byte* bias, std::byte* y, bool made) {

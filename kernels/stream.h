@@ -7,7 +7,8 @@ namespace mglmm {
 
 struct Stream {
   virtual ~Stream() = default;
-  // `bytes` of uninitialised memory, aligned to 64, valid until the op, or a ScratchScope around, ends. Throws OutOfMemoryError.
+  // `bytes` of uninitialised memory, aligned to 64, valid until the op, or a ScratchScope around, ends. Throws
+  // OutOfMemoryError.
   virtual std::byte* scratch(int64_t bytes) = 0;
   // How many of these there are, and giving back all but the first `count`.
   virtual size_t scratch_count() const = 0;

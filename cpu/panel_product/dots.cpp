@@ -23,7 +23,7 @@ constexpr int64_t kMostStrips = 33;                 // of a block
 constexpr int64_t kPiece = 1024;                    // inputs
 constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB, a usual second cache
 
-constexpr int64_t kStrip = 6;                            // rows
+constexpr int64_t kStrip = 6;                                // rows
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // of a panel's outputs
 constexpr int64_t kSums = kStrip * kPanel;
 
@@ -146,8 +146,7 @@ void write(const float* sums, int64_t row, int64_t output, const Result<T>& resu
     };
     if (past_caches) {
       for (int64_t o = 0; o < kPanel; o += 2 * kLanes) {
-        const auto line =
-            _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(value(o + kLanes)), std::bit_cast<__m512>(value(o)));
+        const auto line = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(value(o + kLanes)), std::bit_cast<__m512>(value(o)));
         _mm512_stream_si512(reinterpret_cast<__m512i*>(to + o), std::bit_cast<__m512i>(line));
       }
       continue;
@@ -172,8 +171,8 @@ const bf16* strips_of(int64_t rows, int64_t padded_in, Stream& stream, Pack&& pa
 
 // `is_made`: the source needs memory.
 template <typename T>
-void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, bool is_made,
-                     const Result<T>& result, Stream& stream) {
+void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, bool is_made, const Result<T>& result,
+                     Stream& stream) {
   const int64_t rows = result.rows, out = result.out;
   const int64_t padded_in = packed_in(in, Dtype::bf16);
   const int64_t strips = (rows + kStrip - 1) / kStrip;
@@ -204,8 +203,8 @@ void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, 
         for (int64_t panel = 0; panel < group_panels; ++panel) {
           const int64_t output = (first_panel + panel) * kPanel;
           for (int64_t strip = first_strip; strip < end_strip; ++strip, sums += kSums) {
-            multiply(packed + (strip * padded_in + first) * kStrip, weight + (panel * padded_in + first) * kPanel, depth, sums,
-                     first > 0);
+            multiply(packed + (strip * padded_in + first) * kStrip, weight + (panel * padded_in + first) * kPanel, depth,
+                     sums, first > 0);
             if (first + depth == padded_in) write(sums, strip * kStrip, output, result);
           }
         }
@@ -219,7 +218,8 @@ void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, 
 void make_panel(const bf16* b, int64_t panel, int64_t in, int64_t padded_in, int64_t out, bf16* to) {
   const bf16* from = b + panel * kPanel;
   const int64_t outputs = std::min(kPanel, out - panel * kPanel);
-  if (outputs < kPanel || in < padded_in) std::memset(static_cast<void*>(to), 0, static_cast<size_t>(padded_in) * kPanel * 2);
+  if (outputs < kPanel || in < padded_in)
+    std::memset(static_cast<void*>(to), 0, static_cast<size_t>(padded_in) * kPanel * 2);
   for (int64_t i = 0; i < in; i += 2, from += 2 * out, to += 2 * kPanel) {
     by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
       const vuint even = std::bit_cast<vuint>(load(from + o, lanes...)) >> 16;
