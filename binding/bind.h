@@ -51,7 +51,7 @@ class OpStep final : public Step {
     } catch (const std::exception& error) {
       fail(executor, Error(kKernelError, std::string(Op::name) + ": " + error.what()), true);
     }
-    executor.release_scratch();
+    executor.keep_scratch(0);
   }
 
   void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {

@@ -40,7 +40,8 @@ class Executor final : public Stream {
 
   // Stream thread only ----------------------------------------------------------------------------------------------
   std::byte* scratch(int64_t bytes) override;
-  void release_scratch() { scratch_.clear(); }
+  size_t scratch_count() const override { return scratch_.size(); }
+  void keep_scratch(size_t count) override { scratch_.resize(count); }
   // Keeps the first error that no read has told yet, for the next synchronize().
   void note(const Error& error);
   std::unique_ptr<Error> take_noted();
