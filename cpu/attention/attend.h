@@ -1,6 +1,7 @@
 // What the attention ops share: one problem over strided heads, kept by a tiled kernel for f32, one for bf16 where the
-// processor multiplies it, and one for few queries. Everywhere a tile is transposed: a row is a key (or a place of headDim), a lane is a query. So the softmax over
-// keys runs down the rows with no sum across lanes, and each query's arithmetic is the same whatever it is tiled with.
+// processor multiplies it, and one for few queries. Everywhere a tile is transposed: a row is a key (or a place of headDim),
+// a lane is a query. So the softmax over keys runs down the rows with no sum across lanes, and each query's arithmetic is
+// the same whatever it is tiled with.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -81,8 +81,8 @@ template <int kRows, int kColumns, bool kSum>
   __asm__ volatile("" ::: "memory");
 }
 
-// c[rows][kColumns * 16] (= or +=) sum over `depth` places of a * b. `rows` is rounded up to whole blocks of c, of 16 rows at
-// most; `depth` is a multiple of kDepth.
+// c[rows][kColumns * 16] (= or +=) sum over `depth` places of a * b. `rows` is rounded up to whole blocks of c, of 16 rows
+// at most; `depth` is a multiple of kDepth.
 struct MatrixUnit {
   static constexpr int64_t kDepth = kTileDepth;
   using Use = TileUse;  // lives while products are made
@@ -117,8 +117,8 @@ struct MatrixUnit {
 
 // kRows rows of c stay in registers while k runs. `a` is at the first of them in its tile.
 template <int kRows, int kColumns, bool kSum>
-[[gnu::always_inline]] inline void dot_product(const bf16* a, const bf16* b, const TilePlaces& places, int64_t depth, float* c,
-                                               int64_t c_stride) {
+[[gnu::always_inline]] inline void dot_product(const bf16* a, const bf16* b, const TilePlaces& places, int64_t depth,
+                                               float* c, int64_t c_stride) {
   __m512 sums[kRows][kColumns];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
