@@ -19,6 +19,12 @@ export function pairedMiou(iou: readonly (readonly number[])[]): number {
   return pairs.length === 0 ? 0 : pairs.reduce((sum, value) => sum + value, 0) / pairs.length;
 }
 
+/** As {@link pairedMiou} with all that is missed or made up counted as 0: over the larger of both numbers of masks. 1 for none at all. */
+export function strictMiou(iou: readonly (readonly number[])[], predicted: number, truths: number): number {
+  const most = Math.max(predicted, truths);
+  return most === 0 ? 1 : greedyPairs(iou).reduce((sum, value) => sum + value, 0) / most;
+}
+
 export interface RecallOptions {
   /** Least IoU of a pair; default 0.5. */
   readonly iou?: number;

@@ -1,9 +1,8 @@
 /**
  * Whole pictures as segments of categories: panoptic quality (Kirillov et al. 2019, arXiv 1801.00868; panopticapi) and the mIoU of semantic
- * segmentation. Segments of one picture are apart from each other; pixels without a true segment are void and count nowhere.
+ * segmentation. Segments of one picture are apart from each other.
  */
 import { emptyRle, mergeRles, type Rle, rleArea, rleFromRuns, rleIntersection, subtractRle } from '../image/rle';
-import { united } from './overlap';
 
 export interface CategorySegment {
   readonly category: string;
@@ -15,11 +14,13 @@ export interface PanopticImage {
   readonly size: readonly [height: number, width: number];
   readonly predicted: readonly CategorySegment[];
   readonly truth: readonly CategorySegment[];
+  /** Where nobody knows the truth, apart from `truth`: what is predicted there counts neither for nor against. Default nowhere. */
+  readonly ignored?: Rle;
 }
 
 /**
  * Segments made apart: painted in their order, a later one over those before; what is covered whole is left out.
- * @param background - category of the pixels that are left; default none, so that they stay void. The published code says category 0.
+ * @param background - category of the pixels that are left; default none, so that nothing is predicted there. The published code says category 0.
  */
 export function painted(segments: readonly CategorySegment[], size: readonly [number, number], background?: string): CategorySegment[] {
   const apart: CategorySegment[] = [];
@@ -70,16 +71,15 @@ interface Tally {
 export class PanopticQuality {
   readonly #tallies = new Map<string, Tally>();
 
-  /** Segments match when they are of one category and their IoU, with the void part of the prediction taken out, is above 0.5. */
-  add({ size, predicted, truth }: PanopticImage): void {
-    const nowhere = voidOf(truth, size);
+  /** Segments match when they are of one category and their IoU, with the ignored part of the prediction taken out, is above 0.5. */
+  add({ size, predicted, truth, ignored = emptyRle(size) }: PanopticImage): void {
     const free = new Set(predicted);
     for (const { category, rle } of truth) {
       const area = rleArea(rle);
       const match = [...free].find((one) => {
         if (one.category !== category) return false;
         const shared = rleIntersection(one.rle, rle);
-        const iou = shared / (area + rleArea(one.rle) - shared - rleIntersection(one.rle, nowhere));
+        const iou = shared / (area + rleArea(one.rle) - shared - rleIntersection(one.rle, ignored));
         if (iou > 0.5) this.#of(category).iou += iou;
         return iou > 0.5;
       });
@@ -89,7 +89,7 @@ export class PanopticQuality {
       } else this.#of(category).missed++;
     }
     // What lies mostly where nobody knows the truth is not held against the prediction.
-    for (const { category, rle } of free) if (rleIntersection(rle, nowhere) <= rleArea(rle) / 2) this.#of(category).surplus++;
+    for (const { category, rle } of free) if (rleIntersection(rle, ignored) <= rleArea(rle) / 2) this.#of(category).surplus++;
   }
 
   scores(): PanopticScores {
@@ -125,14 +125,13 @@ export interface SemanticScores {
 export class SemanticMiou {
   readonly #pixels = new Map<string, { shared: number; predicted: number; truth: number }>();
 
-  add({ size, predicted, truth }: PanopticImage): void {
-    const nowhere = voidOf(truth, size);
+  add({ size, predicted, truth, ignored = emptyRle(size) }: PanopticImage): void {
     const [found, wanted] = [predicted, truth].map((segments) => new Map(byCategory(segments).map(({ category, rle }) => [category, rle])));
     for (const category of new Set([...(found?.keys() ?? []), ...(wanted?.keys() ?? [])])) {
       const [p, g] = [found?.get(category), wanted?.get(category)];
       const sums = this.#pixels.get(category) ?? { shared: 0, predicted: 0, truth: 0 };
       if (p && g) sums.shared += rleIntersection(p, g);
-      if (p) sums.predicted += rleArea(p) - rleIntersection(p, nowhere);
+      if (p) sums.predicted += rleArea(p) - rleIntersection(p, ignored);
       if (g) sums.truth += rleArea(g);
       this.#pixels.set(category, sums);
     }
@@ -148,12 +147,3 @@ export class SemanticMiou {
     return { miou: [...categories.values()].reduce((sum, iou) => sum + iou, 0) / seen.length, categories };
   }
 }
-
-const voidOf = (truth: readonly CategorySegment[], size: readonly [number, number]) =>
-  subtractRle(
-    full(size),
-    united(
-      truth.map(({ rle }) => rle),
-      size,
-    ),
-  );

@@ -163,25 +163,20 @@ interface Panoptic {
   };
 }
 
-/** One segment a value of a map `[height][width]`. */
-function segmentsOf(map: number[][], nowhere: number): CategorySegment[] {
+/** The pixels of a map `[height][width]` that have a value. */
+function segmentOf(map: number[][], value: number): CategorySegment {
   const [height, width] = [map.length, map[0]?.length ?? 0];
-  const down = Array.from({ length: height * width }, (_, i) => map[i % height]?.[Math.floor(i / height)] as number);
-  return [...new Set(down)]
-    .filter((value) => value !== nowhere)
-    .map((value) => {
-      const runs = [0];
-      let isSet = false;
-      for (const pixel of down) {
-        if ((pixel === value) !== isSet) {
-          isSet = !isSet;
-          runs.push(0);
-        }
-        (runs[runs.length - 1] as number)++;
-      }
-      return { category: String(value), rle: rleFromRuns(runs, [height, width]) };
-    });
+  const runs = [0];
+  for (let i = 0; i < height * width; i++) {
+    if ((map[i % height]?.[Math.floor(i / height)] === value) !== (runs.length % 2 === 0)) runs.push(0);
+    runs[runs.length - 1] = (runs.at(-1) as number) + 1;
+  }
+  return { category: String(value), rle: rleFromRuns(runs, [height, width]) };
 }
+
+/** One segment a value, but for `nowhere`. */
+const segmentsOf = (map: number[][], nowhere: number): CategorySegment[] =>
+  [...new Set(map.flat())].filter((value) => value !== nowhere).map((value) => segmentOf(map, value));
 
 for (const [name, golden] of of<Panoptic>('panoptic'))
   test(name, () => {
@@ -189,7 +184,8 @@ for (const [name, golden] of of<Panoptic>('panoptic'))
     for (const { gt, masks } of golden.images) {
       const size = [gt.length, gt[0]?.length ?? 0] as const;
       const segments = masks.map(({ category_id, segmentation }) => ({ category: String(category_id), rle: segmentation }));
-      const image = { size, predicted: byCategory(painted(segments, size, '0')), truth: segmentsOf(gt, golden.void) };
+      const [truth, ignored] = [segmentsOf(gt, golden.void), segmentOf(gt, golden.void).rle];
+      const image = { size, predicted: byCategory(painted(segments, size, '0')), truth, ignored };
       quality.add(image);
       miou.add(image);
     }
