@@ -1,10 +1,13 @@
-/** `mglmm eval FILE...`: asks a model the questions of samples, scores what it answers, and shows it. */
+/** `mglmm eval scenes` or `FILE...`: asks a model the questions of samples, scores what it answers, and shows it. */
 import { createHash } from 'node:crypto';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { JsonlDataset } from '../data/jsonl';
 import type { Dataset } from '../data/sample';
+import { type SplitName, splitNames } from '../data/scenes/key';
+import { SceneDataset } from '../data/scenes/scene_dataset';
+import { taskNames } from '../data/scenes/tasks';
 import { DataError } from '../errors';
 import { countsOf, hundredths, writePage } from '../eval/page';
 import { type EvaluationSettings, readRecords } from '../eval/record';
@@ -18,6 +21,10 @@ import { Progress } from './progress';
 import { type Context, formatTable } from './terminal';
 
 interface EvalOptions extends ModelOptions, AnsweringOptions {
+  readonly split?: SplitName;
+  readonly scenesSeed?: number;
+  readonly size?: number;
+  readonly tasks?: string;
   readonly images?: string;
   readonly limit?: number;
   readonly batch?: number;
@@ -27,53 +34,66 @@ interface EvalOptions extends ModelOptions, AnsweringOptions {
   readonly json?: boolean;
 }
 
+/** Names the scenes among files. */
+const madeUp = 'scenes';
+
 /** Of how questions are put and answers are read; another number says that scores are not to be compared. */
 const protocol = 'generation-1';
 
 export function define(command: Command, context: Context): void {
   const count = number({ whole: true, from: 1 });
   command
-    .argument('<file...>', 'JSONL, one sample a line: docs/data.md')
+    .argument('<what...>', `${madeUp}, which are made up, or files of samples, one a line as JSON: docs/data.md`)
+    .addOption(new Option('--split <name>', 'of the scenes; default test').choices(splitNames))
+    .option('--scenes-seed <number>', 'what the scenes follow from; default 0', number({ whole: true, from: 0 }))
+    .option('--size <pixels>', 'of a side of a scene; default 256', count)
+    .option('--tasks <names>', `of the scenes, with commas between; default ${taskNames.join(',')}`)
     .option('--images <dir>', 'where paths of pictures start; default the folder of each file')
-    .option('--limit <count>', 'ask no more samples of a file, from its first', count)
+    .option('--limit <count>', 'ask no more samples, of each file, from the first', count)
     .option('--batch <count>', 'samples that are answered together; default 4', count)
     .option('--shown <count>', 'answers of each task that the page shows, from the worst and from the best; default 12', count)
     .option('--out <dir>', `folder of what is written, from which a run that was stopped goes on; default one in ${defaultOut}`)
     .option('--overwrite', 'begin again, whatever the folder has')
     .option('--json', 'print the scores as JSON');
-  answeringOptions(modelOptions(command)).action(async (files: string[], options: EvalOptions) => {
-    await using parts = await Parts.open(files, options, context);
-    const [first] = files as [string];
-    const out = options.out ?? join(defaultOut, `eval-${basename(first, extname(first))}`);
+  answeringOptions(modelOptions(command)).action(async (what: string[], options: EvalOptions) => {
+    await using parts = await Parts.open(what, options, context);
+    const [first] = what as [string];
+    const name = first === madeUp ? `${madeUp}-${options.split ?? 'test'}` : basename(first, extname(first));
+    const out = options.out ?? join(defaultOut, `eval-${name}`);
     await inFolder(out, () => evaluate(parts, out, options, context));
   });
 }
 
-/** The data sets that are named, and what tells them from others of the same name. */
+/** The data sets that are named, and what tells each from others of the same name. */
 class Parts implements AsyncDisposable {
-  readonly datasets: readonly Dataset[];
-  readonly prints: readonly string[];
-  readonly #files: readonly JsonlDataset[];
+  readonly datasets: Dataset[] = [];
+  readonly prints: unknown[] = [];
 
-  private constructor(files: readonly JsonlDataset[], prints: readonly string[]) {
-    this.datasets = files;
-    this.prints = prints;
-    this.#files = files;
-  }
-
-  static async open(files: readonly string[], { images }: EvalOptions, { signal }: Context): Promise<Parts> {
-    const opened: JsonlDataset[] = [];
+  static async open(what: readonly string[], options: EvalOptions, { signal }: Context): Promise<Parts> {
+    const parts = new Parts();
     try {
-      for (const file of files) opened.push(await JsonlDataset.open(file, { images, signal }));
-      return new Parts(opened, await Promise.all(files.map(fingerprint)));
+      for (const one of what) {
+        if (one === madeUp) parts.#addScenes(options);
+        else {
+          parts.datasets.push(await JsonlDataset.open(one, { images: options.images, signal }));
+          parts.prints.push(await fingerprint(one));
+        }
+      }
+      return parts;
     } catch (error) {
-      for (const one of opened) await one.close();
+      await parts[Symbol.asyncDispose]();
       throw error;
     }
   }
 
+  #addScenes({ split = 'test', scenesSeed: seed = 0, size, tasks: names }: EvalOptions): void {
+    const tasks = names === undefined ? undefined : Object.fromEntries(names.split(',').map((name) => [name.trim(), 1]));
+    this.datasets.push(new SceneDataset({ split, seed, size, tasks }));
+    this.prints.push({ split, seed, size, tasks });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files) await file.close();
+    for (const one of this.datasets) if (one instanceof JsonlDataset) await one.close();
   }
 }
 
@@ -86,7 +106,7 @@ async function evaluate(parts: Parts, out: string, options: EvalOptions, context
     protocol,
     model: await fingerprint(path),
     others: await Promise.all([clip, sam, tokenizer].map((one) => (one === undefined ? null : fingerprint(one)))),
-    files: parts.prints,
+    parts: parts.prints,
     template,
     dtype,
   };

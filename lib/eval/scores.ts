@@ -2,7 +2,7 @@
 import { captionTokenizer } from '../metrics/caption_tokens';
 import { type PhraseSimilarity, sharedWords } from '../metrics/texts';
 import type { RepairKind } from '../text/segcap';
-import type { SampleRecord } from './record';
+import type { AnsweredTurn, SampleRecord } from './record';
 import { type Scorer, scorerOf } from './scorers';
 
 export interface TaskScores {
@@ -29,10 +29,13 @@ export interface EvaluationScores {
   readonly tasks: readonly TaskScores[];
 }
 
-/** Rows that a turn of a task belongs to, beside that of the task. */
-function rowsOf(task: string, turn: number): string[] {
+/** Questions of the coarsest granularity, in MGSC's words and those of the scenes. */
+const ofTheScene = /\b(everything|all (the )?(objects|things))\b/i;
+
+/** Rows that a turn belongs to, beside that of its task. */
+function rowsOf(task: string, { question }: AnsweredTurn): string[] {
   if (task === 'multiple' || task === 'empty') return [task, 'multiple + empty'];
-  if (task === 'mgsc') return [task, turn === 0 ? 'mgsc: scene' : 'mgsc: parts'];
+  if (task === 'mgsc') return [task, ofTheScene.test(question) ? 'mgsc: scene' : 'mgsc: parts'];
   return [task];
 }
 
@@ -55,13 +58,13 @@ export async function scoresOf(
       continue;
     }
     counts.samples++;
-    for (const [i, turn] of turns.entries()) {
+    for (const turn of turns) {
       counts.turns++;
       if (turn.error !== undefined) counts.unanswered++;
       if (turn.finish === 'length') counts.cut++;
       if (turn.repairs.length > 0) counts.malformed++;
       for (const kind of new Set(turn.repairs)) repairs[kind] = (repairs[kind] ?? 0) + 1;
-      for (const name of rowsOf(task, i)) {
+      for (const name of rowsOf(task, turn)) {
         const row = rows.get(name) ?? { scorer: scorerOf(task, turn.truthMasks.length > 0, similarity), turns: 0 };
         rows.set(name, row);
         row.scorer.add(turn, size);

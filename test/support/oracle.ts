@@ -59,8 +59,8 @@ export const questions: readonly Pick<Sample, 'task' | 'conversation' | 'masks'>
   {
     task: 'mgsc',
     conversation: [
-      { question: 'What is there? 11', answer: 'There is <p> a house </p> [SEG].' },
-      { question: 'And its parts? 11', answer: 'It has <p> a roof </p> [SEG] and <p> a door </p> [SEG].' },
+      { question: 'Describe everything. 11', answer: 'There is <p> a house </p> [SEG].' },
+      { question: 'What parts has the house? 11', answer: 'It has <p> a roof </p> [SEG] and <p> a door </p> [SEG].' },
     ],
     masks: [middle, columns(14, 20), columns(20, 30)],
   },
