@@ -5,7 +5,7 @@ import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { JsonlDataset } from '../data/jsonl';
 import type { Dataset } from '../data/sample';
-import { type SplitName, splitNames } from '../data/scenes/key';
+import type { SplitName } from '../data/scenes/key';
 import { SceneDataset } from '../data/scenes/scene_dataset';
 import { taskNames } from '../data/scenes/tasks';
 import { DataError } from '../errors';
@@ -44,7 +44,7 @@ export function define(command: Command, context: Context): void {
   const count = number({ whole: true, from: 1 });
   command
     .argument('<what...>', `${madeUp}, which are made up, or files of samples, one a line as JSON: docs/data.md`)
-    .addOption(new Option('--split <name>', 'of the scenes; default test').choices(splitNames))
+    .addOption(new Option('--split <name>', 'of the scenes; default test').choices(['val', 'test', 'unseen'] satisfies SplitName[]))
     .option('--scenes-seed <number>', 'what the scenes follow from; default 0', number({ whole: true, from: 0 }))
     .option('--size <pixels>', 'of a side of a scene; default 256', count)
     .option('--tasks <names>', `of the scenes, with commas between; default ${taskNames.join(',')}`)

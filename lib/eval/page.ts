@@ -83,7 +83,8 @@ export async function writePage(
     await pool.close();
   }
   const path = join(folder, 'index.html');
-  await writeFile(path, pageOf({ title, about, scores, tasks: [...tasks.keys()], articles }));
+  const names = scores.tasks.map(({ task }) => task).filter((task) => tasks.has(task));
+  await writeFile(path, pageOf({ title, about, scores, tasks: names, articles }));
   return path;
 }
 

@@ -51,15 +51,19 @@ export interface SampleRecord {
 /** What must be the same for a run to go on: the model, the data, how answers are made. */
 export type EvaluationSettings = Readonly<Record<string, unknown>>;
 
-const keyOf = (part: number, index: number) => `${part} ${index}`;
+function note(done: Map<number, Set<number>>, { part, index }: Pick<SampleRecord, 'part' | 'index'>): void {
+  const indices = done.get(part) ?? new Set();
+  done.set(part, indices.add(index));
+}
 
 /** A file of records that grows: its first line has the settings. */
 export class RecordFile implements AsyncDisposable {
   readonly path: string;
   readonly #file: FileHandle;
-  readonly #done: Set<string>;
+  /** Of each data set. */
+  readonly #done: Map<number, Set<number>>;
 
-  private constructor(path: string, file: FileHandle, done: Set<string>) {
+  private constructor(path: string, file: FileHandle, done: Map<number, Set<number>>) {
     this.path = path;
     this.#file = file;
     this.#done = done;
@@ -73,12 +77,12 @@ export class RecordFile implements AsyncDisposable {
   static async open(path: string, settings: EvaluationSettings, overwrite = false): Promise<RecordFile> {
     await mkdir(dirname(path), { recursive: true });
     if (overwrite) await rm(path, { force: true });
-    const done = new Set<string>();
+    const done = new Map<number, Set<number>>();
     const whole = await wholeBytes(path);
     if (whole > 0) {
       await truncate(path, whole);
       expectSame(path, await settingsOf(path), JSON.parse(JSON.stringify(settings)) as EvaluationSettings);
-      for await (const { part, index } of readRecords(path)) done.add(keyOf(part, index));
+      for await (const record of readRecords(path)) note(done, record);
     }
     const file = await open(path, whole > 0 ? 'a' : 'w');
     if (whole === 0) await file.appendFile(`${JSON.stringify({ settings })}\n`);
@@ -86,12 +90,19 @@ export class RecordFile implements AsyncDisposable {
   }
 
   has(part: number, index: number): boolean {
-    return this.#done.has(keyOf(part, index));
+    return this.#done.get(part)?.has(index) === true;
+  }
+
+  /** Records of samples below `limit`. */
+  count(limit: number): number {
+    let count = 0;
+    for (const indices of this.#done.values()) for (const index of indices) if (index < limit) count++;
+    return count;
   }
 
   async append(records: readonly SampleRecord[]): Promise<void> {
     await this.#file.appendFile(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
-    for (const { part, index } of records) this.#done.add(keyOf(part, index));
+    for (const record of records) note(this.#done, record);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -42,22 +42,23 @@ export async function runEvaluation(
   const { signal, ...asked } = answers;
   const data = parts.map(({ name, length }) => ({ name, length }));
   await using records = await RecordFile.open(file, { ...settings, data, answers: asked }, overwrite);
-  const all = parts.flatMap(({ length }, part) => Array.from({ length: Math.min(limit, length) }, (_, index) => ({ part, index })));
-  const places = all.filter(({ part, index }) => !records.has(part, index));
+  const total = parts.reduce((sum, { length }) => sum + Math.min(limit, length), 0);
+  let done = records.count(limit);
+  onProgress?.({ done, total });
+  if (done === total) return;
+  const answering = typeof model === 'function' ? await model() : model;
+  const left = placesLeft(parts, limit, records);
   const pool = new DecodePool(1);
-  const read = (from: number) => Promise.all(places.slice(from, from + batch).map((place) => readPlace(parts, place, pool, signal)));
+  const readNext = () => Promise.all(take(left, batch).map((place) => readPlace(parts, place, pool, signal)));
   try {
-    onProgress?.({ done: all.length - places.length, total: all.length });
-    if (places.length === 0) return;
-    const answering = typeof model === 'function' ? await model() : model;
-    let next = read(0);
-    for (let from = 0; from < places.length; from += batch) {
-      const found = await next;
-      next = read(from + batch); // while the model answers
+    let next = readNext();
+    for (let found = await next; found.length > 0; found = await next) {
+      next = readNext(); // while the model answers
       next.catch(() => {}); // told when its turn comes
       if (signal?.aborted) throw new AbortedError('evaluation: aborted', { cause: signal.reason });
       await records.append(await answered(answering, found, answers));
-      onProgress?.({ done: all.length - places.length + from + found.length, total: all.length });
+      done += found.length;
+      onProgress?.({ done, total });
     }
   } finally {
     await pool.close();
@@ -67,6 +68,22 @@ export async function runEvaluation(
 interface Place {
   readonly part: number;
   readonly index: number;
+}
+
+/** What was not asked yet, in order. */
+function* placesLeft(parts: readonly Dataset[], limit: number, records: RecordFile): Generator<Place, void, undefined> {
+  for (const [part, { length }] of parts.entries())
+    for (let index = 0; index < Math.min(limit, length); index++) if (!records.has(part, index)) yield { part, index };
+}
+
+function take(places: Generator<Place, void, undefined>, count: number): Place[] {
+  const taken: Place[] = [];
+  while (taken.length < count) {
+    const { value, done } = places.next();
+    if (done) break;
+    taken.push(value);
+  }
+  return taken;
 }
 
 /** A sample that can be asked, or the record of one that cannot. */
