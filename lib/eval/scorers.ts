@@ -14,8 +14,11 @@ type Size = readonly [height: number, width: number];
 
 /** Adds up turns of a kind. */
 export interface Scorer {
-  /** @returns how good this turn is by itself, from 0 to 1: what samples are ordered by. */
-  add(turn: AnsweredTurn, size: Size): number;
+  /**
+   * @param order - of its sample among all, where a metric depends on it.
+   * @returns how good this turn is by itself, from 0 to 1: what samples are ordered by.
+   */
+  add(turn: AnsweredTurn, size: Size, order: number): number;
   metrics(): Record<string, number>;
 }
 
@@ -59,13 +62,13 @@ class Grounding implements Scorer {
     this.#similarity = similarity;
   }
 
-  add(turn: AnsweredTurn): number {
+  add(turn: AnsweredTurn, _size: Size, order: number): number {
     const { truthMasks, segments, truth, answer } = turn;
     const masks = found(turn);
     const iou = rleIou(truthMasks, masks);
     const similarity = phrasesOf(truth).map((label) => segments.map(({ phrase }) => this.#similarity(label, phrase)));
     const strict = strictMiou(iou, masks.length, truthMasks.length);
-    this.#precision.add({ detections: masks.map((rle) => ({ rle })), truths: truthMasks.map((rle) => ({ rle })) });
+    this.#precision.add({ detections: masks.map((rle) => ({ rle })), truths: truthMasks.map((rle) => ({ rle })), order });
     this.#captions.push({ caption: answer, references: [parseSegCap(truth).text] });
     this.#sums.turns++;
     this.#sums.miou += pairedMiou(iou);
@@ -191,5 +194,5 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
 
 /** How good a turn is by itself, from 0 to 1. */
 export function turnValue(task: string, size: Size, turn: AnsweredTurn): number {
-  return scorerOf(task, turn.truthMasks.length > 0, sharedWords).add(turn, size);
+  return scorerOf(task, turn.truthMasks.length > 0, sharedWords).add(turn, size, 0);
 }

@@ -39,6 +39,9 @@ function rowsOf(task: string, { question }: AnsweredTurn): string[] {
   return [task];
 }
 
+/** More samples than a data set has. */
+const partSpan = 2 ** 32;
+
 export interface ScoringOptions {
   /** Of phrases, for mask recall; default {@link sharedWords}. */
   readonly similarity?: PhraseSimilarity;
@@ -52,7 +55,7 @@ export async function scoresOf(
   const rows = new Map<string, { scorer: Scorer; turns: number }>();
   const counts = { samples: 0, faults: 0, turns: 0, unanswered: 0, cut: 0, malformed: 0 };
   const repairs: Partial<Record<RepairKind, number>> = {};
-  for await (const { task, size, turns, fault } of records) {
+  for await (const { part, index, task, size, turns, fault } of records) {
     if (fault !== undefined) {
       counts.faults++;
       continue;
@@ -67,7 +70,7 @@ export async function scoresOf(
       for (const name of rowsOf(task, turn)) {
         const row = rows.get(name) ?? { scorer: scorerOf(task, turn.truthMasks.length > 0, similarity), turns: 0 };
         rows.set(name, row);
-        row.scorer.add(turn, size);
+        row.scorer.add(turn, size, part * partSpan + index);
         row.turns++;
       }
     }

@@ -20,6 +20,8 @@ export interface TrueMask {
 export interface DetectionImage {
   readonly detections: readonly DetectedMask[];
   readonly truths: readonly TrueMask[];
+  /** Pictures are taken in the order of this, which decides between equal scores; default as they were added. */
+  readonly order?: number;
 }
 
 /** From 0 to 1; NaN where there is no truth of that size, for which pycocotools says -1. */
@@ -56,6 +58,7 @@ interface Matched {
 }
 
 interface MeasuredImage {
+  readonly order: number;
   readonly scores: readonly number[];
   readonly areas: readonly number[];
   readonly truths: readonly { area: number; isCrowd: boolean }[];
@@ -67,13 +70,14 @@ interface MeasuredImage {
 export class MaskAveragePrecision {
   readonly #images: MeasuredImage[] = [];
 
-  /** In the order of the pictures' ids, which decides between equal scores. @throws ArgumentError, ShapeError for masks that do not fit. */
-  add({ detections, truths }: DetectionImage): void {
+  /** @throws ArgumentError, ShapeError for masks that do not fit. */
+  add({ detections, truths, order = this.#images.length }: DetectionImage): void {
     const best = byScore(detections.map(({ score = 1 }) => score))
       .slice(0, most)
       .map((i) => detections[i] as DetectedMask);
     const [found, wanted] = [best.map(({ rle }) => rle), truths.map(({ rle }) => rle)];
     this.#images.push({
+      order,
       scores: best.map(({ score = 1 }) => score),
       areas: found.map(rleArea),
       truths: truths.map(({ rle, isCrowd = false }) => ({ area: rleArea(rle), isCrowd })),
@@ -86,7 +90,8 @@ export class MaskAveragePrecision {
   }
 
   scores(): AveragePrecision {
-    const by = (area: AreaName, limit: number) => accumulate(this.#images.map((image) => match(image, area, limit)));
+    const images = [...this.#images].sort((a, b) => a.order - b.order);
+    const by = (area: AreaName, limit: number) => accumulate(images.map((image) => match(image, area, limit)));
     const [all, one, ten] = [by('all', most), by('all', 1), by('all', 10)];
     const [small, medium, large] = [by('small', most), by('medium', most), by('large', most)];
     return {

@@ -207,6 +207,20 @@ describe('average precision', () => {
     near(late.ap50, 0.5, 1e-9); // the wrong one comes first: with equal scores the order of the list decides
   });
 
+  test('takes pictures in the order they are given, or by a number of theirs', () => {
+    const [wrong, right] = [image([stretch(40, 50)], []), image([stretch(0, 9)], [stretch(0, 9)])];
+    near(averagePrecision([wrong, right]).ap50, 0.5, 1e-9);
+    near(averagePrecision([right, wrong]).ap50, 1, 1e-9);
+    near(
+      averagePrecision([
+        { ...wrong, order: 8 },
+        { ...right, order: 3 },
+      ]).ap50,
+      1,
+      1e-9,
+    );
+  });
+
   test('leaves out what lies in a crowd', () => {
     const crowd = { rle: stretch(20, 50), isCrowd: true };
     const detections = [{ rle: stretch(20, 30) }, { rle: stretch(30, 40) }, { rle: stretch(0, 9) }];
