@@ -56,7 +56,7 @@ class Grounding implements Scorer {
   readonly #similarity: PhraseSimilarity;
   readonly #precision = new MaskAveragePrecision();
   readonly #captions: CaptionedImage[] = [];
-  readonly #sums = { miou: 0, strict: 0, turns: 0, found: 0, foundAny: 0, positives: 0, truths: 0 };
+  readonly #sums = { miou: 0, strict: 0, turns: 0, found: 0, foundAny: 0, truths: 0 };
 
   constructor(similarity: PhraseSimilarity) {
     this.#similarity = similarity;
@@ -107,6 +107,7 @@ const categoryOf = (phrase: string) =>
 class Segments implements Scorer {
   readonly #isMerged: boolean;
   readonly #quality = new PanopticQuality();
+  readonly #mergedQuality = new PanopticQuality();
   readonly #miou = new SemanticMiou();
 
   /** @param isMerged - whether things of a category are one: semantic segmentation. */
@@ -123,8 +124,9 @@ class Segments implements Scorer {
     const image: PanopticImage = { size, predicted: painted(named, size), truth: painted(truth, size) };
     this.#miou.add(image);
     this.#quality.add(image);
+    this.#mergedQuality.add({ size, predicted: byCategory(image.predicted), truth: byCategory(image.truth) });
     const alone = this.#isMerged ? new SemanticMiou() : new PanopticQuality();
-    alone.add(this.#isMerged ? { size, predicted: byCategory(image.predicted), truth: byCategory(image.truth) } : image);
+    alone.add(image);
     const scores = alone.scores();
     const value = 'miou' in scores ? scores.miou : scores.pq;
     return Number.isNaN(value) ? 1 : value; // nothing to be found, and nothing found
@@ -133,7 +135,8 @@ class Segments implements Scorer {
   metrics(): Record<string, number> {
     const { miou } = this.#miou.scores();
     const { pq, sq, rq } = this.#quality.scores();
-    return this.#isMerged ? { mIoU: miou } : { PQ: pq, SQ: sq, RQ: rq, mIoU: miou };
+    const merged = this.#mergedQuality.scores().pq;
+    return this.#isMerged ? { mIoU: miou } : { PQ: pq, SQ: sq, RQ: rq, 'PQ (merged)': merged, mIoU: miou };
   }
 }
 
