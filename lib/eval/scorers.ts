@@ -12,6 +12,8 @@ import type { AnsweredTurn } from './record';
 
 type Size = readonly [height: number, width: number];
 
+type Metrics = Record<string, number>;
+
 /** Adds up turns of a kind. */
 export interface Scorer {
   /**
@@ -19,7 +21,7 @@ export interface Scorer {
    * @returns how good this turn is by itself, from 0 to 1: what samples are ordered by.
    */
   add(turn: AnsweredTurn, size: Size, order: number): number;
-  metrics(): Record<string, number>;
+  metrics(): Metrics | Promise<Metrics>;
 }
 
 const phrasesOf = (segcap: string) => parseSegCap(segcap).segments.map(({ phrase }) => phrase);
@@ -27,8 +29,14 @@ const found = ({ segments }: AnsweredTurn) => segments.map(({ segmentation }) =>
 
 /** Masks of an answer as one, against those of the truth as one: what is looked for may be nothing, or several things. */
 class Referring implements Scorer {
+  readonly #isGeneral: boolean;
   readonly #overlaps: Overlap[] = [];
   readonly #samples: GresSample[] = [];
+
+  /** @param isGeneral - whether there may be no target: gRefCOCO's scores come first then. */
+  constructor(isGeneral: boolean) {
+    this.#isGeneral = isGeneral;
+  }
 
   add(turn: AnsweredTurn, size: Size): number {
     const overlap = overlapOf(united(found(turn), size), united(turn.truthMasks, size));
@@ -38,16 +46,13 @@ class Referring implements Scorer {
     return gresScores([sample]).giou;
   }
 
-  metrics(): Record<string, number> {
+  metrics(): Metrics {
     const { giou: official, nAcc, tAcc, precision } = gresScores(this.#samples);
     const targets = this.#samples.filter(({ hasTarget }) => hasTarget).length;
-    return {
-      ...(targets > 0 ? { cIoU: ciou(this.#overlaps) } : {}),
-      gIoU: giou(this.#overlaps),
-      'gIoU (gRefCOCO)': official,
-      ...(targets < this.#samples.length ? { 'N-acc': nAcc } : {}),
-      ...(targets > 0 ? { 'T-acc': tAcc, 'Pr@0.7': precision['0.7'], 'Pr@0.8': precision['0.8'], 'Pr@0.9': precision['0.9'] } : {}),
-    };
+    const rejection: Metrics = { ...(targets < this.#samples.length ? { 'N-acc': nAcc } : {}), ...(targets > 0 ? { 'T-acc': tAcc } : {}) };
+    const overlap: Metrics = { ...(targets > 0 ? { cIoU: ciou(this.#overlaps) } : {}), gIoU: giou(this.#overlaps) };
+    const shares: Metrics = targets > 0 ? { 'Pr@0.7': precision['0.7'], 'Pr@0.8': precision['0.8'], 'Pr@0.9': precision['0.9'] } : {};
+    return this.#isGeneral ? { 'gIoU (gRefCOCO)': official, ...rejection, ...overlap, ...shares } : { ...overlap, ...shares, ...rejection };
   }
 }
 
@@ -80,9 +85,9 @@ class Grounding implements Scorer {
     return strict;
   }
 
-  metrics(): Record<string, number> {
+  async metrics(): Promise<Metrics> {
     const { miou, strict, turns, found: stopped, foundAny, truths } = this.#sums;
-    const { ap50, ap } = this.#precision.scores();
+    const { ap50, ap } = await this.#precision.scores();
     return {
       mIoU: miou / turns,
       'mIoU (strict)': strict / turns,
@@ -90,7 +95,7 @@ class Grounding implements Scorer {
       AP: ap,
       recall: stopped / truths,
       'recall (all pairs)': foundAny / truths,
-      CIDEr: ciderD(this.#captions).cider,
+      CIDEr: (await ciderD(this.#captions)).cider,
     };
   }
 }
@@ -132,7 +137,7 @@ class Segments implements Scorer {
     return Number.isNaN(value) ? 1 : value; // nothing to be found, and nothing found
   }
 
-  metrics(): Record<string, number> {
+  metrics(): Metrics {
     const { miou } = this.#miou.scores();
     const { pq, sq, rq } = this.#quality.scores();
     const merged = this.#mergedQuality.scores().pq;
@@ -149,8 +154,8 @@ class Captions implements Scorer {
     return sharedWords(reference, answer); // CIDEr is of all pictures, not of one
   }
 
-  metrics(): Record<string, number> {
-    return { CIDEr: ciderD(this.#captions).cider };
+  async metrics(): Promise<Metrics> {
+    return { CIDEr: (await ciderD(this.#captions)).cider };
   }
 }
 
@@ -165,7 +170,7 @@ class Answers implements Scorer {
     return value;
   }
 
-  metrics(): Record<string, number> {
+  metrics(): Metrics {
     return { accuracy: this.#right / this.#turns };
   }
 }
@@ -175,9 +180,10 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
   switch (task) {
     case 'refer':
     case 'reason':
+      return new Referring(false);
     case 'multiple':
     case 'empty':
-      return new Referring();
+      return new Referring(true);
     case 'gcg':
     case 'mgsc':
       return new Grounding(similarity);
@@ -191,7 +197,7 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
     case 'conversation':
       return new Answers();
     default:
-      return hasMasks ? new Referring() : new Answers();
+      return hasMasks ? new Referring(false) : new Answers();
   }
 }
 

@@ -75,7 +75,8 @@ export async function scoresOf(
       }
     }
   }
-  const tasks = [...rows].map(([task, { scorer, turns }]) => ({ task, turns, metrics: scorer.metrics() }));
+  const tasks: TaskScores[] = [];
+  for (const [task, { scorer, turns }] of rows) tasks.push({ task, turns, metrics: await scorer.metrics() });
   const order = (task: string) => (known.indexOf(task) < 0 ? known.length : known.indexOf(task));
   tasks.sort((a, b) => order(a.task) - order(b.task) || a.task.localeCompare(b.task));
   return { captionTokenizer, ...counts, repairs, tasks };

@@ -27,7 +27,7 @@ describe('mglmm eval', () => {
     const { code, out: table, err } = await evaluate([path, '--out', out]);
     assert.equal(code, 0, err);
     assert.match(table, /^caption +2 +CIDEr \d+\.\d\nconversation +2 +accuracy 0\.0\nrefer +1 +cIoU \d+\.\d +gIoU \d+\.\d/);
-    assert.match(table, /^multiple \+ empty +2 .*N-acc 0\.0 +T-acc 100\.0/m); // it is made to give a mask to every question
+    assert.match(table, /^multiple \+ empty +2 +gIoU \(gRefCOCO\) \d+\.\d +N-acc 0\.0 +T-acc 100\.0/m); // it is made to give a mask to every question
     assert.match(err, /^12 samples, 14 answers, .*; written to .*index\.html\n$/m);
     const metrics = JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8')) as EvaluationScores & Record<string, unknown>;
     assert.deepEqual([metrics.samples, metrics.turns, metrics.model, metrics.data], [12, 14, model.path, [path]]);

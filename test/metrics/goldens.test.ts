@@ -118,8 +118,8 @@ for (const [name, { images, annotations, detections, text_similarity, expected }
       ['score_1', 'score'],
       ['varied_scores', 'varied_score'],
     ] as const)
-      test(`average precision, ${key}`, () => {
-        const scores = averagePrecision(
+      test(`average precision, ${key}`, async () => {
+        const scores = await averagePrecision(
           ids.map((id) => ({
             detections: foundIn(id).map((one) => ({ rle: one.segmentation, score: one[field] })),
             truths: truthsOf(id).map((one) => ({ rle: one.segmentation, isCrowd: one.iscrowd === 1 })),

@@ -3,11 +3,12 @@ import { strict as assert } from 'node:assert';
 import { describe, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { type Rle, rleArea, rleFromRuns, rleIou } from '../../lib/image/rle';
-import { averagePrecision, type DetectionImage } from '../../lib/metrics/average_precision';
+import { averagePrecision, type DetectionImage, MaskAveragePrecision } from '../../lib/metrics/average_precision';
 import { type GresSample, gresScores } from '../../lib/metrics/gres';
 import { greedyPairs, pairedMiou, recalled, strictMiou } from '../../lib/metrics/grounding';
 import { ciou, giou, overlapOf, precisionAt, united } from '../../lib/metrics/overlap';
 import { byCategory, type CategorySegment, PanopticQuality, painted, SemanticMiou } from '../../lib/metrics/panoptic';
+import { turnsDuring } from '../support/turns';
 
 const [height, width] = [7, 9];
 const size = [height, width] as const;
@@ -190,41 +191,50 @@ describe('average precision', () => {
     truths: truths.map((rle) => ({ rle })),
   });
 
-  test('is 1 for equal masks, 0 for none, NaN without a truth', () => {
-    const { ap, ap50, ar1, apSmall, apLarge } = averagePrecision([image([stretch(0, 9)], [stretch(0, 9)])]);
+  test('is 1 for equal masks, 0 for none, NaN without a truth', async () => {
+    const { ap, ap50, ar1, apSmall, apLarge } = await averagePrecision([image([stretch(0, 9)], [stretch(0, 9)])]);
     assert.deepEqual(
       [ap, ap50, ar1, apSmall, apLarge].map((value) => Math.round(1e9 * value) / 1e9),
       [1, 1, 1, 1, Number.NaN],
     );
-    assert.equal(averagePrecision([image([], [nothing, stretch(0, 9)])]).ap50, 0);
-    assert.equal(averagePrecision([image([stretch(0, 9)], [])]).ap50, Number.NaN);
+    assert.equal((await averagePrecision([image([], [nothing, stretch(0, 9)])])).ap50, 0);
+    assert.equal((await averagePrecision([image([stretch(0, 9)], [])])).ap50, Number.NaN);
   });
 
-  test('counts a second mask on one thing as wrong', () => {
-    const { ap50 } = averagePrecision([image([stretch(0, 9), stretch(0, 9)], [stretch(0, 9), stretch(20, 29)])]);
+  test('counts a second mask on one thing as wrong', async () => {
+    const { ap50 } = await averagePrecision([image([stretch(0, 9), stretch(0, 9)], [stretch(0, 9), stretch(20, 29)])]);
     near(ap50, 51 / 101, 1e-9); // precision 1 up to recall 0.5
-    const late = averagePrecision([image([stretch(40, 50), stretch(0, 9)], [stretch(0, 9)])]);
+    const late = await averagePrecision([image([stretch(40, 50), stretch(0, 9)], [stretch(0, 9)])]);
     near(late.ap50, 0.5, 1e-9); // the wrong one comes first: with equal scores the order of the list decides
   });
 
-  test('takes pictures in the order they are given, or by a number of theirs', () => {
+  test('takes pictures in the order they are given, or by a number of theirs', async () => {
     const [wrong, right] = [image([stretch(40, 50)], []), image([stretch(0, 9)], [stretch(0, 9)])];
-    near(averagePrecision([wrong, right]).ap50, 0.5, 1e-9);
-    near(averagePrecision([right, wrong]).ap50, 1, 1e-9);
+    near((await averagePrecision([wrong, right])).ap50, 0.5, 1e-9);
+    near((await averagePrecision([right, wrong])).ap50, 1, 1e-9);
     near(
-      averagePrecision([
-        { ...wrong, order: 8 },
-        { ...right, order: 3 },
-      ]).ap50,
+      (
+        await averagePrecision([
+          { ...wrong, order: 8 },
+          { ...right, order: 3 },
+        ])
+      ).ap50,
       1,
       1e-9,
     );
   });
 
-  test('leaves out what lies in a crowd', () => {
+  test('lets other JavaScript run in between', async () => {
+    const masks = Array.from({ length: 20 }, (_, i) => stretch(i, i + 9));
+    const sum = new MaskAveragePrecision();
+    for (let i = 0; i < 100; i++) sum.add(image(masks, masks));
+    assert.ok((await turnsDuring(() => sum.scores())) > 50);
+  });
+
+  test('leaves out what lies in a crowd', async () => {
     const crowd = { rle: stretch(20, 50), isCrowd: true };
     const detections = [{ rle: stretch(20, 30) }, { rle: stretch(30, 40) }, { rle: stretch(0, 9) }];
-    near(averagePrecision([{ detections, truths: [{ rle: stretch(0, 9) }, crowd] }]).ap50, 1, 1e-9);
+    near((await averagePrecision([{ detections, truths: [{ rle: stretch(0, 9) }, crowd] }])).ap50, 1, 1e-9);
   });
 });
 

@@ -4,6 +4,7 @@ import { describe, test } from '@jest/globals';
 import { captionTokens } from '../../lib/metrics/caption_tokens';
 import { ciderD } from '../../lib/metrics/cider';
 import { isExactMatch, sharedWords } from '../../lib/metrics/texts';
+import { turnsDuring } from '../support/turns';
 
 const images = [
   {
@@ -21,29 +22,35 @@ const images = [
 const wanted = [2.1524964938843802, 4.553223516514239, 1.8700174820600983, 1.8027730181868684];
 
 describe('CIDEr-D', () => {
-  test('is that of the reference', () => {
-    const { cider, perImage } = ciderD(images);
+  test('is that of the reference', async () => {
+    const { cider, perImage } = await ciderD(images);
     assert.equal(perImage.length, wanted.length);
     for (const [i, value] of wanted.entries()) assert.ok(Math.abs((perImage[i] as number) - value) < 1e-9, `${i}: ${perImage[i]}`);
     assert.ok(Math.abs(cider - wanted.reduce((sum, value) => sum + value, 0) / wanted.length) < 1e-9);
   });
 
-  test('is 10 for the only reference, whatever the order of the pictures', () => {
+  test('is 10 for the only reference, whatever the order of the pictures', async () => {
     const same = images.map(({ references: [first] }) => ({ caption: first as string, references: [first as string] }));
-    assert.ok(Math.abs(ciderD(same).cider - 10) < 1e-9);
-    const [there, back] = [ciderD(images).perImage, ciderD([...images].reverse()).perImage];
+    assert.ok(Math.abs((await ciderD(same)).cider - 10) < 1e-9);
+    const [there, back] = [(await ciderD(images)).perImage, (await ciderD([...images].reverse())).perImage];
     for (const [i, value] of [...back].reverse().entries()) assert.ok(Math.abs(value - (there[i] as number)) < 1e-12);
   });
 
-  test('is 0 for one picture, where each word is said of all, and for an empty caption; NaN for none', () => {
-    assert.equal(ciderD(images.slice(0, 1)).cider, 0);
-    assert.equal(ciderD([{ caption: '', references: ['a dog'] }, ...images]).perImage[0], 0);
-    assert.ok(Number.isNaN(ciderD([]).cider));
+  test('is 0 for one picture, where each word is said of all, and for an empty caption; NaN for none', async () => {
+    assert.equal((await ciderD(images.slice(0, 1))).cider, 0);
+    assert.equal((await ciderD([{ caption: '', references: ['a dog'] }, ...images])).perImage[0], 0);
+    assert.ok(Number.isNaN((await ciderD([])).cider));
   });
 
-  test('does not pay for a word said again and again', () => {
-    const scoreOf = (caption: string) => ciderD([{ caption, references: ['a grey cat sleeps'] }, ...images]).perImage[0] as number;
-    assert.ok(scoreOf('cat cat cat cat cat') < scoreOf('a cat sleeps'));
+  test('lets other JavaScript run in between', async () => {
+    const many = Array.from({ length: 400 }, () => images[0] as (typeof images)[number]);
+    assert.ok((await turnsDuring(() => ciderD(many))) > 50);
+  });
+
+  test('does not pay for a word said again and again', async () => {
+    const scoreOf = async (caption: string) =>
+      (await ciderD([{ caption, references: ['a grey cat sleeps'] }, ...images])).perImage[0] as number;
+    assert.ok((await scoreOf('cat cat cat cat cat')) < (await scoreOf('a cat sleeps')));
   });
 });
 
