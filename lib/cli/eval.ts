@@ -153,15 +153,11 @@ async function* within(records: string, limit = Number.POSITIVE_INFINITY) {
   for await (const record of readRecords(records)) if (record.index < limit) yield record;
 }
 
-/** Scores times 100, as papers have them: a row a task, and what was measured under it. */
+/** A row a task: how many answers, and their scores times 100, as papers have them. */
 function tableOf({ tasks }: EvaluationScores): string {
-  return formatTable(
-    tasks.map(({ task, turns, metrics }) => [
-      task,
-      String(turns),
-      ...Object.entries(metrics).map(([name, value]) => `${name} ${hundredths(value)}`),
-    ]),
-  );
+  const figures = (metrics: EvaluationScores['tasks'][number]['metrics']) =>
+    Object.entries(metrics).map(([name, value]) => `${name} ${hundredths(value)}`);
+  return formatTable(tasks.map(({ task, turns, metrics }) => [task, String(turns), figures(metrics).join('   ')]));
 }
 
 /** Of a file, or of all files of a folder: names, sizes, times of change. Hashing a model takes longer than asking it a few questions. */
