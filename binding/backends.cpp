@@ -44,7 +44,7 @@ std::vector<std::string> cpu_levels() {
 void spin_briefly() {
   static std::once_flag once;
   std::call_once(once, [] {
-    if (std::getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "1000", 0);
+    if (std::getenv("OMP_WAIT_POLICY") == nullptr) setenv("GOMP_SPINCOUNT", "5000", 0);
   });
 }
 
