@@ -5,9 +5,10 @@ import { imageTokens } from '../models/mglmm/config';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { labelsWithImage } from '../models/mglmm/splice';
 import { teacherForcing } from '../models/mglmm/teacher_forcing';
-import { type Placement, placementOf, samInput } from '../models/sam/input';
+import { placementOf, samInput } from '../models/sam/input';
 import { add } from '../ops/add';
 import { concat } from '../ops/concat';
+import { slice } from '../ops/slice';
 import { enqueueUpload, tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { ignoreLabel } from '../text/tokens';
@@ -78,7 +79,7 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
   const padded = (row: readonly number[], filler: number) => [...row, ...new Array<number>(longest - row.length).fill(filler)];
   const inputIds = examples.map(({ ids }) => padded(ids, pad));
   const hasImages = items[0]?.image !== undefined;
-  const seen = items.map((item) => seeMasks(model, item, options));
+  const embeddings = seeMasks(model, items, options);
   const forward = teacherForcing(
     model,
     {
@@ -86,8 +87,8 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
       lengths,
       ...(hasImages ? seeImages(model, items, options) : {}),
       offset: Array.from({ length: items.length + 1 }, (_, i) => i),
-      embeddings: seen.map((one) => one?.embedding),
-      placements: seen.map((one) => one?.placement),
+      embeddings,
+      placements: items.map(({ image }) => image && placementOf(image.height, image.width, model.config.sam?.imageSize ?? 1)),
     },
     segId,
     { recompute },
@@ -124,18 +125,28 @@ function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, c
   return { features: joined(features) };
 }
 
-/** SAM's part, of images that masks are asked for. */
-function seeMasks(
+/** SAM's part: `[1, promptDim, grid, grid]` of each image that masks are asked for. */
+export function seeMasks(
   model: MglmmForCausalLM,
-  { example, image, masks }: Item,
-  { trained, cache, recompute }: LossOptions,
-): { embedding: Tensor; placement: Placement } | undefined {
-  if (!image || example.predicted === 0 || masks.length === 0) return undefined;
+  items: readonly Item[],
+  { trained, cache, recompute }: Pick<LossOptions, 'trained' | 'cache' | 'recompute'>,
+): (Tensor | undefined)[] {
+  const isAsked = ({ image, example, masks }: Item) => image !== undefined && example.predicted > 0 && masks.length > 0;
+  const asked = items.filter(isAsked);
+  if (asked.length === 0) return items.map(() => undefined);
   const { sam } = model;
-  const path = example.sample.image;
-  const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels, { recompute });
-  const embedding = trained.sam ? encode() : cache.get(path && `sam ${path}`, encode);
-  return { embedding, placement: placementOf(image.height, image.width, sam.config.imageSize) };
+  const pixels = (item: Item) => samInput(item.image as RgbImage, sam.config, sam.dtype).pixels;
+  if (!trained.sam)
+    return items.map((item) => {
+      const path = item.example.sample.image;
+      return isAsked(item) ? cache.get(path && `sam ${path}`, () => sam.encodeImage(pixels(item))) : undefined;
+    });
+  const together = sam.encodeImage(joined(asked.map(pixels)), { recompute });
+  const of = new Map(asked.map((item, i) => [item, i]));
+  return items.map((item) => {
+    const at = of.get(item);
+    return at === undefined ? undefined : slice(together, 0, at, at + 1);
+  });
 }
 
 /** `[predicted, height, width]` u8. */

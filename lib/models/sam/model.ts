@@ -5,14 +5,21 @@
 import type { Dtype } from '../../native';
 import { Module } from '../../nn';
 import { bilinear } from '../../ops/bilinear';
+import { concat } from '../../ops/concat';
+import { gatherRows } from '../../ops/gather_rows';
+import { reshape } from '../../ops/reshape';
 import { slice } from '../../ops/slice';
+import { tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
-import type { SamConfig } from './config';
+import { gridSize, type SamConfig } from './config';
 import { ImageEncoder } from './image_encoder/model';
 import type { Placement } from './input';
 import { MaskDecoder, type SamMasks } from './mask_decoder/model';
 import { PromptEncoder, type SamPrompts } from './prompt_encoder';
+
+/** Tokens a side of an image up to which the masks of a batch are decoded together. */
+const largestJoinedGrid = 32;
 
 export class Sam extends Module {
   readonly imageEncoder: ImageEncoder;
@@ -52,6 +59,44 @@ export class Sam extends Module {
     return tidy(() => {
       const encoded = this.promptEncoder.forward(prompts);
       return this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), encoded, options);
+    });
+  }
+
+  /**
+   * The masks of several images, for training. Those of small images are decoded in one call, where a call costs more than what the
+   * masks of an image could share.
+   * @param embeddings - `[1, promptDim, grid, grid]` of each image.
+   * @param counts - prompts of each image, at least one.
+   * @param prompts - of all images, one image behind another.
+   * @returns `lowRes` of each image, `[masks, outputs, 4 grid, 4 grid]`; differentiable.
+   */
+  decodeEach(
+    embeddings: readonly Tensor[],
+    counts: readonly number[],
+    prompts: SamPrompts,
+    options: { multimask?: boolean } = {},
+  ): Tensor[] {
+    let end = 0;
+    const ranges = counts.map((count) => {
+      end += count;
+      return [end - count, end] as const;
+    });
+    return tidy(() => {
+      const encoded = this.promptEncoder.forward(prompts);
+      const decode = (embedding: Tensor, sparse: Tensor) =>
+        this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), { ...encoded, sparse }, options).lowRes;
+      if (embeddings.length === 1 || gridSize(this.config) > largestJoinedGrid)
+        return embeddings.map((embedding, i) =>
+          decode(
+            embedding,
+            part((from, to) => slice(encoded.sparse, 0, from, to), i),
+          ),
+        );
+      const of = counts.flatMap((count, i) => new Array<number>(count).fill(i));
+      const [, ...map] = (embeddings[0] as Tensor).shape;
+      const rows = reshape(concat(embeddings, 0), [embeddings.length, map.reduce((product, side) => product * side, 1)]);
+      const joined = decode(reshape(gatherRows(rows, tensor(of, [of.length], 'i32')), [of.length, ...map]), encoded.sparse);
+      return ranges.map((range) => slice(joined, 0, ...range));
     });
   }
 
