@@ -75,10 +75,28 @@ const snapshots = z.strictObject({
   keepLast: z.int().min(2).default(2).describe('newest snapshots that are kept; the best by evaluation is kept besides'),
 });
 
+const pretraining = z.strictObject({
+  data: z.array(dataset).min(1).optional().describe('as above; default the data of the run. Samples without masks are passed over'),
+  steps: positive.default(1000).describe('updates of the parameters'),
+  batchSize: positive.default(8).describe('pictures of an update'),
+  prompts: z
+    .strictObject({
+      points: z.int().nonnegative().default(2).describe('each for the masks it may mean: whole, part and sub-part'),
+      boxes: z.int().nonnegative().default(2).describe('drawn as by hand'),
+      phrases: z.int().nonnegative().default(4).describe('words and patches, as a [SEG] will bring them'),
+    })
+    .prefault({})
+    .describe('masks that are asked for in each picture'),
+  optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
+  loss: loss.prefault({}).describe('what the losses are multiplied by; ce is of the words of patches and places'),
+  snapshots: snapshots.prefault({}).describe('from which it goes on'),
+});
+
 const schema = z.strictObject({
   model: model.describe('what is trained'),
   data: z.array(dataset).min(1).describe('files of samples, drawn from by weight'),
   output: path.describe('folder of this run: snapshots, logs, adapter; relative to this file'),
+  pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
   steps: positive.default(5000).describe('updates of the parameters'),
   batchSize: positive.default(2).describe('samples that go through the model together'),
   accumulation: positive.default(10).describe('batches whose gradients are added up for an update'),
@@ -124,11 +142,14 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
   const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
     list.map((one) => ({ ...one, path: resolve(from, one.path) }));
+  if (data.pretraining && data.model.sizes === undefined)
+    throw new TrainingError('config: pretraining is given with model.path, expected model.sizes: only a new model is begun by it');
   const { path: folder, clip, sam, tokenizer } = data.model;
   return {
     ...data,
     model: { ...data.model, path: absolute(folder), clip: absolute(clip), sam: absolute(sam), tokenizer: absolute(tokenizer) },
     data: files(data.data),
+    pretraining: data.pretraining && { ...data.pretraining, data: data.pretraining.data && files(data.pretraining.data) },
     output: resolve(from, data.output),
     evaluation: { ...data.evaluation, data: data.evaluation.data && files(data.evaluation.data) },
   };

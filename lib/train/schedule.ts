@@ -60,3 +60,20 @@ export function warmupCosine(options: ScheduleOptions & { minLr?: number }): Sch
 export function asDeepSpeed(schedule: Schedule, lr: number): Schedule {
   return (step) => (step === 0 ? lr : schedule(step - 1));
 }
+
+export interface Rates extends Pick<ScheduleOptions, 'lr'> {
+  readonly schedule: 'decay' | 'cosine' | 'constant';
+  readonly warmupSteps: number;
+  /** Where the cosine ends. */
+  readonly minLr: number;
+  /** As DeepSpeed's engine uses them. */
+  readonly deepspeed: boolean;
+}
+
+/** The rates of a run of `steps` steps, as a configuration says them. */
+export function scheduleOf({ lr, warmupSteps, minLr, schedule, deepspeed }: Rates, steps: number): Schedule {
+  const options = { lr, warmupSteps, totalSteps: steps };
+  const constant: Schedule = (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);
+  const rates = { decay: () => warmupDecay(options), cosine: () => warmupCosine({ ...options, minLr }), constant: () => constant };
+  return deepspeed ? asDeepSpeed(rates[schedule](), lr) : rates[schedule]();
+}

@@ -86,12 +86,7 @@ export class Sam extends Module {
       const decode = (embedding: Tensor, sparse: Tensor) =>
         this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), { ...encoded, sparse }, options).lowRes;
       if (embeddings.length === 1 || gridSize(this.config) > largestJoinedGrid)
-        return embeddings.map((embedding, i) =>
-          decode(
-            embedding,
-            part((from, to) => slice(encoded.sparse, 0, from, to), i),
-          ),
-        );
+        return embeddings.map((embedding, i) => decode(embedding, slice(encoded.sparse, 0, ...(ranges[i] as readonly [number, number]))));
       const of = counts.flatMap((count, i) => new Array<number>(count).fill(i));
       const [, ...map] = (embeddings[0] as Tensor).shape;
       const rows = reshape(concat(embeddings, 0), [embeddings.length, map.reduce((product, side) => product * side, 1)]);
