@@ -1,4 +1,5 @@
 /** Samples as the tensors of a forward pass, and their losses. */
+import { imageName } from '../data/sample';
 import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
 import { imageTokens } from '../models/mglmm/config';
@@ -118,8 +119,8 @@ function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, c
   const pixels = (item: Item) => clipInput(item.image as RgbImage, model.config.clip, model.model.dtype);
   if (trained.clip) return { pixels: joined(items.map(pixels)) };
   const features = items.map((item) => {
-    const path = item.example.sample.image;
-    return cache.get(path && `clip ${path}`, () => model.clip.forward(pixels(item)));
+    const { image } = item.example.sample;
+    return cache.get(image && `clip ${imageName(image)}`, () => model.clip.forward(pixels(item)));
   });
   return { features: joined(features) };
 }
@@ -132,9 +133,9 @@ function seeMasks(
 ): { embedding: Tensor; placement: Placement } | undefined {
   if (!image || example.predicted === 0 || masks.length === 0) return undefined;
   const { sam } = model;
-  const path = example.sample.image;
+  const source = example.sample.image;
   const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels, { recompute });
-  const embedding = trained.sam ? encode() : cache.get(path && `sam ${path}`, encode);
+  const embedding = trained.sam ? encode() : cache.get(source && `sam ${imageName(source)}`, encode);
   return { embedding, placement: placementOf(image.height, image.width, sam.config.imageSize) };
 }
 
