@@ -56,7 +56,6 @@ class Painter {
   }
 }
 
-const whole = rectangle(0, 0, 1, 1);
 const below = (y: number) => rectangle(0, y, 1, 1 - y + 0.01);
 const fade = (rgb: Rgb, y: number, cell: number): Pattern => ({ type: 'gradient', rgb, x: 0, y, cell });
 
@@ -73,7 +72,7 @@ const skies: readonly { top: Rgb; low: Rgb; color?: ColorName; night?: boolean }
 /** @returns whether it is night. */
 function sky(painter: Painter, chance: Chance, horizon: number): boolean {
   const { top, low, color, night = false } = skies[chance.weighted([3, 3, 3, 2, 1, 1, 1.5])] as (typeof skies)[number];
-  painter.region('sky', top, [whole], { color, pattern: fade(low, 0, horizon) });
+  painter.region('sky', top, [rectangle(0, 0, 1, horizon + 0.05)], { color, pattern: fade(low, 0, horizon) });
   if (night) {
     for (let i = 0; i < 14; i++)
       painter.over([255, 250, 220], 0.8, ellipse(chance.fraction(), chance.fraction() * horizon, 0.004, 0.004, 16));
@@ -282,7 +281,7 @@ const walls: readonly { rgb: Rgb; color?: ColorName }[] = [
 function room(painter: Painter, chance: Chance): Omit<Background, 'regions' | 'shapes'> {
   const edge = chance.between(0.5, 0.66);
   const { rgb: wall, color } = chance.pick(walls);
-  painter.region('wall', lighter(wall, 0.15), [whole], { color, pattern: fade(lighter(wall, -0.06), 0, edge) });
+  painter.region('wall', lighter(wall, 0.15), [rectangle(0, 0, 1, edge)], { color, pattern: fade(lighter(wall, -0.06), 0, edge) });
   const paper = chance.below(5);
   const papers = [undefined, 'striped', 'dotted', 'bricks', 'noise'] as const;
   const type = papers[paper];

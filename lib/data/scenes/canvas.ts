@@ -37,6 +37,9 @@ export interface Shape {
   readonly paint: Paint;
 }
 
+/** Of a pixel: what rounding leaves of one that is covered. */
+const whole = 0.996;
+
 export class Canvas {
   readonly size: number;
   /** `[size, size]`. */
@@ -46,12 +49,15 @@ export class Canvas {
   readonly #stride: number;
   /** Signed area that begins in a pixel; all 0 between shapes. */
   readonly #areas: Float64Array;
+  /** Of the pixels of a row. */
+  readonly #covered: Float64Array;
 
   /** @param what - of the two what is drawn. */
   constructor(size: number, what: { readonly labels?: boolean; readonly pixels?: boolean }) {
     this.size = size;
     this.#stride = size + 2;
     this.#areas = new Float64Array(this.#stride * size);
+    this.#covered = new Float64Array(size);
     if (what.labels) this.labels = new Uint16Array(size * size);
     if (what.pixels) this.pixels = new Uint8Array(3 * size * size);
   }
@@ -63,10 +69,10 @@ export class Canvas {
     for (const ring of rings) {
       for (let i = 0; i < ring.length; i += 2) {
         const [x, y] = [(ring[i] as number) * size, (ring[i + 1] as number) * size];
-        if (x < left) left = x;
-        if (x > right) right = x;
-        if (y < top) top = y;
-        if (y > bottom) bottom = y;
+        left = Math.min(left, x);
+        right = Math.max(right, x);
+        top = Math.min(top, y);
+        bottom = Math.max(bottom, y);
       }
     }
     [left, top] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
@@ -74,18 +80,18 @@ export class Canvas {
     if (left >= right || top >= bottom) return;
     for (const ring of rings) this.#addRing(ring);
     const sign = areaOf(rings[0] ?? []) < 0 ? -1 : 1;
-    const brush = pixels && new Brush(paint, size);
+    const brush = pixels && new Brush(paint, size, pixels);
+    const covered = this.#covered;
     for (let y = top; y < bottom; y++) {
       const row = y * this.#stride;
       let sum = 0;
       for (let x = left; x < right; x++) {
         sum += this.#areas[row + x] as number;
-        const covered = sum * sign;
-        if (covered < 0.004) continue;
-        const at = y * size + x;
-        if (labels && label !== undefined && covered >= 0.5) labels[at] = label;
-        if (pixels) brush?.paint(pixels, at, x, y, covered > 1 ? 1 : covered);
+        const share = sum * sign;
+        covered[x] = share > whole ? 1 : share < 1 - whole ? 0 : share;
+        if (labels && label !== undefined && share >= 0.5) labels[y * size + x] = label;
       }
+      brush?.paintRow(y, left, right, covered);
       this.#areas.fill(0, row + left, row + Math.min(right + 2, this.#stride));
     }
   }
@@ -111,8 +117,8 @@ export class Canvas {
       const height = Math.min(y + 1, y1) - Math.max(y, y0);
       const next = x + slope * height;
       const area = way * height;
-      const low = Math.min(size, Math.max(0, x < next ? x : next));
-      const high = Math.min(size, Math.max(0, x < next ? next : x));
+      const low = Math.min(size, Math.max(0, Math.min(x, next)));
+      const high = Math.min(size, Math.max(0, x, next));
       x = next;
       const first = Math.floor(low);
       const last = Math.ceil(high);
@@ -127,8 +133,8 @@ export class Canvas {
       const share = 1 / (high - low);
       let before = 0;
       for (let pixel = first; pixel < last; pixel++) {
-        const from = pixel < low ? low : pixel;
-        const to = pixel + 1 > high ? high : pixel + 1;
+        const from = Math.max(pixel, low);
+        const to = Math.min(pixel + 1, high);
         // Covered at the right edge of the pixel by the part that lies in it, and the mean of it over the pixel.
         const passed = (from - low) * share;
         const covered = (to - from) * share;
@@ -153,36 +159,55 @@ export class Canvas {
   }
 }
 
-/** A paint at pixels. */
+/** A paint on rows of pixels. */
 class Brush {
   readonly #paint: Paint;
   readonly #size: number;
-  readonly #opacity: number;
+  readonly #pixels: Uint8Array;
 
-  constructor(paint: Paint, size: number) {
-    [this.#paint, this.#size, this.#opacity] = [paint, size, paint.opacity ?? 1];
+  constructor(paint: Paint, size: number, pixels: Uint8Array) {
+    [this.#paint, this.#size, this.#pixels] = [paint, size, pixels];
   }
 
-  paint(pixels: Uint8Array, at: number, column: number, row: number, covered: number): void {
-    const { rgb, pattern, light } = this.#paint;
-    const [x, y] = [(column + 0.5) / this.#size, (row + 0.5) / this.#size];
-    const second = pattern ? shareOf(pattern, x, y, 1 / this.#size) : 0;
-    const brightness = light ? light[0] + light[1] * x + light[2] * y : 1;
-    const alpha = covered * this.#opacity;
-    for (let channel = 0; channel < 3; channel++) {
-      const first = rgb[channel] as number;
-      const color = pattern ? first + second * ((pattern.rgb[channel] as number) - first) : first;
-      const old = pixels[3 * at + channel] as number;
-      const value = old + alpha * (color * brightness - old);
-      pixels[3 * at + channel] = value >= 255 ? 255 : value <= 0 ? 0 : (value + 0.5) | 0;
+  /** @param covered - of each pixel of the row, 0 to 1. */
+  paintRow(row: number, left: number, right: number, covered: Float64Array): void {
+    const { rgb, pattern, light, opacity = 1 } = this.#paint;
+    const pixel = 1 / this.#size;
+    const y = (row + 0.5) * pixel;
+    let [red, green, blue] = rgb;
+    const [red2, green2, blue2] = pattern?.rgb ?? rgb;
+    const texture = pattern?.type === 'gradient' ? undefined : pattern;
+    if (pattern?.type === 'gradient') {
+      const share = Math.min(1, Math.max(0, (y - pattern.y) / pattern.cell));
+      red += share * (red2 - red);
+      green += share * (green2 - green);
+      blue += share * (blue2 - blue);
     }
+    const along = light ? light[1] * pixel : 0;
+    const start = light ? light[0] + light[2] * y + 0.5 * along : 1;
+    for (let x = left; x < right; x++) {
+      const alpha = (covered[x] as number) * opacity;
+      if (alpha === 0) continue;
+      const second = texture ? shareOf(texture, (x + 0.5) * pixel, y, pixel) : 0;
+      const brightness = start + along * x;
+      const at = 3 * (row * this.#size + x);
+      this.#blend(at, alpha, (red + second * (red2 - red)) * brightness);
+      this.#blend(at + 1, alpha, (green + second * (green2 - green)) * brightness);
+      this.#blend(at + 2, alpha, (blue + second * (blue2 - blue)) * brightness);
+    }
+  }
+
+  #blend(at: number, alpha: number, color: number): void {
+    const old = this.#pixels[at] as number;
+    const value = old + alpha * (color - old);
+    this.#pixels[at] = value >= 255 ? 255 : value <= 0 ? 0 : value + 0.5;
   }
 }
 
 /** From 0 to 1 within a pixel around the edge at 0. */
 const edge = (distance: number, pixel: number) => {
   const value = distance / pixel + 0.5;
-  return value < 0 ? 0 : value > 1 ? 1 : value;
+  return Math.min(1, Math.max(0, value));
 };
 const fraction = (value: number) => value - Math.floor(value);
 /** Distance to the middle of a stripe of half the cell, beyond its half width; below 0 inside. */
@@ -204,7 +229,7 @@ function shareOf({ type, x: left, y: top, cell, across = 'y' }: Pattern, x: numb
       return a + b - 2 * a * b;
     }
     case 'gradient':
-      return v < 0 ? 0 : v > 1 ? 1 : v;
+      return Math.min(1, Math.max(0, v));
     case 'noise':
       return 0.65 * noise(u, v) + 0.35 * noise(2.7 * u + 9, 2.7 * v + 5);
     case 'waves': {
@@ -238,11 +263,12 @@ function noise(u: number, v: number): number {
   const [a, b] = [Math.floor(u), Math.floor(v)];
   const [s, t] = [u - a, v - b];
   const [p, q] = [s * s * (3 - 2 * s), t * t * (3 - 2 * t)];
-  const at = (x: number, y: number) => {
-    const word = Math.imul(Math.imul(x, 0x27d4eb2d) ^ Math.imul(y, 0x165667b1), 0x85ebca6b);
-    return (((word ^ (word >>> 15)) >>> 8) & 0xffff) / 0xffff;
-  };
-  const upper = at(a, b) + p * (at(a + 1, b) - at(a, b));
-  const lower = at(a, b + 1) + p * (at(a + 1, b + 1) - at(a, b + 1));
+  const upper = cornerNoise(a, b) + p * (cornerNoise(a + 1, b) - cornerNoise(a, b));
+  const lower = cornerNoise(a, b + 1) + p * (cornerNoise(a + 1, b + 1) - cornerNoise(a, b + 1));
   return upper + q * (lower - upper);
+}
+
+function cornerNoise(x: number, y: number): number {
+  const word = Math.imul(Math.imul(x, 0x27d4eb2d) ^ Math.imul(y, 0x165667b1), 0x85ebca6b);
+  return (((word ^ (word >>> 15)) >>> 8) & 0xffff) / 0xffff;
 }

@@ -1,8 +1,7 @@
 /** Words for one thing among others, of which it is checked that they fit no other. */
 import type { Chance } from './chance';
-import type { PatternName } from './layout';
 import type { Scene, SceneThing } from './scene';
-import { middleOf } from './wording';
+import { lookOf, middleOf } from './wording';
 
 /** Whether words fit a thing; `unclear` where people might not agree. */
 type Fit = 'yes' | 'no' | 'unclear';
@@ -55,22 +54,20 @@ function isUnique(scene: Scene, thing: SceneThing, test: Test): boolean {
 
 /** From the shortest on. */
 function nounsOf({ kind, color, pattern }: SceneThing, { without }: ExpressionOptions): { text: string; test: Test }[] {
-  const noun = (text: string, wanted: Partial<Pick<SceneThing, 'color' | 'pattern'>>): { text: string; test: Test } => ({
-    text,
-    test: (other) =>
-      sure(
-        other.kind === kind &&
-          (wanted.color === undefined || other.color === wanted.color) &&
-          (wanted.pattern === undefined || other.pattern === wanted.pattern),
-      ),
-  });
-  const nouns = [noun(kind, {})];
-  if (without !== 'color') nouns.push(noun(`${color} ${kind}`, { color }));
-  if (pattern && without !== 'pattern') {
-    nouns.push(noun(`${pattern} ${kind}`, { pattern: pattern as PatternName }));
-    if (without !== 'color') nouns.push(noun(`${pattern} ${color} ${kind}`, { pattern, color }));
-  }
-  return nouns;
+  const looks: Partial<Pick<SceneThing, 'color' | 'pattern'>>[] = [{}, { color }];
+  if (pattern) looks.push({ pattern, color });
+  if (pattern && kind !== 'person') looks.push({ pattern });
+  return looks
+    .filter((look) => without === undefined || look[without] === undefined)
+    .map((look) => ({
+      text: lookOf({ kind, ...look }),
+      test: (other) =>
+        sure(
+          other.kind === kind &&
+            (look.color === undefined || other.color === look.color) &&
+            (look.pattern === undefined || other.pattern === look.pattern),
+        ),
+    }));
 }
 
 /** Places that are true of the thing. */
@@ -83,7 +80,7 @@ function placesOf(scene: Scene, thing: SceneThing): { text: string; test: Test }
   if (x > 0.42 && x < 0.58) places.push({ text: 'in the middle', test: (other) => within(0.16 - Math.abs(at(other)[0] - 0.5), 0.08, 0) });
   for (const mark of scene.things) {
     if (mark === thing || mark.kind === thing.kind) continue;
-    const name = [mark.kind, `${mark.color} ${mark.kind}`].find((_, i) =>
+    const name = [mark.kind, lookOf({ kind: mark.kind, color: mark.color })].find((_, i) =>
       scene.things.every((other) => other === mark || other.kind !== mark.kind || (i === 1 && other.color !== mark.color)),
     );
     if (name === undefined) continue;

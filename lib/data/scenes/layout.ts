@@ -54,6 +54,8 @@ const roughSize = 64;
 const [leastPixels, leastShare] = [9, 0.35];
 const mostTries = 14;
 const mostOverlap = 0.34;
+/** Of things that look alike: what would seem one thing. */
+const mostOverlapOfTwins = 0.08;
 /** What hashes are for. */
 const forScene = 11;
 
@@ -68,7 +70,7 @@ export function layOut({ seed, split, index }: SceneKey): Layout {
   for (let attempt = 0; ; attempt++) {
     const chance = new Chance(forScene, seed, splitNames.indexOf(split), index, attempt);
     const background = paintBackground(chance);
-    const style = styleOf(chance);
+    const style = styleOf(chance, background.setting === 'snow');
     let things: readonly LaidThing[] = populate(background, split === 'unseen', chance);
     for (;;) {
       const layout = { background, things, shapes: shapesOf(background, things, style), grain: style.grain };
@@ -80,9 +82,10 @@ export function layOut({ seed, split, index }: SceneKey): Layout {
   }
 }
 
-function styleOf(chance: Chance): Style {
+/** @param isPale - what is white would vanish without a line. */
+function styleOf(chance: Chance, isPale: boolean): Style {
   const strength = chance.between(0.06, 0.2);
-  const line = chance.weighted([3, 3, 2]);
+  const line = chance.weighted([isPale ? 0 : 3, 3, 2]);
   return {
     light: [chance.pick([-1, -0.6, 0.6, 1]) * strength, -chance.between(0.5, 1) * strength],
     line: line === 0 ? 0 : line === 1 ? chance.between(0.003, 0.005) : chance.between(0.006, 0.009),
@@ -152,11 +155,13 @@ function place(
     const near = where === 'sky' ? 0.9 : 0.68 + (0.36 * (y - ground[0] + 0.02)) / (1.02 - ground[0]);
     let height = chance.between(...kind.height) * (where === 'water' ? 0.9 : near);
     if (where === 'sky') y = Math.max(y, height + 0.02);
+    if (where === 'water' && kind.group === 'animal') y = Math.min(0.99, Math.max(y, top + 0.7 * height)); // below the surface
     height = Math.min(height, y - 0.01);
     const half = (height * kind.width) / 2;
     if (half > 0.48 || height < 0.6 * kind.height[0]) continue;
     const x = chance.between(Math.min(0.5, half * 0.85), Math.max(0.5, 1 - half * 0.85));
-    if (others.some((other) => overlapOf(other, { kind, x, y, height }) > mostOverlap)) continue;
+    const most = (other: LaidThing) => (other.kind === kind && other.color === color ? mostOverlapOfTwins : mostOverlap);
+    if (others.some((other) => overlapOf(other, { kind, x, y, height }) > most(other))) continue;
     return {
       kind,
       color,

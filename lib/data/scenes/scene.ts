@@ -95,7 +95,7 @@ export class Scene {
       const parts = pen.parts.map(({ name, color: own, pieces }, i) => ({
         name,
         plural: kind.parts[name],
-        isSeveral: pieces > 1 && kind.parts[name] !== undefined,
+        isSeveral: kind.parts[name] !== undefined && (pieces > 1 || kind.parts[name] === name),
         color: own,
         ...extentOf([labels[i] as number]),
       }));

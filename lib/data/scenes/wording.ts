@@ -114,11 +114,16 @@ export function lookalikes(some: readonly SceneThing[]): ThingGroup[] {
   return [...groups.values()].map((things) => ({ things, first: things[0] as SceneThing }));
 }
 
-/** `striped red car`. */
-export const lookOf = ({ pattern, color, kind }: SceneThing): string => `${pattern ? `${pattern} ` : ''}${color} ${kind}`;
+/** `striped red car`; of a person it is what is worn: `person in red`. */
+export function lookOf(
+  { kind, color, pattern }: Partial<Pick<SceneThing, 'color' | 'pattern'>> & Pick<SceneThing, 'kind'>,
+  noun = kind,
+): string {
+  const look = [pattern, color].filter((word) => word !== undefined).join(' ');
+  if (look === '') return noun;
+  return kind === 'person' ? `${noun} in ${look}` : `${look} ${noun}`;
+}
 
 /** `a striped red car`, `two red cars`. */
-export function groupName({ things, first }: ThingGroup): string {
-  const look = lookOf(first);
-  return things.length === 1 ? withArticle(look) : `${numberWord(things.length)} ${look.slice(0, -first.kind.length)}${first.plural}`;
-}
+export const groupName = ({ things, first }: ThingGroup): string =>
+  things.length === 1 ? withArticle(lookOf(first)) : `${numberWord(things.length)} ${lookOf(first, first.plural)}`;

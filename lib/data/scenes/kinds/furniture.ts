@@ -53,7 +53,7 @@ const chair: Kind = {
         rectangle(-wide, -1, 2 * wide, 0.14, 0.04),
         rectangle(-wide, -0.76, 2 * wide, 0.1),
       );
-    pen.part('seat', pen.accent).fill([-wide, -0.54, wide, -0.54, wide + 0.05, -0.42, -wide - 0.05, -0.42]);
+    pen.part('seat', pen.dark).fill([-wide, -0.54, wide, -0.54, wide + 0.05, -0.42, -wide - 0.05, -0.42]);
   },
 };
 

@@ -19,7 +19,7 @@ export interface Kind {
   readonly lean?: number;
   /** What it is for, behind `could`: `keep you dry in the rain`. */
   readonly uses: readonly string[];
-  /** Names of all parts that it may have, and their plurals where there may be several. */
+  /** Names of all parts that it may have, and their plurals where there may be several; those of which there are always several have their own. */
   readonly parts: Readonly<Record<string, string | undefined>>;
   draw(pen: Pen): void;
 }

@@ -13,7 +13,7 @@ const person: Kind = {
   height: [0.36, 0.56],
   width: 0.46,
   uses: ['tell you a story', 'read a book'],
-  parts: { head: undefined, cap: undefined, hair: undefined, shirt: undefined, trousers: 'trousers', shoe: 'shoes' },
+  parts: { head: undefined, cap: undefined, hair: 'hair', shirt: undefined, trousers: 'trousers', shoe: 'shoes' },
   draw(pen) {
     const { chance } = pen;
     const wide = chance.between(0.1, 0.13);
@@ -76,30 +76,36 @@ const person: Kind = {
   },
 };
 
-const snowman: Kind = {
-  name: 'snowman',
-  plural: 'snowmen',
+const robot: Kind = {
+  name: 'robot',
   places: ['ground'],
-  settings: 'outdoors',
-  height: [0.32, 0.48],
-  width: 0.6,
-  uses: ['melt in the sun', 'be built of snow'],
-  parts: { head: undefined, bucket: undefined, nose: undefined, body: undefined, scarf: undefined, arm: 'arms' },
+  settings: 'both',
+  height: [0.3, 0.46],
+  width: 0.66,
+  uses: ['be charged with electricity', 'be told by a program what to do'],
+  parts: { head: undefined, antenna: undefined, arm: 'arms', leg: 'legs', body: undefined, screen: undefined },
   draw(pen) {
     const { chance } = pen;
-    pen.part('arm', pen.wood).fill(stroke([0.16, -0.5, 0.38, -0.62], 0.03), stroke([-0.16, -0.5, -0.38, -chance.between(0.4, 0.66)], 0.03));
-    const body = pen.part('body', { rgb: [238, 242, 248], color: 'white' });
-    body.fill(ellipse(0, -0.22, 0.26, 0.22), ellipse(0, -0.5, 0.19, 0.17));
-    body.detail(pen.black, ellipse(0, -0.52, 0.02, 0.02, 16), ellipse(0, -0.43, 0.02, 0.02, 16), ellipse(0, -0.3, 0.02, 0.02, 16));
-    const head = pen.part('head', { rgb: [240, 244, 250], color: 'white' }).fill(ellipse(0, -0.73, 0.135));
-    head.detail(pen.black, ellipse(-0.045, -0.76, 0.017, 0.017, 16), ellipse(0.055, -0.76, 0.017, 0.017, 16));
-    pen.part('nose', { rgb: [244, 138, 40], color: 'orange' }).fill([0, -0.74, 0.19, -0.7, 0, -0.69]);
-    pen.part('scarf', pen.main).fill(stroke([-0.14, -0.64, 0, -0.61, 0.14, -0.64], 0.07), rectangle(0.05, -0.63, 0.075, 0.2, 0.01));
+    const wide = chance.between(0.17, 0.22);
+    const head = chance.between(0.13, 0.17);
+    pen.part('antenna', pen.metal).fill(stroke([0, -0.86, 0, -0.95], 0.03), ellipse(0, -0.965, 0.035, 0.035, 16));
+    const arms = pen.part('arm', pen.metal);
+    for (const side of [-1, 1]) {
+      const hand = -chance.between(0.22, 0.72);
+      arms.fill(stroke([side * wide * 0.9, -0.54, side * (wide + 0.1), (hand - 0.54) / 2, side * (wide + 0.08), hand], 0.065));
+      arms.fill(ellipse(side * (wide + 0.08), hand, 0.05, 0.05, 16));
+    }
     pen
-      .part('bucket', pen.main)
-      .fill([-0.1, -1, 0.1, -1, 0.15, -0.82, -0.15, -0.82])
-      .detail(pen.dark, [-0.145, -0.85, 0.145, -0.85, 0.155, -0.815, -0.155, -0.815]);
+      .part('leg', pen.dark)
+      .fill(rectangle(-wide * 0.75, -0.24, 0.11, 0.24, 0.02), rectangle(wide * 0.75 - 0.11, -0.24, 0.11, 0.24, 0.02));
+    pen.part('body', pen.main).fill(rectangle(-wide, -0.62, 2 * wide, 0.42, 0.05));
+    const screen = pen.part('screen', pen.accent).fill(rectangle(-wide * 0.6, -0.52, wide * 1.2, 0.16, 0.02));
+    screen.detail(pen.white, stroke([-wide * 0.45, -0.44, -wide * 0.1, -0.44, 0, -0.48, wide * 0.12, -0.41, wide * 0.45, -0.44], 0.018));
+    const face = pen.part('head', pen.main).fill(rectangle(-head, -0.87, 2 * head, 0.23, 0.06));
+    face.detail(pen.white, ellipse(-head * 0.42, -0.78, 0.042, 0.042, 16), ellipse(head * 0.42, -0.78, 0.042, 0.042, 16));
+    face.detail(pen.black, ellipse(-head * 0.42, -0.78, 0.02, 0.02, 16), ellipse(head * 0.42, -0.78, 0.02, 0.02, 16));
+    face.detail(pen.black, stroke([-head * 0.5, -0.69, head * 0.5, -0.69], 0.022));
   },
 };
 
-export const people: readonly Kind[] = [person, snowman];
+export const people: readonly Kind[] = [person, robot];

@@ -9,7 +9,7 @@ const tree: Kind = {
   height: [0.4, 0.66],
   width: 0.7,
   uses: ['give shade with its leaves', 'be a place for a nest'],
-  parts: { trunk: undefined, crown: undefined, fruit: undefined },
+  parts: { trunk: undefined, crown: undefined, fruit: 'fruit' },
   draw(pen) {
     const { chance } = pen;
     const thick = chance.between(0.05, 0.08);
@@ -112,9 +112,9 @@ const houseplant: Kind = {
   parts: { pot: undefined, leaf: 'leaves', stem: undefined },
   draw(pen) {
     const { chance } = pen;
-    pen.part('stem', pen.leaf).fill(stroke([0, -0.3, 0, -0.75], 0.05));
+    pen.part('stem', pen.dark).fill(stroke([0, -0.3, 0, -0.75], 0.05));
     const count = 3 + chance.below(3);
-    const leaf = pen.part('leaf', pen.leaf);
+    const leaf = pen.part('leaf', pen.main);
     for (let i = 0; i < count; i++) {
       const side = i % 2 ? -1 : 1;
       const y = -0.46 - 0.11 * i;
@@ -122,9 +122,9 @@ const houseplant: Kind = {
     }
     leaf.fill(smooth(-0.1, -0.72, 0, -1, 0.1, -0.72));
     pen
-      .part('pot', pen.main)
+      .part('pot', pen.accent)
       .fill([-0.25, -0.38, 0.25, -0.38, 0.18, 0, -0.18, 0])
-      .detail(pen.dark, rectangle(-0.27, -0.4, 0.54, 0.09, 0.02));
+      .fill(rectangle(-0.27, -0.4, 0.54, 0.09, 0.02));
   },
 };
 

@@ -30,8 +30,8 @@ const countGroup: Ask = (scene, chance) => {
 
 const color: Ask = (scene, chance) => {
   const thing = chance.pick(subjectsOf(scene));
-  const found = expressionFor(scene, thing, chance, { without: 'color' });
-  return found && [`(what colour is|which colour has) ${found.text}?`, thing.color];
+  const found = thing.kind !== 'person' && expressionFor(scene, thing, chance, { without: 'color' });
+  return found ? [`(what colour is|which colour has) ${found.text}?`, thing.color] : undefined;
 };
 
 const partColor: Ask = (scene, chance) => {
@@ -44,8 +44,10 @@ const partColor: Ask = (scene, chance) => {
 const pattern: Ask = (scene, chance) => {
   const patterned = subjectsOf(scene).filter((thing) => thing.pattern);
   const thing = chance.pick(patterned.length > 0 && chance.is(0.7) ? patterned : subjectsOf(scene));
-  const found = expressionFor(scene, thing, chance, { without: 'pattern' });
-  return found && [`is ${found.text} (plain, striped, dotted or checked|striped, dotted, checked or plain)?`, thing.pattern ?? 'plain'];
+  const found = thing.kind !== 'person' && expressionFor(scene, thing, chance, { without: 'pattern' });
+  return found
+    ? [`is ${found.text} (plain, striped, dotted or checked|striped, dotted, checked or plain)?`, thing.pattern ?? 'plain']
+    : undefined;
 };
 
 const side: Ask = (scene, chance) => {

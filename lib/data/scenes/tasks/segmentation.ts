@@ -4,7 +4,7 @@ import { kinds } from '../kinds';
 import { heldOutColor } from '../layout';
 import type { SceneThing } from '../scene';
 import type { Dialogue } from '../wording';
-import { inOrder, joined, listed, marked, numberWord, partGroups, type Said, withArticle } from '../wording';
+import { inOrder, joined, listed, lookOf, marked, numberWord, partGroups, type Said, withArticle } from '../wording';
 import { everyOne, subjectsOf, type Target, type Task, targetsOf } from './task';
 
 const picture = '(| in this picture| in the picture| in this image)';
@@ -138,14 +138,14 @@ export function absentOf({ scene, chance }: Pick<Dialogue, 'scene' | 'chance'>):
   const others = chance.shuffled(kinds.filter(({ name }) => !present.has(name))).slice(0, 3);
   const absent = others.map((kind) => {
     const color = chance.pick(colorNames.filter((name) => name !== heldOutColor(kind)));
-    return chance.is(0.3) ? `${color} ${kind.name}` : kind.name;
+    return lookOf({ kind: kind.name, color: chance.is(0.3) ? color : undefined });
   });
   const near = chance.pick(scene.things);
   const colors = colorNames.filter(
     (color) =>
       color !== heldOutColor({ name: near.kind }) && scene.things.every((thing) => thing.kind !== near.kind || thing.color !== color),
   );
-  if (colors.length > 0 && chance.is(0.4)) absent.unshift(`${chance.pick(colors)} ${near.kind}`);
+  if (colors.length > 0 && chance.is(0.4)) absent.unshift(lookOf({ kind: near.kind, color: chance.pick(colors) }));
   return absent;
 }
 
