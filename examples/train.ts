@@ -161,7 +161,8 @@ async function main(): Promise<number> {
 
   await using model = await Mglmm.load(path);
   let isKnown = true;
-  for (const { image = '', conversation, masks } of samples) {
+  for (const { image, conversation, masks } of samples) {
+    if (typeof image !== 'string') continue;
     const [{ question, answer: wanted } = { question: '', answer: '' }] = conversation;
     const answer = await model.answer({ image, prompt: question, maxNewTokens: 40 });
     const ious = masks.map((mask, i) => {

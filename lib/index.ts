@@ -5,7 +5,12 @@ export { EachOnce } from './data/each_once';
 export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
 export { type Batch, type BatchSource, Loader, type LoaderOptions } from './data/loader';
 export { type Draw, type Draws, Mixture, type MixturePart } from './data/mixture';
-export { type Dataset, faultsOf, type Sample, type SampleTurn } from './data/sample';
+export { type Dataset, faultsOf, type Sample, type SampleTurn, type SceneImage } from './data/sample';
+export { type SceneKey, type SplitName, splitNames } from './data/scenes/key';
+export { type PixelClasses, pixelClasses, pixelClassNames } from './data/scenes/pixel_classes';
+export { type Extent, makeScene, Scene, type ScenePart, type SceneRegion, type SceneThing } from './data/scenes/scene';
+export { SceneDataset, type SceneDatasetOptions, sceneSample } from './data/scenes/scene_dataset';
+export { type TaskName, taskNames } from './data/scenes/tasks';
 export * from './errors';
 export { generate } from './generate/generate';
 export type {

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { AbortedError, DataError } from '../errors';
 import { type DecodeRequest, type DecodeResult, decodeSample } from './decode_sample';
 import type { WorkerAnswer, WorkerTask } from './decode_worker';
+import { imageName } from './sample';
 
 interface Task {
   readonly request: DecodeRequest;
@@ -97,13 +98,13 @@ export class DecodePool {
       const task = tasks.get(id);
       tasks.delete(id);
       if (tasks.size === 0 && !this.#closed) worker.unref(); // whoever closes waits for its end
-      if ('error' in result) task?.reject(new DataError(`decoding ${task.request.image}: ${result.error}`));
+      if ('error' in result) task?.reject(failed(task.request, result.error));
       else task?.resolve(result);
       this.#next();
     });
     const lost = (why: string, cause?: unknown) => {
       this.#threads.delete(worker);
-      for (const task of tasks.values()) task.reject(new DataError(`decoding ${task.request.image}: ${why}`, { cause }));
+      for (const task of tasks.values()) task.reject(failed(task.request, why, cause));
       tasks.clear();
       this.#next();
     };
@@ -113,5 +114,7 @@ export class DecodePool {
   }
 }
 
+const failed = ({ image }: DecodeRequest, why: string, cause?: unknown) =>
+  new DataError(`decoding ${image === undefined ? 'a sample without a picture' : imageName(image)}: ${why}`, { cause });
 const closed = () => new AbortedError('decoding samples: the pool was closed');
 const aborted = ({ reason }: AbortSignal) => new AbortedError('decoding samples: aborted', { cause: reason });

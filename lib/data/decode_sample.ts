@@ -3,11 +3,12 @@ import { ArgumentError, ImageError, type SampleFault } from '../errors';
 import { decodeImage, type RgbImage } from '../image/decode';
 import type { Rle } from '../image/rle';
 import { rlePixels } from '../image/rle_pixels';
+import type { Sample } from './sample';
+import { makeScene } from './scenes/scene';
 
 /** What of a sample is decoded, and how. Goes from thread to thread. */
 export interface DecodeRequest {
-  /** Path of the picture. */
-  readonly image?: string;
+  readonly image?: Sample['image'];
   readonly masks: readonly Rle[];
   /** A picture with more is refused. */
   readonly maxPixels?: number;
@@ -23,9 +24,9 @@ export interface DecodedSample {
 export type DecodeResult = { readonly decoded: DecodedSample } | { readonly faults: readonly [SampleFault, ...SampleFault[]] };
 
 /** Looks at everything, so that all faults are told at once. */
-export async function decodeSample({ image: path, masks: rles, maxPixels }: DecodeRequest): Promise<DecodeResult> {
+export async function decodeSample({ image: source, masks: rles, maxPixels }: DecodeRequest): Promise<DecodeResult> {
   const faults: SampleFault[] = [];
-  const image = await pictureOf(path, maxPixels).catch((error: unknown) => {
+  const image = await pictureOf(source, maxPixels).catch((error: unknown) => {
     faults.push(pictureFault(error));
     return undefined;
   });
@@ -53,8 +54,10 @@ export async function decodeSample({ image: path, masks: rles, maxPixels }: Deco
   return { decoded: { image, masks } };
 }
 
-async function pictureOf(path: string | undefined, maxPixels: number | undefined): Promise<RgbImage | undefined> {
-  return path === undefined ? undefined : decodeImage(path, { maxPixels });
+async function pictureOf(image: Sample['image'], maxPixels: number | undefined): Promise<RgbImage | undefined> {
+  if (typeof image !== 'object') return image === undefined ? undefined : decodeImage(image, { maxPixels });
+  const { width, height, pixels } = makeScene(image.scene);
+  return { data: pixels, width, height };
 }
 
 function pictureFault(error: unknown): SampleFault {

@@ -5,6 +5,7 @@ import { ArgumentError, type SampleFault } from '../errors';
 import { type MaskPolygon, type Ring, rleFromPolygons } from '../image/polygons';
 import { type Rle, rleFromRuns } from '../image/rle';
 import { faultsOf, type Sample } from './sample';
+import { sceneSizes, splitNames } from './scenes/key';
 
 const text = z.string('expected a string').min(1, 'expected some text');
 const list = (what: string) => z.custom<readonly unknown[]>(Array.isArray, `expected ${what}`);
@@ -26,10 +27,19 @@ const maskRecord = z
   )
   .refine(({ counts, polygons }) => (counts === undefined) !== (polygons === undefined), 'expected either counts or polygons');
 
+const whole = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+/** What a picture is drawn from. */
+const sceneRecord = z.strictObject({
+  scene: z.strictObject({ seed: whole, split: z.enum(splitNames), index: whole, size: z.int().min(sceneSizes[0]).max(sceneSizes[1]) }),
+});
+
 const record = z.strictObject(
   {
     id: text,
-    image: text.optional(),
+    image: z.union([text, sceneRecord], 'expected a path, or a scene').optional(),
     conversation: z
       .array(z.strictObject({ question: text, answer: text }, 'expected a question and an answer'), 'expected a list of turns')
       .min(1, 'expected at least one turn'),
@@ -74,7 +84,7 @@ export async function readRecord(
   }
   const sample: Sample = {
     id,
-    ...(image === undefined ? {} : { image: isAbsolute(image) ? image : join(folder, image) }),
+    ...(image === undefined ? {} : { image: typeof image === 'string' && !isAbsolute(image) ? join(folder, image) : image }),
     conversation,
     masks,
     task,
@@ -87,18 +97,18 @@ export async function readRecord(
 export function writeRecord({ id, image, conversation, masks, task }: Sample, path: string): string {
   return JSON.stringify({
     id,
-    ...(image === undefined
-      ? {}
-      : {
-          image: relative(resolve(dirname(path)), resolve(image))
-            .split(sep)
-            .join('/'),
-        }),
+    ...(image === undefined ? {} : { image: typeof image === 'string' ? seenFrom(path, image) : image }),
     conversation: conversation.map(({ question, answer }) => ({ question, answer })),
     masks: masks.map(({ size, counts }) => ({ size, counts })),
     task,
   });
 }
+
+/** The path of a picture from the folder of the file `path`. */
+const seenFrom = (path: string, image: string) =>
+  relative(resolve(dirname(path)), resolve(image))
+    .split(sep)
+    .join('/');
 
 function rleOf({ size, counts, polygons }: MaskRecord): Rle {
   if (typeof counts === 'string') return { size, counts };

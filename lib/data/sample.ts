@@ -7,6 +7,7 @@ import type { Rle } from '../image/rle';
 import { parseSegCap } from '../text/segcap';
 import { templates } from '../text/template';
 import { addedTokens, imagePlaceholder, phraseEnd, phraseStart, segToken } from '../text/tokens';
+import type { SceneKey } from './scenes/key';
 
 export interface SampleTurn {
   readonly question: string;
@@ -14,10 +15,15 @@ export interface SampleTurn {
   readonly answer: string;
 }
 
+/** A picture that is drawn where another would be decoded: lib/data/scenes. */
+export interface SceneImage {
+  readonly scene: SceneKey;
+}
+
 export interface Sample {
   readonly id: string;
-  /** Path of the picture. */
-  readonly image?: string;
+  /** Path of the picture, or the scene that it is drawn from. */
+  readonly image?: string | SceneImage;
   /** At least one turn. */
   readonly conversation: readonly SampleTurn[];
   /** One a `[SEG]` of the answers, in their order; of the size of the picture. */
@@ -87,6 +93,9 @@ export async function readSample(dataset: Dataset, index: number): Promise<Sampl
   if (fault) throw new SampleError(dataset.name, index + 1, [fault, ...others]);
   return sample;
 }
+
+/** What a picture is called in messages and kept by: its path, or what its scene follows from. */
+export const imageName = (image: string | SceneImage): string => (typeof image === 'string' ? image : JSON.stringify(image));
 
 /** The phrase of each mask, empty where it has none. */
 export function phrasesOf({ conversation }: Sample): string[] {

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { sceneSizes, splitNames } from '../data/scenes/key';
+import { type TaskName, taskNames } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
 import { closest } from '../nn/difference';
 import { type TemplateName, templates } from '../text/template';
@@ -12,6 +14,10 @@ const positive = z.int().positive();
 const share = z.number().min(0).lt(1);
 const weight = z.number().nonnegative();
 const path = z.string().min(1);
+const seed = z
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1);
 const names = <Name extends string>(object: Readonly<Record<Name, unknown>>) => Object.keys(object) as [Name, ...Name[]];
 
 const model = z.strictObject({
@@ -38,8 +44,25 @@ const lora = z.strictObject({
     .describe('regular expression for the keys of layers that may; default the language model'),
 });
 
+const scenes = z.strictObject({
+  split: z.enum(splitNames).describe('of the scenes: train never ends, unseen has pairs of colour and kind that the others never show'),
+  seed: seed.default(1).describe('of the scenes'),
+  size: z.int().min(sceneSizes[0]).max(sceneSizes[1]).default(256).describe('pixels of a side'),
+  tasks: z
+    .strictObject(
+      Object.fromEntries(taskNames.map((name) => [name, weight.optional().describe(`of samples of ${name}`)])) as Record<
+        TaskName,
+        z.ZodOptional<typeof weight>
+      >,
+    )
+    .optional()
+    .describe('how often each is asked for, beside the others; default all the same, and not everything'),
+  together: positive.default(1).describe('tasks of a sample, whose turns follow one another'),
+});
+
 const dataset = z.strictObject({
-  path: path.describe('file of samples, JSONL; relative to this file'),
+  path: path.optional().describe('file of samples, JSONL; relative to this file'),
+  scenes: scenes.optional().describe('instead of path: scenes that are made up, docs/scenes.md'),
   weight: weight.default(1).describe('how often it is drawn from, beside the others'),
 });
 
@@ -64,7 +87,7 @@ const loss = z.strictObject({
 });
 
 const evaluation = z.strictObject({
-  data: z.array(heldOut).min(1).optional().describe('files of samples that are not trained on, each looked at once; none: no evaluation'),
+  data: z.array(heldOut).min(1).optional().describe('samples that are not trained on, each looked at once; none: no evaluation'),
   every: positive.default(500).describe('steps from one evaluation to the next'),
   batches: positive.default(100).describe('batches that are looked at, from the first on'),
   metric: z.enum(['loss', 'giou', 'ciou']).default('loss').describe('by which a snapshot is the best: lowest loss, or highest IoU'),
@@ -94,7 +117,7 @@ const pretraining = z.strictObject({
 
 const schema = z.strictObject({
   model: model.describe('what is trained'),
-  data: z.array(dataset).min(1).describe('files of samples, drawn from by weight'),
+  data: z.array(dataset).min(1).describe('files of samples, and scenes, drawn from by weight'),
   output: path.describe('folder of this run: snapshots, logs, adapter; relative to this file'),
   pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
   steps: positive.default(5000).describe('updates of the parameters'),
@@ -114,18 +137,15 @@ const schema = z.strictObject({
     .enum(['skip', 'fail'])
     .default('fail')
     .describe('a sample that cannot be read or trained on: count it and take another, or stop'),
-  seed: z
-    .int()
-    .nonnegative()
-    .max(2 ** 31 - 1)
-    .default(42)
-    .describe('of the order of samples, of dropout, and of new parameters'),
+  seed: seed.default(42).describe('of the order of samples, of dropout, and of new parameters'),
   workers: positive.default(1).describe('threads that decode images ahead'),
   evaluation: evaluation.prefault({}).describe('looking at samples that are not trained on'),
   snapshots: snapshots.prefault({}).describe('from which a run goes on'),
 });
 
 export type TrainConfig = z.infer<typeof schema>;
+/** What samples come from: a file, or scenes. */
+export type DataConfig = z.infer<typeof heldOut>;
 
 /** Parts that may change when a run goes on: they do not decide what a step does. */
 const free = ['output', 'evaluation', 'snapshots', 'cacheGigabytes', 'workers', 'onBadSample'];
@@ -139,9 +159,19 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
   if (error) throw new TrainingError(`config: ${error.issues.map((issue) => sentenceOf(issue)).join('; ')}`, { cause: error });
   if ((data.model.path === undefined) === (data.model.sizes === undefined))
     throw new TrainingError('config: model has path and sizes or neither, expected one of them');
+  for (const [field, list] of [
+    ['data', data.data],
+    ['pretraining.data', data.pretraining?.data ?? []],
+    ['evaluation.data', data.evaluation.data ?? []],
+  ] as const) {
+    for (const [i, one] of list.entries()) {
+      if ((one.path === undefined) === (one.scenes === undefined))
+        throw new TrainingError(`config: ${field}.${i} has path and scenes or neither, expected one of them`);
+    }
+  }
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
   const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
-    list.map((one) => ({ ...one, path: resolve(from, one.path) }));
+    list.map((one) => (one.path === undefined ? one : { ...one, path: resolve(from, one.path) }));
   if (data.pretraining && data.model.sizes === undefined)
     throw new TrainingError('config: pretraining is given with model.path, expected model.sizes: only a new model is begun by it');
   const { path: folder, clip, sam, tokenizer } = data.model;

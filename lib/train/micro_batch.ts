@@ -1,4 +1,5 @@
 /** Samples as the tensors of a forward pass, and their losses. */
+import { imageName } from '../data/sample';
 import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
 import { imageTokens } from '../models/mglmm/config';
@@ -119,8 +120,8 @@ function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, c
   const pixels = (item: Item) => clipInput(item.image as RgbImage, model.config.clip, model.model.dtype);
   if (trained.clip) return { pixels: joined(items.map(pixels)) };
   const features = items.map((item) => {
-    const path = item.example.sample.image;
-    return cache.get(path && `clip ${path}`, () => model.clip.forward(pixels(item)));
+    const { image } = item.example.sample;
+    return cache.get(image && `clip ${imageName(image)}`, () => model.clip.forward(pixels(item)));
   });
   return { features: joined(features) };
 }
@@ -138,8 +139,8 @@ export function seeMasks(
   const pixels = (item: Item) => samInput(item.image as RgbImage, sam.config, sam.dtype).pixels;
   if (!trained.sam)
     return items.map((item) => {
-      const path = item.example.sample.image;
-      return isAsked(item) ? cache.get(path && `sam ${path}`, () => sam.encodeImage(pixels(item))) : undefined;
+      const source = item.example.sample.image;
+      return isAsked(item) ? cache.get(source && `sam ${imageName(source)}`, () => sam.encodeImage(pixels(item))) : undefined;
     });
   const together = sam.encodeImage(joined(asked.map(pixels)), { recompute });
   const of = new Map(asked.map((item, i) => [item, i]));

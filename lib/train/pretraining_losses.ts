@@ -6,7 +6,6 @@
  */
 
 import { phrasesOf } from '../data/sample';
-import { hashOf } from '../data/shuffle';
 import { TrainingError } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
@@ -31,7 +30,8 @@ import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
 import type { Item, Losses } from './micro_batch';
 import { type MaskPair, type ObjectiveWeights, sumOfLosses } from './objective';
-import { attended, type Chance, calledAs, cellPlace, drawnBox, meantBy, patchPlaces, pointOn, type Regions, wordAt } from './regions';
+import { attended, type Chance, calledAs, cellPlace, drawnBox, meantBy, patchPlace, pointOn, type Regions, wordAt } from './regions';
+import { mixed } from './trainer';
 
 /** What is trained in pretraining and thrown away after it. */
 export class PretrainingHeads extends Module {
@@ -68,7 +68,7 @@ export function pretrainingLosses(
   const seen = items.flatMap((item) => regionsOf(item, tokenizer));
   if (seen.length === 0) throw new TrainingError('pretraining: a batch has no mask, expected samples with some');
   let drawn = 0;
-  const chance: Chance = () => hashOf(seed, drawn++) / 2 ** 32;
+  const chance: Chance = () => mixed(seed, drawn++) / 2 ** 32;
   return tidy(() => {
     const { clip, sam, dtype } = { clip: model.config.clip, sam: model.sam, dtype: model.model.dtype };
     const of = (make: (image: RgbImage) => Tensor) =>
@@ -249,7 +249,8 @@ function wordLoss(
   const labels: number[] = [];
   const label = (regions: Regions, place: { x: number; y: number } | undefined) =>
     labels.push((place && wordAt(regions, place, rarity, chance)) ?? ignoreLabel);
-  for (const regions of seen) for (const place of patchPlaces(regions.image, Math.sqrt(count), chance)) label(regions, place);
+  for (const regions of seen)
+    for (let patch = 0; patch < count; patch++) label(regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
   const cells: number[] = [];
   for (const [picture, regions] of seen.entries())
     for (let i = 0; i < askedPlaces; i++) {

@@ -45,9 +45,11 @@ export function pointOn(mask: Uint8Array, width: number, chance: Chance): { x: n
 
 /** Three masks that a point may mean, from the largest that has it to the smallest: whole, part and sub-part. */
 export function meantBy({ masks, image: { width } }: Regions, { x, y }: { x: number; y: number }): [Uint8Array, Uint8Array, Uint8Array] {
-  const area = (mask: Uint8Array) => mask.reduce((sum, bit) => sum + bit, 0);
-  const having = masks.filter((mask) => mask[y * width + x] === 1).sort((a, b) => area(b) - area(a));
-  const at = (share: number) => having[Math.round(share * (having.length - 1))] as Uint8Array;
+  const having = masks
+    .filter((mask) => mask[y * width + x] === 1)
+    .map((mask) => ({ mask, area: mask.reduce((sum, bit) => sum + bit, 0) }))
+    .sort((a, b) => b.area - a.area);
+  const at = (share: number) => having[Math.round(share * (having.length - 1))]?.mask as Uint8Array;
   return [at(0), at(0.5), at(1)];
 }
 
@@ -59,16 +61,16 @@ export function calledAs({ masks, phrases }: Regions, index: number): Uint8Array
   return (masks[index] as Uint8Array).map((_, pixel) => Number(same.some((mask) => mask[pixel] === 1)));
 }
 
-/** Places of a picture that CLIP sees, row by row of its patches: the middle square. */
-export function patchPlaces({ width, height }: RgbImage, grid: number, chance: Chance): { x: number; y: number }[] {
+/** A place in a patch of CLIP, which sees the middle square of a picture. */
+export function patchPlace({ width, height }: RgbImage, grid: number, patch: number, chance: Chance): { x: number; y: number } {
   const [side, left, top] = [Math.min(width, height), Math.max(0, width - height) / 2, Math.max(0, height - width) / 2];
-  return Array.from({ length: grid * grid }, (_, patch) => ({
+  return {
     x: Math.min(width - 1, Math.floor(left + (((patch % grid) + chance()) * side) / grid)),
     y: Math.min(height - 1, Math.floor(top + ((Math.floor(patch / grid) + chance()) * side) / grid)),
-  }));
+  };
 }
 
-/** Places of SAM's map, row by row of its grid, whose longer side is the picture's; none where the map is empty. */
+/** A place in a cell of SAM's map, whose side is the longer one of the picture; none where the map is empty. */
 export function cellPlace({ width, height }: RgbImage, grid: number, cell: number, chance: Chance): { x: number; y: number } | undefined {
   const side = Math.max(width, height) / grid;
   const [x, y] = [Math.floor(((cell % grid) + chance()) * side), Math.floor((Math.floor(cell / grid) + chance()) * side)];
@@ -81,9 +83,12 @@ export function cellPlace({ width, height }: RgbImage, grid: number, cell: numbe
  */
 export function attended(mask: Uint8Array, image: RgbImage, grid: number, chance: Chance): Float32Array | undefined {
   const weights = new Float32Array(grid * grid);
-  for (let round = 0; round < looks; round++)
-    for (const [patch, { x, y }] of patchPlaces(image, grid, chance).entries())
+  for (let patch = 0; patch < weights.length; patch++) {
+    for (let look = 0; look < looks; look++) {
+      const { x, y } = patchPlace(image, grid, patch, chance);
       (weights[patch] as number) += mask[y * image.width + x] as number;
+    }
+  }
   const shown = weights.reduce((sum, weight) => sum + weight, 0);
   if (shown === 0) return undefined;
   const kept = weights.map((weight) => (chance() < 0.5 ? weight : 0));

@@ -5,10 +5,12 @@ import { EachOnce } from '../data/each_once';
 import { JsonlDataset } from '../data/jsonl';
 import { Loader } from '../data/loader';
 import { type Draws, Mixture } from '../data/mixture';
+import type { Dataset } from '../data/sample';
+import { SceneDataset } from '../data/scenes/scene_dataset';
 import type { SampleError } from '../errors';
 import { synchronize } from '../tensor/create';
 import { writeAdapter } from '../weights/adapter';
-import { decisivePart, type TrainConfig } from './config';
+import { type DataConfig, decisivePart, type TrainConfig } from './config';
 import { addLora, type OpenedModel, openModel } from './open_model';
 import { pretrain } from './pretrain';
 import { type RunEvent, type RunResult, runTraining } from './run';
@@ -45,7 +47,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     onEvent?.(event);
   };
   const open = ({ data, batchSize }: Pick<TrainConfig, 'data' | 'batchSize'>) => {
-    const mixed = (sets: readonly JsonlDataset[]) => new Mixture(weighted(sets, data), config.seed);
+    const mixed = (sets: readonly Dataset[]) => new Mixture(weighted(sets, data), config.seed);
     return openSource(data, mixed, { ...config, batchSize }, { signal, onSkip: skip });
   };
   const { pretraining } = config;
@@ -120,22 +122,25 @@ function trainableOf({ trainable, lora }: TrainConfig): TrainableSet | readonly 
   return [...trainableSets.mglmm.filter((pattern) => !pattern.startsWith('lora')), '^model\\.(layers|norm)\\.'];
 }
 
-const weighted = (sets: readonly JsonlDataset[], data: TrainConfig['data']) =>
-  sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight }));
+const weighted = (sets: readonly Dataset[], data: TrainConfig['data']) => sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight }));
 
-/** Files of samples as batches. */
+/** Files of samples and scenes as batches. */
 async function openSource(
-  files: readonly { readonly path: string }[],
-  drawn: (sets: readonly JsonlDataset[]) => Draws,
+  from: readonly DataConfig[],
+  drawn: (sets: readonly Dataset[]) => Draws,
   { batchSize, onBadSample, workers }: TrainConfig,
   { signal, onSkip }: { signal?: AbortSignal; onSkip?: (error: SampleError) => void },
 ): Promise<AsyncDisposable & { readonly loader: Loader }> {
-  const sets: JsonlDataset[] = [];
+  const sets: Dataset[] = [];
+  const files: JsonlDataset[] = [];
   const close = async () => {
-    for (const set of sets) await set[Symbol.asyncDispose]();
+    for (const file of files) await file.close();
   };
   try {
-    for (const { path } of files) sets.push(await JsonlDataset.open(path, { signal }));
+    for (const { path, scenes } of from) {
+      if (path !== undefined) files.push(await JsonlDataset.open(path, { signal }));
+      sets.push(scenes ? new SceneDataset(scenes) : (files.at(-1) as JsonlDataset));
+    }
     const loader = new Loader({ mixture: drawn(sets), batchSize, onBadSample, onSkip, workers });
     return {
       loader,

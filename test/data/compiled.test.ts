@@ -12,7 +12,11 @@ const lib = join(__dirname, '../../lib');
 
 /** Compiles lib/, as far as batches need it, into a folder. */
 function compileInto(folder: ReturnType<typeof temporaryFolder>): void {
-  const rooms = ['data', 'image', 'text'].flatMap((room) => readdirSync(join(lib, room)).map((file) => join(room, file)));
+  const rooms = ['data', 'image', 'text'].flatMap((room) =>
+    readdirSync(join(lib, room), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(room, file)),
+  );
   for (const name of ['errors.ts', ...rooms]) {
     const { code } = transformSync(readFileSync(join(lib, name), 'utf8'), {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },

@@ -27,7 +27,11 @@ async function read(content: string | Uint8Array, options?: JsonlOptions): Promi
       assert.ok(error instanceof SampleError && error.line === i + 1 && error.file === path);
       return error.message.slice(dirname(path).length + 1);
     });
-    samples.push(typeof sample === 'string' || !sample.image ? sample : { ...sample, image: sample.image.replace(dirname(path), '.') });
+    samples.push(
+      typeof sample === 'string' || typeof sample.image !== 'string'
+        ? sample
+        : { ...sample, image: sample.image.replace(dirname(path), '.') },
+    );
   }
   return samples;
 }

@@ -36,7 +36,7 @@ describe('a configuration', () => {
   says({ step: 3 }, /^config: step is unknown, is steps meant\?$/);
   says({ lr: 3 }, /^config: lr is unknown, is optimizer\.lr meant\?$/);
   says({ optimizer: { weight_decay: 0 } }, /^config: optimizer\.weight_decay is unknown, is weightDecay meant\?$/);
-  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, weight$/);
+  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, scenes, weight$/);
   says({ steps: -1, batchSize: 'two' }, /^config: steps: .*>0; batchSize: .*expected (number|int)/);
   says({ trainable: 'everything' }, /^config: trainable: /);
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);

@@ -103,8 +103,10 @@ export class Sam extends Module {
    */
   resizeMasks(lowRes: Tensor, { resized, original }: Placement): Tensor {
     return tidy(() => {
-      const whole = bilinear(lowRes, this.config.imageSize, this.config.imageSize);
-      return bilinear(slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]), ...original);
+      const { imageSize } = this.config;
+      const whole = bilinear(lowRes, imageSize, imageSize);
+      const picture = resized.every((side) => side === imageSize) ? whole : slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]);
+      return resized.join() === original.join() ? picture : bilinear(picture, ...original);
     });
   }
 }

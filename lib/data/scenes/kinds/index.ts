@@ -1,0 +1,18 @@
+/** All kinds of things. Their order is that of class numbers. */
+import { animals } from './animals';
+import { buildings } from './buildings';
+import { furniture } from './furniture';
+import type { Kind } from './kind';
+import { people } from './people';
+import { plants } from './plants';
+import { smallThings } from './small_things';
+import { vehicles } from './vehicles';
+
+export const kinds: readonly Kind[] = [...buildings, ...vehicles, ...plants, ...animals, ...people, ...furniture, ...smallThings];
+
+/** Of one of {@link kinds}, by its name. */
+export function kindOf(name: string): Kind {
+  const found = kinds.find((kind) => kind.name === name);
+  if (!found) throw new Error(`there is no kind ${name}`);
+  return found;
+}

@@ -1,0 +1,77 @@
+/** Scenes as samples: which scene, which task and which words follow from the number of the sample and the seed. */
+import { ArgumentError } from '../../errors';
+import type { Dataset, Sample } from '../sample';
+import { Chance } from './chance';
+import { expectSceneKey, type SceneKey, type SplitName } from './key';
+import { makeScene, type Scene } from './scene';
+import { type TaskName, taskNames, tasks } from './tasks';
+import { Dialogue } from './wording';
+
+export interface SceneDatasetOptions {
+  readonly split: SplitName;
+  readonly seed: number;
+  /** Pixels of a side; default 256. */
+  readonly size?: number;
+  /** How often each is asked for, beside the others; default all the same, and not `everything`. */
+  readonly tasks?: Readonly<Partial<Record<TaskName, number>>>;
+  /** Tasks of a sample, whose turns follow one another; default 1. */
+  readonly together?: number;
+}
+
+/** Scenes of a split; those of `train` never end. */
+export const splitLengths: Readonly<Record<SplitName, number>> = { train: 2 ** 31, val: 1000, test: 2000, unseen: 1000 };
+
+/** What hashes are for. */
+const [forTask, forWords] = [21, 22];
+
+/** Sample `index` is of scene `index`. Its picture is drawn by the loader's threads, from what the scene follows from. */
+export class SceneDataset implements Dataset {
+  readonly name: string;
+  readonly length: number;
+  readonly #options: Required<SceneDatasetOptions>;
+  readonly #weights: readonly number[];
+
+  /** @throws ArgumentError for a task that there is not, weights that are none, a split, seed or size that is none. */
+  constructor({ split, seed, size = 256, tasks: weights, together = 1 }: SceneDatasetOptions) {
+    expectSceneKey({ split, seed, index: 0, size });
+    const given = weights ?? Object.fromEntries(taskNames.map((name) => [name, Number(name !== 'everything')]));
+    for (const [name, weight] of Object.entries(given)) {
+      if (!Object.hasOwn(tasks, name)) throw new ArgumentError(`scenes: tasks has ${name}, expected ${taskNames.join(', ')}`);
+      if (!(Number.isFinite(weight) && weight >= 0))
+        throw new ArgumentError(`scenes: tasks.${name} is ${String(weight)}, expected a number, 0 or more`);
+    }
+    this.#weights = taskNames.map((name) => given[name] ?? 0);
+    if (this.#weights.every((weight) => weight === 0))
+      throw new ArgumentError('scenes: tasks has no weight above 0, expected at least one');
+    this.#options = { split, seed, size, tasks: given, together };
+    this.name = `scenes of ${split}, seed ${seed}`;
+    this.length = splitLengths[split];
+  }
+
+  async get(index: number): Promise<Sample> {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.length))
+      throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
+    const { split, seed, size, together } = this.#options;
+    const chance = new Chance(forTask, seed, splitWord(split), index);
+    const chosen = Array.from({ length: together }, () => taskNames[chance.weighted(this.#weights)] as TaskName);
+    return sceneSample(makeScene({ split, seed, index, size }), ...chosen);
+  }
+}
+
+const splitWord = (split: SplitName) => Object.keys(splitLengths).indexOf(split);
+
+/** The sample of a task, or of several one after another, that a scene gives: always the same. */
+export function sceneSample(scene: Scene, ...chosen: readonly TaskName[]): Sample {
+  const { key } = scene;
+  const dialogue = new Dialogue(
+    scene,
+    new Chance(forWords, key.seed, splitWord(key.split), key.index, ...chosen.map((task) => taskNames.indexOf(task))),
+  );
+  for (const task of chosen) tasks[task](dialogue);
+  const task = chosen.join('+');
+  const { conversation, masks } = dialogue;
+  return { id: `${nameOf(key)}-${task}`, image: { scene: key }, conversation, masks, task };
+}
+
+/** `train-1-42`: what a scene is called in files. */
+export const nameOf = ({ split, seed, index }: SceneKey): string => `${split}-${seed}-${index}`;

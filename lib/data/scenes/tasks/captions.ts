@@ -1,0 +1,136 @@
+/** Tasks that describe: captions, with and without masks, from the whole scene down to the parts of a thing. */
+import { expressionFor } from '../expressions';
+import type { Scene, SceneThing } from '../scene';
+import {
+  groupName,
+  joined,
+  listed,
+  lookalikes,
+  lookOf,
+  marked,
+  middleOf,
+  partGroups,
+  plain,
+  type Said,
+  type ThingGroup,
+  withArticle,
+} from '../wording';
+import { subjectsOf, type Task } from './task';
+
+const places = {
+  meadow: 'a meadow',
+  beach: 'a beach',
+  street: 'a street',
+  snow: 'a field of snow',
+  lake: 'a lake',
+  room: 'a room',
+} as const;
+
+/** `in a meadow`, as an answer to where. */
+export const settingPhrase = ({ setting }: Scene): string =>
+  ({ meadow: 'in a meadow', beach: 'on a beach', street: 'in a street', snow: 'in the snow', lake: 'at a lake', room: 'in a room' })[
+    setting
+  ];
+
+/** Where a thing is; a group is where its first is. */
+function placePhrase(scene: Scene, { first, things }: ThingGroup): string {
+  if (first.on !== undefined && things.every(({ on }) => on === first.on)) return ` on the ${scene.things[first.on]?.kind}`;
+  if (first.place === 'sky' && things.every(({ place }) => place === 'sky')) return ' in the sky';
+  if (things.length > 1) return '';
+  const [x] = middleOf(first, scene);
+  return x < 1 / 3 ? ' on the left' : x > 2 / 3 ? ' on the right' : ' in the middle';
+}
+
+/** `There is a red car on the left and two trees.` */
+function thingsSaid(scene: Scene): Said[] {
+  const groups = lookalikes(scene.things);
+  const isOne = groups[0]?.things.length === 1;
+  const items = groups.map((group): Said[] => [marked(groupName(group), ...group.things), placePhrase(scene, group)]);
+  return [
+    `There ${isOne ? 'is' : 'are'} `,
+    ...items.flatMap((item, i) => (i === 0 ? item : [i === items.length - 1 ? ' and ' : ', ', ...item])),
+    '.',
+  ];
+}
+
+/** Regions with their colours. */
+function regionsSaid(scene: Scene): Said[] {
+  const regions = scene.regions.filter(({ area }) => area >= scene.leastArea);
+  return listed(regions.map((region) => marked(`the ${region.color ? `${region.color} ` : ''}${region.name}`, region)));
+}
+
+const short = 'in (one sentence|a few words)';
+const shown = '(the|this) (picture|image|scene)';
+
+export const caption: Task = (dialogue) => {
+  const { scene, chance } = dialogue;
+  if (chance.is(0.5)) {
+    const names = lookalikes(scene.things).map(groupName);
+    const text = `${withArticle(places[scene.setting].replace(/^an? /, ''))} with ${listed(names).join('')}`;
+    dialogue.turn(
+      `((please |)describe ${shown} ${short}.|(give|write) a (short|brief) caption(| of ${shown}).|what does ${shown} show, ${short}?)`,
+      `${text.charAt(0).toUpperCase()}${text.slice(1)}.`,
+    );
+    return;
+  }
+  const text = plain([`This is ${places[scene.setting]}. `, ...thingsSaid(scene)]);
+  dialogue.turn(
+    `((please |)describe ${shown} (in detail|fully).|(give|write) a (long|detailed) (caption|description) of ${shown}.|what (is|can you see) in ${shown}?)`,
+    text,
+  );
+};
+
+const interleaved = '(please |)(respond|answer) with (interleaved |)(segmentation |)masks( for the corresponding parts of the answer|).';
+
+export const gcg: Task = (dialogue) => {
+  const { scene } = dialogue;
+  dialogue.turn(
+    `((please |)describe ${shown}.|what (is|can you see) in ${shown}?|(give|write) a description of ${shown}.) ${interleaved}`,
+    `This is ${places[scene.setting]} with `,
+    ...listed(lookalikes(scene.things).map((group) => marked(groupName(group), ...group.things))),
+    '.',
+  );
+};
+
+export const mgsc: Task = (dialogue) => {
+  const { scene, chance } = dialogue;
+  const described = chance.shuffled(subjectsOf(scene)).flatMap((thing) => {
+    const name = expressionFor(scene, thing, chance, { isShort: chance.is(0.5) });
+    return name && partGroups(thing, scene.leastArea).length > 1 ? [{ thing, name: name.text }] : [];
+  });
+  const [one] = described;
+  const only = one ? chance.weighted([2, 1, 1.4]) : 1; // both, the whole, the parts
+  if (only !== 2)
+    dialogue.turn(
+      `(please provide a detailed description of all the objects present in this image in a comprehensive format.|(please |)describe (everything|all objects|all things) in ${shown}.) ${interleaved}`,
+      ...rootSaid(scene),
+    );
+  if (one && only !== 1)
+    dialogue.turn(
+      `(can you provide a detailed description in a comprehensive format for ${one.name} in the image.|(please |)describe ${one.name} and (its|the) parts.|what (parts does ${one.name} have|is ${one.name} made of)?) ${interleaved}`,
+      ...subtreeSaid(scene, one.thing, one.name),
+    );
+};
+
+/** All there is to see, one turn for the scene and one for each thing: what vision is trained by before there are questions. */
+export const everything: Task = (dialogue) => {
+  const { scene } = dialogue;
+  dialogue.turn(`describe everything in ${shown}. ${interleaved}`, ...rootSaid(scene));
+  for (const thing of scene.things)
+    if (partGroups(thing, scene.leastArea).length > 1)
+      dialogue.turn(`describe the ${lookOf(thing)} and its parts. ${interleaved}`, ...subtreeSaid(scene, thing));
+};
+
+/** The whole scene: all things, then what is around them. */
+export const rootSaid = (scene: Scene): Said[] =>
+  joined([thingsSaid(scene), [`Around ${scene.things.length > 1 ? 'them' : 'it'} are `, ...regionsSaid(scene), '.']]);
+
+/** A thing and its parts. */
+export function subtreeSaid(scene: Scene, thing: SceneThing, name = `the ${lookOf(thing)}`): Said[] {
+  const groups = partGroups(thing, scene.leastArea);
+  const items = groups.map((group) => {
+    const noun = `${group.color ? `${group.color} ` : ''}${group.name}`;
+    return marked(group.isSeveral ? noun : withArticle(noun), group);
+  });
+  return [`${name.charAt(0).toUpperCase()}${name.slice(1)} has `, ...listed(items), '.'];
+}
