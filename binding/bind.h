@@ -209,7 +209,8 @@ class Reader {
   std::string op_ = std::string(Op::name);
 };
 
-// name(fields, wanted?, token?) -> {output: Tensor}. `wanted` lists the outputs to make; without it all but `Saved` ones.
+// name(fields, wanted?, token?, scoped?) -> {output: Tensor}. `wanted` lists the outputs to make; without it all but `Saved`
+// ones. `scoped`: a scope frees them.
 template <typename Op>
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -230,7 +231,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
         expect_possible(field.bytes());
         field.storage = std::make_shared<Storage>();
         field.storage->bytes = field.bytes();
-        result.Set(name, make_tensor(env, field));
+        result.Set(name, make_tensor(env, field, info[3].ToBoolean() ? Announce::unscoped : Announce::yes));
       }
     });
     auto step = std::make_unique<OpStep<Op>>(op);

@@ -77,6 +77,14 @@ export function cellPlace({ width, height }: RgbImage, grid: number, cell: numbe
   return x < width && y < height ? { x, y } : undefined;
 }
 
+/** A mask on SAM's map, `[grid, grid]`: each cell as its middle is. */
+export function onMap(mask: Uint8Array, image: RgbImage, grid: number): Uint8Array {
+  return Uint8Array.from({ length: grid * grid }, (_, cell) => {
+    const middle = cellPlace(image, grid, cell, () => 0.5);
+    return middle ? (mask[middle.y * image.width + middle.x] as number) : 0;
+  });
+}
+
 /**
  * Some of the patches that show a mask, by how much of it they show: weights that sum up to 1, as attention would give.
  * @returns undefined where no patch shows it.
