@@ -25,6 +25,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   explore: { summary: 'the things in a picture and their parts, as a tree', file: () => require('./explore') as CommandFile },
   inspect: { summary: 'say what a folder of weights holds, and what it lacks', file: () => require('./inspect') as CommandFile },
   merge: { summary: 'take LoRA matrices up into the weights', file: () => require('./merge') as CommandFile },
+  scenes: { summary: 'draw made-up scenes, with masks and texts of everything in them', file: () => require('./scenes') as CommandFile },
   segment: { summary: 'masks for points and boxes (Segment Anything)', file: () => require('./segment') as CommandFile },
   train: { summary: 'train a model as a file says, or go on with it', file: () => require('./train') as CommandFile },
   verify: { summary: 'check hashes, shapes and values of a folder', file: () => require('./verify') as CommandFile },

@@ -20,10 +20,18 @@ export const numberWord = (count: number): string => numbers[count] ?? String(co
 export const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
 export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
-/** What an answer says: text, and phrases with a mask. */
-export type Said = string | { readonly phrase: string; readonly of: readonly Pick<Extent, 'labels'>[] };
+/** A thing, a part or a region, for its mask. */
+export type Shown = Pick<Extent, 'labels'> & ({ readonly kind: string } | { readonly name: string });
 
-export const marked = (phrase: string, ...of: readonly Pick<Extent, 'labels'>[]): Said => ({ phrase, of });
+export interface Marked {
+  readonly phrase: string;
+  readonly of: readonly Shown[];
+}
+
+/** What an answer says: text, and phrases with a mask. */
+export type Said = string | Marked;
+
+export const marked = (phrase: string, ...of: readonly Shown[]): Marked => ({ phrase, of });
 
 /** `a, b and c`. */
 export function listed(items: readonly Said[]): Said[] {

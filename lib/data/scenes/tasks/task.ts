@@ -1,6 +1,6 @@
 import { expressionFor } from '../expressions';
-import type { Extent, Scene, SceneThing } from '../scene';
-import { type Dialogue, partGroups } from '../wording';
+import type { Scene, SceneThing } from '../scene';
+import { type Dialogue, partGroups, type Shown } from '../wording';
 
 /** Asks and answers about the scene of `dialogue`, at least one turn. */
 export type Task = (dialogue: Dialogue) => void;
@@ -8,7 +8,7 @@ export type Task = (dialogue: Dialogue) => void;
 /** Words for something in the scene, and what it is. */
 export interface Target {
   readonly text: string;
-  readonly of: readonly Pick<Extent, 'labels'>[];
+  readonly of: readonly Shown[];
 }
 
 /** What is asked about: where pairs of colour and kind are tested that were never seen, things of such pairs. */
