@@ -209,8 +209,7 @@ class Reader {
   std::string op_ = std::string(Op::name);
 };
 
-// name(fields, wanted?, token?, scoped?) -> {output: Tensor}. `wanted` lists the outputs to make; without it all but `Saved`
-// ones. `scoped`: a scope frees them.
+// name(fields, wanted?, token?) -> {output: Tensor}. `wanted` lists the outputs to make; without it all but `Saved` ones.
 template <typename Op>
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -231,7 +230,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
         expect_possible(field.bytes());
         field.storage = std::make_shared<Storage>();
         field.storage->bytes = field.bytes();
-        result.Set(name, make_tensor(env, field, info[3].ToBoolean() ? Announce::unscoped : Announce::yes));
+        result.Set(name, make_tensor(env, field));
       }
     });
     auto step = std::make_unique<OpStep<Op>>(op);

@@ -171,16 +171,6 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// outlivesScopes(tensor): no scope frees it any more.
-Napi::Value outlives_scopes(const Napi::CallbackInfo& info) {
-  Handle* handle = handle_of(info.Env(), info[0]);
-  if (handle != nullptr && handle->is_scoped && handle->ref.storage != nullptr) {
-    handle->is_scoped = false;
-    tell_v8(info.Env(), *handle, handle->ref.storage->bytes);
-  }
-  return info.Env().Undefined();
-}
-
 Napi::Value is_disposed(const Napi::CallbackInfo& info) {
   const Handle* handle = handle_of(info.Env(), info[0]);
   return Napi::Boolean::New(info.Env(), handle == nullptr || handle->ref.storage == nullptr);
@@ -317,7 +307,6 @@ Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce) {
     throw Error(kKernelError, "a Tensor object could not be wrapped");
   }
   if (announce == Announce::yes) tell_v8(env, *handle, handle->ref.storage->bytes);
-  handle->is_scoped = announce == Announce::unscoped;
   return object;
 }
 
@@ -354,7 +343,6 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("alias", alias);
   add("dispose", dispose);
   add("isDisposed", is_disposed);
-  add("outlivesScopes", outlives_scopes);
   add("read", read);
   add("synchronize", synchronize);
   add("memory", memory);

@@ -17,7 +17,6 @@ class Program;
 struct Handle {
   TensorRef ref;
   int64_t told_v8 = 0;  // bytes announced to the garbage collector
-  bool is_scoped = false;  // a scope frees it: announced once it outlives that
 };
 
 // Per-environment state, Node-API instance data.
@@ -46,9 +45,8 @@ class Context {
 };
 
 // Whether V8 is told of a tensor's bytes, so that garbage of unscoped code is collected before memory runs out. Not for
-// what has no memory of its own: views, mapped files, parameters that wait for theirs; and of what a scope frees only once it
-// outlives that, as each 64 MiB more make V8 mark all of its heap.
-enum class Announce { yes, no, unscoped };
+// what has no memory of its own: views, mapped files, parameters that wait for theirs.
+enum class Announce { yes, no };
 // Makes the JavaScript object of a tensor: `new Tensor(shape, dtype, device, layout)`, wrapped around `ref`.
 Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce = Announce::yes);
 // The handle of a JavaScript Tensor, or null for anything else.

@@ -13,7 +13,7 @@ export type FieldKind = 'in' | 'maybe' | 'ins' | 'out' | 'saved' | 'inout' | 'in
 export type FieldValue = Tensor | readonly Tensor[] | number | boolean | string | readonly number[] | null | undefined;
 export type Fields = Record<string, FieldValue>;
 export type Outputs = Record<string, Tensor>;
-export type NativeOp = (fields: Fields, wanted?: readonly string[], token?: unknown, scoped?: boolean) => Outputs;
+export type NativeOp = (fields: Fields, wanted?: readonly string[], token?: unknown) => Outputs;
 
 export interface MemoryFigures {
   /** Bytes held by tensors of this process, host memory. */
@@ -41,8 +41,6 @@ interface Addon {
   alias(tensor: Tensor, shape?: readonly number[], offset?: number): Tensor;
   dispose(tensor: Tensor): void;
   isDisposed(tensor: Tensor): boolean;
-  /** No scope frees it any more: the garbage collector is told of its bytes. */
-  outlivesScopes(tensor: Tensor): void;
   read(tensor: Tensor, bits?: boolean): Promise<ReadArray>;
   synchronize(): Promise<void>;
   memory(): MemoryFigures;

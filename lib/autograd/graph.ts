@@ -48,7 +48,7 @@ export class GradNode implements Owned {
     for (const tensor of this.#saved) tensor.dispose();
     this.#saved = [];
     this.#backward = undefined;
-    Scope.release(this);
+    Scope.disown(this);
   }
 }
 

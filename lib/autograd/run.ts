@@ -5,6 +5,5 @@ import { ambient } from '../tensor/ambient';
 /** @param wanted - names of the outputs to make; without it all but those that only a backward needs. */
 export function run(op: string, fields: Fields, wanted?: readonly string[]): Outputs {
   const call = native.ops[op] as NonNullable<(typeof native.ops)[string]>;
-  const { token, scope } = ambient();
-  return guarded(() => call(fields, wanted, token, scope !== undefined));
+  return guarded(() => call(fields, wanted, ambient().token));
 }

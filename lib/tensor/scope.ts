@@ -1,6 +1,4 @@
 /** Who frees what. A tensor belongs to the scope that was open when it was made and is freed when that scope ends. */
-
-import { native } from '../native';
 import type { Ambient } from './ambient';
 import { ambient, enterAmbient, withAmbient } from './ambient';
 import type { Tensor } from './tensor';
@@ -45,29 +43,23 @@ export class Scope implements Disposable {
 
   /** Takes over what another scope, or none, owned before. */
   own(owned: Owned): void {
-    Scope.release(owned);
+    Scope.disown(owned);
     this.#owned.add(owned);
     owned.owner = this;
   }
 
-  /** Takes `owned` out of its scope, to dispose it or to give it to another. */
-  static release(owned: Owned): void {
+  /** Makes `owned` outlive every scope: from now on its user disposes it. */
+  static disown<T extends Owned>(owned: T): T {
     if (owned.owner) owned.owner.#owned.delete(owned);
     owned.owner = undefined;
-  }
-
-  /** Makes a tensor outlive every scope: from now on its user disposes it. */
-  static disown<T extends Tensor>(tensor: T): T {
-    Scope.release(tensor);
-    native.outlivesScopes(tensor);
-    return tensor;
+    return owned;
   }
 
   /** Hands a tensor of this scope to the one around it, so that it outlives this. With none around, its user disposes it. */
   keep<T extends Tensor>(tensor: T): T {
     if (tensor.owner !== this) return tensor;
-    if (!this.parent) return Scope.disown(tensor);
-    this.parent.own(tensor);
+    Scope.disown(tensor);
+    this.parent?.own(tensor);
     return tensor;
   }
 

@@ -94,7 +94,7 @@ export class Tensor implements Disposable, Owned {
 
   /** Frees the memory once all that was enqueued before has run. Idempotent. */
   dispose(): void {
-    Scope.release(this);
+    Scope.disown(this);
     native.dispose(this);
   }
 
