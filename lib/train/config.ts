@@ -72,7 +72,12 @@ const optimizer = z.strictObject({
   lr: z.number().positive().default(3e-4).describe('highest learning rate'),
   schedule: z.enum(['decay', 'cosine', 'constant']).default('decay').describe('after the warm-up: linear to 0, half a cosine, or as it is'),
   warmupSteps: z.int().nonnegative().default(100).describe('steps in which the rate rises from 0'),
-  minLr: z.number().nonnegative().default(0).describe('where the cosine ends'),
+  cooldownSteps: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('of the constant rate: last steps, in which it falls to minLr; steps may change while such a run goes on'),
+  minLr: z.number().nonnegative().default(0).describe('where the cosine and the cooldown end'),
   deepspeed: z.boolean().default(false).describe("rates as DeepSpeed's engine uses them: the first step at lr, then one step behind"),
   betas: z.tuple([share, share]).default([0.9, 0.95]).describe('decay of the moments of the gradient'),
   eps: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
@@ -243,9 +248,19 @@ function fieldsOf({ properties = {} }: JsonSchema, prefix: string): ConfigField[
   });
 }
 
+/** A constant rate was the same so far, however many steps are to come. */
+function decisiveSteps<Part extends { readonly steps: number; readonly optimizer: z.infer<typeof optimizer> }>(part: Part) {
+  const { steps, optimizer: rates, ...others } = part;
+  if (rates.schedule !== 'constant') return part;
+  const { cooldownSteps: _, minLr: __, ...kept } = rates;
+  return { ...others, optimizer: kept };
+}
+
 /** What decides the steps of a run, as plain JSON. */
 export function decisivePart(config: TrainConfig): Record<string, unknown> {
-  const decisive = Object.entries(config).filter(([key]) => !free.includes(key));
+  const { pretraining, ...rest } = config;
+  const begun = pretraining && decisiveSteps(pretraining);
+  const decisive = Object.entries({ ...decisiveSteps(rest), pretraining: begun }).filter(([key]) => !free.includes(key));
   return JSON.parse(JSON.stringify(Object.fromEntries(decisive))) as Record<string, unknown>;
 }
 

@@ -64,16 +64,22 @@ export function asDeepSpeed(schedule: Schedule, lr: number): Schedule {
 export interface Rates extends Pick<ScheduleOptions, 'lr'> {
   readonly schedule: 'decay' | 'cosine' | 'constant';
   readonly warmupSteps: number;
-  /** Where the cosine ends. */
+  /** Last steps of a constant rate, in which it falls. */
+  readonly cooldownSteps: number;
+  /** Where the cosine and the cooldown end. */
   readonly minLr: number;
   /** As DeepSpeed's engine uses them. */
   readonly deepspeed: boolean;
 }
 
 /** The rates of a run of `steps` steps, as a configuration says them. */
-export function scheduleOf({ lr, warmupSteps, minLr, schedule, deepspeed }: Rates, steps: number): Schedule {
+export function scheduleOf({ lr, warmupSteps, cooldownSteps, minLr, schedule, deepspeed }: Rates, steps: number): Schedule {
   const options = { lr, warmupSteps, totalSteps: steps };
-  const constant: Schedule = (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);
+  const constant: Schedule = (step) => {
+    if (step < warmupSteps) return (lr * step) / warmupSteps;
+    const left = steps - step;
+    return left < cooldownSteps ? minLr + (lr - minLr) * (left / cooldownSteps) : lr;
+  };
   const rates = { decay: () => warmupDecay(options), cosine: () => warmupCosine({ ...options, minLr }), constant: () => constant };
   return deepspeed ? asDeepSpeed(rates[schedule](), lr) : rates[schedule]();
 }
