@@ -124,7 +124,6 @@ const schema = z.strictObject({
   model: model.describe('what is trained'),
   data: z.array(dataset).min(1).describe('files of samples, and scenes, drawn from by weight'),
   output: path.describe('folder of this run: snapshots, logs, adapter; relative to this file'),
-  pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
   steps: positive.default(5000).describe('updates of the parameters'),
   batchSize: positive.default(2).describe('samples that go through the model together'),
   accumulation: positive.default(10).describe('batches whose gradients are added up for an update'),
@@ -146,6 +145,7 @@ const schema = z.strictObject({
   workers: positive.default(1).describe('threads that decode images ahead'),
   evaluation: evaluation.prefault({}).describe('looking at samples that are not trained on'),
   snapshots: snapshots.prefault({}).describe('from which a run goes on'),
+  pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
 });
 
 export type TrainConfig = z.infer<typeof schema>;

@@ -88,6 +88,16 @@ describe('pretraining', () => {
     assert.deepEqual(losses(parts.path), losses(whole.path));
   });
 
+  test('may be longer than it was meant to be, where its rate is constant', async () => {
+    using folder = temporaryFolder();
+    const optimizer = { schedule: 'constant', lr: 1e-3, warmupSteps: 1, cooldownSteps: 1 };
+    await stopAfter(await configIn(folder, { optimizer, pretraining: { steps: 4, batchSize: 4, optimizer } }), 2, false);
+    const longer = { steps: 3, optimizer, pretraining: { steps: 5, batchSize: 4, optimizer } };
+    await assert.rejects(train(await configIn(folder, { ...longer, seed: 7 }), { resume: true }), /is of a run with other settings: seed;/);
+    await train(await configIn(folder, longer), { resume: true });
+    assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [5, 3]);
+  });
+
   test('is of new models only, and of samples with masks', async () => {
     using folder = temporaryFolder();
     await assert.rejects(
