@@ -2,8 +2,9 @@
  * Times a case of ours beside the same case of a peer, in one run: blocks of both sides alternate, so what disturbs the
  * machine disturbs both. bench/README.md says how a case file looks.
  */
-import { synchronize, tidy } from '../lib';
-import type { Limits } from './limits';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { memory, resetPeak, synchronize, tidy, trimMemory } from '../lib';
+import { type Limits, ReadProbe } from './limits';
 import { type Summary, summary } from './statistics';
 import type { TorchPeer } from './torch_peer';
 
@@ -23,6 +24,10 @@ export interface Sides {
   peak?: 'f32' | 'bf16';
   /** Least ratio of the peer's time to ours; or least share of the machine's limit. */
   goal?: number | { share: number };
+  /** Look at memory as well; where there is a goal, ours has to be the peer's at most. */
+  memory?: boolean;
+  /** An earlier case that this one should take so many times less memory than, for so many times the time at most; both with `memory`. */
+  lighterThan?: { name: string; memory: number; time: number };
 }
 
 export interface Case extends Sides {
@@ -39,11 +44,25 @@ export interface Result {
   ratio?: number;
   gigaflops?: number;
   gigabytes?: number;
+  /** What reading memory gave in turns with the case, where the goal is a share of it. */
+  readGigabytes?: number;
   /** Of what this machine was measured to do, the nearer of its two limits. */
   share?: number;
+  memory?: MemoryUse;
+  /** Of the earlier case's transient memory by this one's, and of this one's time by the earlier's. */
+  lighter?: { name: string; memory: number; time: number };
   goal?: Sides['goal'];
   met?: boolean;
   failures: string[];
+}
+
+/** In bytes. */
+export interface MemoryUse {
+  /** Most that our process had resident since the case began, and the peer's. */
+  ours: number;
+  torch?: number;
+  /** Most that tensors of ours held in a run, above what they hold between two. */
+  transient: number;
 }
 
 interface Side {
@@ -76,6 +95,7 @@ async function timed<Value>(failures: string[], who: string, body: () => Promise
 export async function measure(one: Case, peer: TorchPeer | undefined, limits: Limits, blocks: number): Promise<Result> {
   const failures: string[] = [];
   const result: Result = { name: one.name, goal: one.goal, failures };
+  if (one.memory) resetResidentPeak();
   await tidy(async () => {
     const run = await timed(failures, 'ours', async () => one.ours());
     const ours: Side | undefined = run && {
@@ -98,6 +118,9 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
 
     const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours)));
     const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs)));
+    const reads = one.bytes && typeof one.goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
+    await reads?.gigabytes(); // its buffer is written first
+    const gigabytes: number[] = [];
     const ourSeconds: number[] = [];
     const theirSeconds: number[] = [];
     const sides = [
@@ -111,10 +134,28 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
         const taken = await timed(failures, who, () => side.block(runs));
         if (taken !== undefined) seconds.push(taken / runs);
       }
+      if (reads) gigabytes.push(await reads.gigabytes());
       sides.reverse();
+    }
+    reads?.end();
+    if (one.memory && ours) {
+      result.memory = await timed(failures, 'ours', async () => {
+        const peak = residentPeak();
+        const { liveBytes } = memory();
+        resetPeak();
+        await ours.block(1);
+        return { ours: peak, torch: opened && (await peer.peakBytes()), transient: memory().peakBytes - liveBytes };
+      });
     }
     if (opened) await timed(failures, 'torch', () => peer.close());
     if (ourSeconds.length === blocks) result.ours = summary(ourSeconds, ourRuns as number);
+    if (reads && result.ours) {
+      result.readGigabytes = summary(gigabytes, 1).median;
+      result.share = summary(
+        ourSeconds.map((seconds, i) => (one.bytes as number) / seconds / 1e9 / (gigabytes[i] as number)),
+        1,
+      ).median;
+    }
     if (theirSeconds.length === blocks) result.torch = summary(theirSeconds, theirRuns as number);
     if (result.ours && result.torch) {
       result.ratio = summary(
@@ -124,6 +165,26 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
     }
   });
   return judged(result, one, limits);
+}
+
+/** `result` of a case that is to be lighter than one of `earlier`. */
+export function beside(result: Result, { lighterThan }: Case, earlier: readonly Result[]): Result {
+  const other = earlier.find(({ name }) => name === lighterThan?.name);
+  if (!lighterThan || !result.ours || !result.memory || !other?.ours || !other.memory) return result;
+  const [memory, time] = [other.memory.transient / result.memory.transient, result.ours.median / other.ours.median];
+  const met = memory >= lighterThan.memory && time <= lighterThan.time;
+  return { ...result, lighter: { name: other.name, memory, time }, met };
+}
+
+/** From here on the kernel counts the peak of this process anew. */
+function resetResidentPeak(): void {
+  trimMemory();
+  writeFileSync('/proc/self/clear_refs', '5');
+}
+
+function residentPeak(): number {
+  const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) as RegExpExecArray;
+  return 1024 * Number(kibibytes);
 }
 
 function judged(result: Result, one: Case, limits: Limits): Result {
@@ -139,10 +200,11 @@ function judged(result: Result, one: Case, limits: Limits): Result {
     result.gigabytes = one.bytes / result.ours.median / 1e9;
     if (limits.readGigabytes) shares.push(result.gigabytes / limits.readGigabytes);
   }
-  if (shares.length > 0) result.share = Math.max(...shares);
+  if (shares.length > 0) result.share ??= Math.max(...shares);
   if (one.goal !== undefined) {
     const [got, wanted] = typeof one.goal === 'number' ? [result.ratio, one.goal] : [result.share, one.goal.share];
-    if (got !== undefined) result.met = got >= wanted;
+    const isLighter = !result.memory?.torch || result.memory.ours <= result.memory.torch;
+    if (got !== undefined) result.met = got >= wanted && isLighter;
   }
   return result;
 }

@@ -1,5 +1,7 @@
 // What this machine can do at most, printed as JSON: f32 fused multiply-adds in registers, bf16 products by the best unit
 // there is, reads of a buffer that no cache holds. `mglmm_probe THREADS`; each figure is the best of several rounds.
+// `mglmm_probe THREADS read` reads the buffer once for each line of its input and prints the GB/s: where other machines
+// share the memory, it is to be measured beside what is compared with it.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -25,17 +27,19 @@ constexpr int kRounds = 5;
 constexpr int kChains = 16;  // independent sums: enough to hide the latency of a fused multiply-add on two ports
 volatile float sink;
 
-// Runs `body(thread)` on all threads at once; seconds of the best round.
+// Seconds of `body(thread)` on all threads at once.
+double seconds_of(int threads, const std::function<void(int)>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<std::thread> team;
+  team.reserve(static_cast<size_t>(threads));
+  for (int thread = 0; thread < threads; ++thread) team.emplace_back(body, thread);
+  for (std::thread& member : team) member.join();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 double best_seconds(int threads, const std::function<void(int)>& body) {
   double best = 1e30;
-  for (int round = 0; round < kRounds; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    std::vector<std::thread> team;
-    team.reserve(static_cast<size_t>(threads));
-    for (int thread = 0; thread < threads; ++thread) team.emplace_back(body, thread);
-    for (std::thread& member : team) member.join();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  for (int round = 0; round < kRounds; ++round) best = std::min(best, seconds_of(threads, body));
   return best;
 }
 
@@ -151,30 +155,54 @@ Kernel bf16_kernel() {
   return f32_kernel();
 }
 
-// Every thread sums its half of a buffer larger than any cache.
-double read_gigabytes(int threads) {
-  constexpr int64_t kBytes = int64_t{3} << 29;
-  const int64_t words = kBytes / 8;
-  const std::unique_ptr<uint64_t, void (*)(void*)> buffer(
-      static_cast<uint64_t*>(std::aligned_alloc(2 << 20, static_cast<size_t>(kBytes))), std::free);
-  if (!buffer) return 0;
-  madvise(buffer.get(), kBytes, MADV_HUGEPAGE);  // page walks are not what is measured
-  std::memset(buffer.get(), 1, static_cast<size_t>(kBytes));
-  const double seconds = best_seconds(threads, [&](int thread) {
-    const uint64_t* from = buffer.get() + words * thread / threads / 16 * 16;
+// A buffer larger than any cache.
+class Buffer {
+ public:
+  static constexpr int64_t kBytes = int64_t{3} << 29;
+
+  Buffer() : words_(static_cast<uint64_t*>(std::aligned_alloc(2 << 20, static_cast<size_t>(kBytes))), std::free) {
+    if (!words_) std::exit(1);
+    madvise(words_.get(), kBytes, MADV_HUGEPAGE);  // page walks are not what is measured
+    std::memset(words_.get(), 1, static_cast<size_t>(kBytes));
+  }
+
+  // Sums what belongs to `thread` of `threads`.
+  void read(int thread, int threads) const {
+    constexpr int64_t kWords = kBytes / 8;
+    const uint64_t* from = words_.get() + kWords * thread / threads / 16 * 16;
     uint64_t sums[16] = {};  // independent, so that the compiler keeps them in vectors
-    for (int64_t i = 0; i + 16 <= words / threads; i += 16) {
+    for (int64_t i = 0; i + 16 <= kWords / threads; i += 16) {
       for (int lane = 0; lane < 16; ++lane) sums[lane] ^= from[i + lane];
     }
     sink = static_cast<float>(std::accumulate(sums, sums + 16, uint64_t{0}));
-  });
-  return static_cast<double>(kBytes) / seconds / 1e9;
+  }
+
+ private:
+  std::unique_ptr<uint64_t, void (*)(void*)> words_;
+};
+
+void read_on_request(int threads) {
+  const Buffer buffer;
+  while (std::getchar() != EOF) {
+    const double seconds = seconds_of(threads, [&](int thread) { buffer.read(thread, threads); });
+    std::printf("%.3f\n", Buffer::kBytes / seconds / 1e9);
+    std::fflush(stdout);
+  }
+}
+
+double read_gigabytes(int threads) {
+  const Buffer buffer;
+  return Buffer::kBytes / best_seconds(threads, [&](int thread) { buffer.read(thread, threads); }) / 1e9;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2;
+  if (argc > 2 && std::strcmp(argv[2], "read") == 0) {
+    read_on_request(threads);
+    return 0;
+  }
   const double f32 = gigaflops(threads, f32_kernel());
   const double bf16 = gigaflops(threads, bf16_kernel());
   std::printf("{\"f32Gigaflops\": %.1f, \"bf16Gigaflops\": %.1f, \"readGigabytes\": %.2f}\n", f32, bf16,

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Case, Result } from './harness';
+import type { Case, MemoryUse, Result } from './harness';
 import type { Limits } from './limits';
 
 // Before the library is loaded, which reads it.
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { json: { type: 'string' }, blocks: { type: 'string', default: '9' }, case: { type: 'string', default: '' } },
   });
-  const { measure } = require('./harness') as typeof import('./harness');
+  const { beside, measure } = require('./harness') as typeof import('./harness');
   const { measureLimits } = require('./limits') as typeof import('./limits');
   const { TorchPeer } = require('./torch_peer') as typeof import('./torch_peer');
   const { backendName, synchronize } = require('../lib') as typeof import('../lib');
@@ -54,10 +54,16 @@ async function main(): Promise<void> {
   for (const name of names) {
     for (const one of casesOf(name)) {
       if (!one.name.includes(values.case)) continue;
-      const result = await measure(one, typeof peer === 'string' ? undefined : peer, limits, blocks);
+      const result = beside(await measure(one, typeof peer === 'string' ? undefined : peer, limits, blocks), one, results);
       await synchronize().catch(() => undefined); // its error is among the failures
       results.push(result);
       console.log(row(cells(result)));
+      if (result.memory) console.log(`  ${describeMemory(result.memory)}`);
+      const { lighter, met } = result;
+      if (lighter) {
+        const [memory, time] = [lighter.memory.toFixed(2), lighter.time.toFixed(2)];
+        console.log(`  ${memory} times less than ${lighter.name}, in ${time} times the time: ${met ? 'met' : 'MISSED'}`);
+      }
       for (const failure of result.failures) console.log(`  FAILED ${failure}`);
     }
   }
@@ -95,6 +101,12 @@ function cells({ name, ours, torch, ratio, gigaflops, gigabytes, share, goal, me
     share ? `${(100 * share).toFixed(0)} %` : '',
     wanted && `${wanted} ${met === undefined ? 'not judged' : met ? 'met' : 'MISSED'}`,
   ];
+}
+
+function describeMemory({ ours, torch, transient }: MemoryUse): string {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toPrecision(3)} GB`;
+  const peer = torch ? `, torch's ${gigabytes(torch)}` : '';
+  return `resident at most ${gigabytes(ours)}${peer}; tensors of a run ${gigabytes(transient)}`;
 }
 
 function row(columns: string[]): string {

@@ -42,6 +42,7 @@ export interface AnsweringOptions {
   readonly system?: string;
   readonly constrained?: boolean;
   readonly forceSegmentation?: boolean;
+  readonly adapter?: string;
 }
 
 export function answeringOptions(command: Command): Command {
@@ -58,18 +59,29 @@ export function answeringOptions(command: Command): Command {
     ])
     .option('--system <text>', 'instead of the system text the model was trained with')
     .option('--constrained', 'keep to the form of phrases and masks')
-    .option('--force-segmentation', 'at least one mask');
+    .option('--force-segmentation', 'at least one mask')
+    .option('--adapter <dir>', 'folder of an adapter of the model, which answers');
 }
 
 /** Those of a command's options that are about answers. */
 export function answersOf(options: AnsweringOptions): AnswerOptions {
-  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation } = options;
-  return { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation };
+  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation, adapter } = options;
+  return { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation, adapter };
 }
 
-/** Opens the model, and shows on the error stream how far that is. */
-export async function openModel({ model, clip, sam, tokenizer, template, device, dtype }: ModelOptions, context: Context): Promise<Mglmm> {
-  return watchLoading(context, (watched) => Mglmm.load(model, { clip, sam, tokenizer, template, device, dtype, ...watched }));
+/** Opens the model and its adapter, and shows on the error stream how far that is. */
+export async function openModel(options: ModelOptions & Pick<AnsweringOptions, 'adapter'>, context: Context): Promise<Mglmm> {
+  const { model: folder, clip, sam, tokenizer, template, device, dtype, adapter } = options;
+  const load = (watched: Watched) => Mglmm.load(folder, { clip, sam, tokenizer, template, device, dtype, ...watched });
+  const model = await watchLoading(context, load);
+  try {
+    // Its name is its folder.
+    if (adapter !== undefined) await model.loadAdapter(adapter, adapter, { signal: context.signal });
+    return model;
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
 }
 
 export type Watched = Pick<LoadOptions, 'onProgress' | 'logger' | 'signal'>;

@@ -61,6 +61,8 @@ export function define(command: Command, { terminal, signal }: Context): void {
           .map(([name, count]) => `${name} ${count}`)
           .join(', ')}\n`,
       );
+      const kinds = Object.entries(result.memory).map(([name, bytes]) => `${name} ${formatBytes(bytes)}`);
+      terminal.out.write(`memory: ${kinds.join(', ')}\n`);
       if (result.best)
         terminal.out.write(`best ${config.evaluation.metric} ${result.best.value.toFixed(4)} after step ${result.best.step}\n`);
       terminal.out.write(`${result.adapter ?? result.model}\n${result.chart}\n`);

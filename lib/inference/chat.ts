@@ -1,12 +1,11 @@
 /** A conversation about one image: each question is read behind what was read before, the image once. */
 import { ArgumentError, DisposedError } from '../errors';
 import type { Turn } from '../text/prompt';
+import type { Adapters } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
-
 import { answeringOne } from './answering';
 import { expectOptions } from './checks';
 import { Conversation } from './conversation';
-import type { Engine } from './engine';
 import { type AnswerStream, EventStream } from './event_stream';
 import type { Lifetime } from './lifetime';
 import { leaseMaskSource, type MaskSource } from './mask_source';
@@ -21,7 +20,7 @@ export interface ChatTurn {
 }
 
 export class Chat implements AsyncDisposable {
-  readonly #engine: Engine;
+  readonly #adapters: Adapters;
   readonly #lifetime: Lifetime;
   readonly #open: (signal?: AbortSignal) => Promise<Picture>;
   readonly #options: AnswerOptions;
@@ -34,8 +33,8 @@ export class Chat implements AsyncDisposable {
   #isDisposed = false;
 
   /** @param open - gives the picture. */
-  constructor(engine: Engine, lifetime: Lifetime, open: (signal?: AbortSignal) => Promise<Picture>, options: AnswerOptions) {
-    this.#engine = engine;
+  constructor(adapters: Adapters, lifetime: Lifetime, open: (signal?: AbortSignal) => Promise<Picture>, options: AnswerOptions) {
+    this.#adapters = adapters;
     this.#lifetime = lifetime;
     this.#open = open;
     this.#options = options;
@@ -94,7 +93,8 @@ export class Chat implements AsyncDisposable {
       end = resolve;
     });
     try {
-      return yield* this.#turn(prompt, question, { ...this.#options, ...options });
+      const adapter = options.adapter ?? this.#options.adapter;
+      return yield* this.#turn(prompt, question, { ...this.#options, ...options, adapter });
     } finally {
       this.#busy = undefined;
       end();
@@ -102,13 +102,18 @@ export class Chat implements AsyncDisposable {
   }
 
   async *#turn(prompt: string, question: string, options: AnswerOptions): AsyncGenerator<AnswerEvent, Answer, undefined> {
-    const [engine, { signal, system, seed }] = [this.#engine, options];
+    using used = this.#adapters.use('chat', options.adapter);
+    const [{ engine }, { signal, system, seed }] = [used, options];
     const askedMs = performance.now();
     const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: turn.answer.ids }));
     const ids = idsOf(engine, 'chat', [...turns, { question }], system);
     this.#picture ??= await this.#open(signal);
     const picture = this.#picture;
-    this.#conversation ??= new Conversation(engine, picture);
+    // What another adapter read is not what this one would have.
+    if (this.#conversation?.engine !== engine) {
+      this.#conversation?.[Symbol.dispose]();
+      this.#conversation = new Conversation(engine, picture);
+    }
     const asked = { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
     let failure: unknown;
     try {

@@ -44,30 +44,30 @@ export async function readyPrompt(
 }
 
 export class Conversation implements Disposable {
-  readonly #engine: Engine;
+  readonly engine: Engine;
   readonly #picture: Picture;
   #cache?: KeyValueCache;
   /** Those that `#cache` holds. */
   #ids: readonly number[] = [];
 
   constructor(engine: Engine, picture: Picture) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#picture = picture;
   }
 
   /** As {@link readyPrompt}, behind all of `ids` that was read in this conversation; its cache is for `generate` to extend. */
   async ready(ids: readonly number[], signal: AbortSignal | undefined): Promise<ReadyPrompt> {
     const common = this.#common(ids);
-    if (this.#cache && common >= prefixLength(this.#engine, ids)) {
-      const cachedTokens = tokensOf(this.#engine, ids.slice(0, common));
+    if (this.#cache && common >= prefixLength(this.engine, ids)) {
+      const cachedTokens = tokensOf(this.engine, ids.slice(0, common));
       this.#cache.truncate(0, cachedTokens);
       this.#ids = ids.slice(0, common);
-      const embeddings = embed(this.#engine, ids.slice(common));
+      const embeddings = embed(this.engine, ids.slice(common));
       const prompt = { embeddings, cache: this.#cache };
       return { prompt, cachedTokens, prefixCached: true, [Symbol.dispose]: () => embeddings.dispose() };
     }
     this.#forget();
-    const first = await readyPrompt(this.#engine, this.#picture, ids, signal);
+    const first = await readyPrompt(this.engine, this.#picture, ids, signal);
     const { cache, embeddings } = first.prompt;
     const read = cache.lengths[0] as number;
     const copying = cache.copying(0, read, read + (embeddings.shape[1] as number) + roomTokens);
@@ -77,7 +77,7 @@ export class Conversation implements Disposable {
       first[Symbol.dispose]();
       throw error;
     }
-    this.#ids = ids.slice(0, prefixLength(this.#engine, ids));
+    this.#ids = ids.slice(0, prefixLength(this.engine, ids));
     return { ...first, prompt: { embeddings, cache: this.#cache } };
   }
 
@@ -88,7 +88,7 @@ export class Conversation implements Disposable {
 
   /** What was read since {@link ready} may be cut off anywhere. */
   rollBack(error: unknown): void {
-    const read = tokensOf(this.#engine, this.#ids);
+    const read = tokensOf(this.engine, this.#ids);
     // Ops that were given up leave the cache as it was; of ops that failed that is not known.
     const isWhole = error === undefined || error instanceof AbortedError;
     if (this.#cache && isWhole && (this.#cache.lengths[0] as number) >= read) this.#cache.truncate(0, read);

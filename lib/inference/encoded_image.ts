@@ -1,6 +1,6 @@
 import { ArgumentError, DisposedError } from '../errors';
 import type { ImageSource } from '../image/decode';
-import { openPicture, type Picture, type PictureOptions } from './picture';
+import { openPicture, type Picture } from './picture';
 import type { Lease } from './shared_cache';
 
 /** A path, the bytes of a file, pixels, or an image that `encodeImage` has read. */
@@ -70,8 +70,8 @@ export class EncodedImage implements Disposable {
 }
 
 /** @throws ImageError, ArgumentError, DisposedError, AbortedError. */
-export async function pictureOf(owner: object, image: ImageInput, options: PictureOptions): Promise<Picture> {
-  if (!(image instanceof EncodedImage)) return openPicture(image, options);
+export async function pictureOf(owner: object, image: ImageInput, signal?: AbortSignal): Promise<Picture> {
+  if (!(image instanceof EncodedImage)) return openPicture(image, { signal });
   if (image.owner !== owner) throw new ArgumentError('image: it was encoded by another model, expected one that this model has read');
   return image.picture;
 }

@@ -5,6 +5,7 @@ import type { MglmmForCausalLM } from '../models/mglmm/model';
 import type { PromptOptions } from '../text/prompt';
 import type { Tokenizer } from '../text/tokenizer';
 import { imageEnd, imageId } from '../text/tokens';
+import type { BaseWeights } from './adapted_model';
 import type { SharedCache } from './shared_cache';
 
 export interface Engine {
@@ -14,9 +15,8 @@ export interface Engine {
   readonly style: PromptOptions;
   /** Of `[SEG]`; none in a model that makes no masks. */
   readonly segId?: number;
-  /** Around pictures for CLIP: see `PictureOptions`. */
-  readonly around?: readonly [number, number, number];
   readonly cache: SharedCache;
+  readonly weights: BaseWeights;
 }
 
 /** Tokens that `ids` are for the language model. */

@@ -34,7 +34,8 @@ export async function loadEngine(path: string, options: LoadOptions): Promise<En
   const model = new MglmmForCausalLM(config, { dtype: dtype === 'int8' || dtype === 'int4' ? 'bf16' : dtype });
   const quantize = (key: string) => quantizationOf(key, dtype);
   await loadWeights(model, folder, parts, { dtype, progress, quantize, signal, logger });
-  return { model, tokenizer, ...speech, around: aroundOf(folder, config), cache: new SharedCache(options.cacheBytes ?? defaultCacheBytes) };
+  const cache = new SharedCache(options.cacheBytes ?? defaultCacheBytes);
+  return { model, tokenizer, ...speech, cache, weights: { tensors: folder.tensors, quantize } };
 }
 
 function quantizationOf(key: string, dtype: ModelDtype): 'int8' | 'int4' | undefined {
@@ -58,12 +59,6 @@ function expectParts(folder: ModelFolder, parts: ModelParts): void {
     refuse(`has no CLIP tower, and ${clipNotFound ?? 'none'} is not beside it: give its folder as the option clip`);
   if (missing.length > 0) refuse(`has nothing of the part ${missing.join(', ')}, which a ${family} has`);
   expectWhole(folder, parts);
-}
-
-/** LLaVA-1.5 makes pictures squares of the mean colour; its relatives that make masks cut the middle out, whatever config.json says. */
-function aroundOf({ family, config }: ModelFolder, { clip }: MglmmConfig): Engine['around'] {
-  if (family !== 'llava' || config.image_aspect_ratio !== 'pad') return undefined;
-  return clip.pixelMean.map((mean) => Math.trunc(mean * 255)) as [number, number, number];
 }
 
 /** How to talk to the model. @throws CheckpointError when the tokenizer is another model's. */

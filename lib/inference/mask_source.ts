@@ -8,7 +8,7 @@ import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { bytesOf, enqueue, kept, paced, reached } from './paced';
 import type { Picture } from './picture';
-import type { Lease, Made, SharedCache } from './shared_cache';
+import { type Lease, type Made, madeBy, type SharedCache } from './shared_cache';
 
 export interface MaskSource extends Disposable {
   /** `[1, promptDim, grid, grid]`. */
@@ -20,7 +20,7 @@ export interface MaskSource extends Disposable {
 
 /** What the picture's masks are decoded from, made unless it is there. */
 export function leaseMaskSource(sam: Sam, cache: SharedCache, picture: Picture, signal?: AbortSignal): Promise<Lease<MaskSource>> {
-  return cache.acquire(`masks ${picture.hash}`, (giveUp) => encode(sam, picture, giveUp), signal);
+  return cache.acquire(`masks ${madeBy(sam.imageEncoder)} ${picture.hash}`, (giveUp) => encode(sam, picture, giveUp), signal);
 }
 
 /** The embedding of a picture takes the most time of all that is done with one: others have their turn between its blocks. */

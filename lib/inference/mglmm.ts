@@ -3,10 +3,11 @@
  * device takes their steps in turn.
  */
 import { ArgumentError } from '../errors';
+import { Adapters, type EngineInUse } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answering, answeringOne } from './answering';
 import { Chat } from './chat';
-import { expectOptions, shown } from './checks';
+import { expectOptions, isSignal, isString, shown } from './checks';
 import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { type Engine, prefixLength } from './engine';
 import { type AnswerStream, EventStream } from './event_stream';
@@ -15,7 +16,6 @@ import { Lifetime } from './lifetime';
 import { loadEngine } from './load_engine';
 import type { LoadOptions } from './load_options';
 import { leaseMaskSource } from './mask_source';
-import type { Picture } from './picture';
 import { leasePrefix } from './read_image';
 import {
   type AnswerOptions,
@@ -37,12 +37,14 @@ import { type SegmentedObject, type SegmentRequest, segment, segmentChecks } fro
 
 export class Mglmm implements AsyncDisposable {
   readonly #engine: Engine;
+  readonly #adapters: Adapters;
   readonly #lifetime = new Lifetime('the model');
   /** To free what their users did not dispose. */
   readonly #chats = new Set<WeakRef<Chat>>();
 
   private constructor(engine: Engine) {
     this.#engine = engine;
+    this.#adapters = new Adapters(engine);
   }
 
   /**
@@ -53,6 +55,28 @@ export class Mglmm implements AsyncDisposable {
    */
   static async load(path: string, options: LoadOptions = {}): Promise<Mglmm> {
     return new Mglmm(await loadEngine(path, options));
+  }
+
+  /**
+   * Opens an adapter of this model, as `mglmm train` and PEFT write them: LoRA, and weights that were trained whole. Requests name it to be
+   * answered by it; the base stays as it is and is held once, whatever its `dtype`.
+   * @throws CheckpointError and its kinds for what is no adapter of this model, naming what does not fit; ArgumentError for a name that
+   *   is taken; AbortedError.
+   */
+  async loadAdapter(name: string, folder: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    expectOptions('loadAdapter', options, { signal: isSignal });
+    using _work = this.#lifetime.enter();
+    await this.#adapters.load(name, folder, options.signal);
+  }
+
+  /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
+  async unloadAdapter(name: string): Promise<void> {
+    await this.#adapters.unload(name);
+  }
+
+  /** Names of the adapters that are there. */
+  get adapters(): readonly string[] {
+    return this.#adapters.names;
   }
 
   /**
@@ -70,28 +94,38 @@ export class Mglmm implements AsyncDisposable {
 
   /**
    * Answers several questions together, in less time than one after another: each pass through the weights serves all. Each gets the
-   * answer it would get alone (to the bit up to 4 questions; more share their products in another order of sums).
+   * answer it would get alone (to the bit up to 4 questions; more share their products in another order of sums). Questions to several
+   * adapters are answered adapter by adapter.
    */
   async answerAll(questions: readonly ImageQuestion[], options: AnswerOptions = {}): Promise<Answer[]> {
     if (!Array.isArray(questions)) throw new ArgumentError(`answerAll: questions are ${shown(questions)}, expected a list`);
     expectOptions('answerAll', options, optionChecks);
     for (const [i, question] of questions.entries()) expectRequest(`answerAll: question ${i}`, question, questionChecks);
     using _work = this.#lifetime.enter();
-    const engine = this.#engine;
-    const asked = await Promise.all(questions.map((one) => this.#question('answerAll', { ...options, ...one })));
-    const answers: Answer[] = [];
-    if (asked.length === 0) return answers;
-    for await (const { row, event } of answering(engine, asked, answeringOptions(engine, 'answerAll', options))) {
-      if (event.type === 'done') answers[row] = event.answer;
+    const requests = questions.map((one) => ({ ...options, ...one, adapter: one.adapter ?? options.adapter }));
+    const used = new Map<string | undefined, EngineInUse>();
+    try {
+      for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));
+      const asked = await Promise.all(requests.map((one) => this.#question('answerAll', one)));
+      const answers: Answer[] = [];
+      for (const [adapter, { engine }] of used) {
+        const rows = [...asked.keys()].filter((row) => requests[row]?.adapter === adapter);
+        const together = rows.map((row) => asked[row] as Question);
+        for await (const { row, event } of answering(engine, together, answeringOptions(engine, 'answerAll', options))) {
+          if (event.type === 'done') answers[rows[row] as number] = event.answer;
+        }
+      }
+      return answers;
+    } finally {
+      for (const one of used.values()) one[Symbol.dispose]();
     }
-    return answers;
   }
 
   /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
   chat(options: ChatOptions): Chat {
     expectRequest('chat', options, { ...optionChecks, ...imageChecks });
     const { image, ...answers } = options;
-    const chat = new Chat(this.#engine, this.#lifetime, (signal) => this.#picture(image, signal), answers);
+    const chat = new Chat(this.#adapters, this.#lifetime, (signal) => pictureOf(this, image, signal), answers);
     for (const one of this.#chats) if (!one.deref()) this.#chats.delete(one);
     this.#chats.add(new WeakRef(chat));
     return chat;
@@ -112,15 +146,20 @@ export class Mglmm implements AsyncDisposable {
     expectRequest('segmentAnything', request, segmentChecks);
     using _work = this.#lifetime.enter();
     const { model, cache } = this.#engine;
-    return segment(model.sam, cache, await this.#picture(request.image, request.signal), request);
+    return segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request);
   }
 
-  /** Reads an image for questions to come, which then pay for nothing but themselves, and keeps what it read until it is disposed. */
-  async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
-    expectRequest('encodeImage', { image, ...options }, imageChecks);
+  /**
+   * Reads an image for questions to come, which then pay for nothing but themselves, and keeps what it read until it is disposed.
+   * @param options.adapter - that of the questions; to another it is an image like any other.
+   */
+  async encodeImage(image: ImageInput, options: { adapter?: string; signal?: AbortSignal } = {}): Promise<EncodedImage> {
+    expectRequest('encodeImage', { image, ...options }, { ...imageChecks, adapter: isString });
     using _work = this.#lifetime.enter();
-    const [engine, { signal }] = [this.#engine, options];
-    const picture = await this.#picture(image, signal);
+    const { adapter, signal } = options;
+    using used = this.#adapters.use('encodeImage', adapter);
+    const { engine } = used;
+    const picture = await pictureOf(this, image, signal);
     const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
     const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
     const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
@@ -133,6 +172,7 @@ export class Mglmm implements AsyncDisposable {
     return this.#lifetime.end(() => {
       for (const chat of this.#chats) chat.deref()?.free();
       cache[Symbol.dispose]();
+      this.#adapters.free();
       model.dispose();
     });
   }
@@ -148,25 +188,23 @@ export class Mglmm implements AsyncDisposable {
   async *#events(call: string, request: AnswerRequest): AsyncGenerator<AnswerEvent, Answer, undefined> {
     expectRequest(call, request, requestChecks);
     using _work = this.#lifetime.enter();
-    const options = answeringOptions(this.#engine, call, request);
-    return yield* answeringOne(this.#engine, await this.#question(call, request), options);
+    using used = this.#adapters.use(call, request.adapter);
+    const options = answeringOptions(used.engine, call, request);
+    return yield* answeringOne(used.engine, await this.#question(call, request), options);
   }
 
   async *#explore(image: ImageInput, options: ExploreOptions): AsyncGenerator<ExploredNode, ExploredNode, undefined> {
     expectOptions('explore', options, exploreChecks);
     expectImage('explore', image);
     using _work = this.#lifetime.enter();
-    return yield* explore(this.#engine, await this.#picture(image, options.signal), options);
+    using used = this.#adapters.use('explore', options.adapter);
+    return yield* explore(used.engine, await pictureOf(this, image, options.signal), options);
   }
 
   async #question(call: string, { image, prompt, system, seed, signal }: AnswerRequest): Promise<Question> {
     const askedMs = performance.now();
     const ids = idsOf(this.#engine, call, [{ question: questionText(call, prompt) }], system);
-    const picture = await this.#picture(image, signal);
+    const picture = await pictureOf(this, image, signal);
     return { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
-  }
-
-  #picture(image: ImageInput, signal: AbortSignal | undefined): Promise<Picture> {
-    return pictureOf(this, image, { signal, around: this.#engine.around });
   }
 }

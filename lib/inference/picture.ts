@@ -1,7 +1,6 @@
 /** A picture as both vision models want it, and the name by which what they make of it is found again. */
 import { createHash } from 'node:crypto';
 import { type DecodeOptions, decodeImage, type ImageSource, type RgbImage } from '../image/decode';
-import { square } from '../image/square';
 import type { ClipConfig } from '../models/clip/config';
 import { clipInput } from '../models/clip/input';
 import type { SamConfig } from '../models/sam/config';
@@ -20,20 +19,14 @@ export interface Picture {
   samPixels(config: SamConfig, dtype: Dtype): { pixels: Tensor; placement: Placement };
 }
 
-export interface PictureOptions extends DecodeOptions {
-  /** Colour around the picture that makes it a square for CLIP, red, green, blue; default none: CLIP sees the middle square. */
-  readonly around?: readonly [number, number, number];
-}
-
 /** @throws ImageError, ArgumentError or AbortedError: see {@link decodeImage}. */
-export async function openPicture(source: ImageSource, { around, ...options }: PictureOptions = {}): Promise<Picture> {
+export async function openPicture(source: ImageSource, options: DecodeOptions = {}): Promise<Picture> {
   const image = await decodeImage(source, options);
-  const seen = around ? await square(image, around) : image;
   return {
     hash: await hashOf(image),
     width: image.width,
     height: image.height,
-    clipPixels: (config, dtype) => clipInput(seen, config, dtype),
+    clipPixels: (config, dtype) => clipInput(image, config, dtype),
     samPixels: (config, dtype) => samInput(image, config, dtype),
   };
 }

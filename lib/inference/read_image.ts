@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor';
 import { type Engine, tokensOf } from './engine';
 import { bytesOf, enqueue, expectGoing, kept, paced, reached } from './paced';
 import type { Picture } from './picture';
-import type { Lease, Made } from './shared_cache';
+import { type Lease, type Made, madeBy } from './shared_cache';
 
 /** Prompts up to this are read at once: what stands up to an image always is. */
 const pieceTokens = 4096;
@@ -24,13 +24,13 @@ export function leaseFeatures({ model, cache }: Engine, picture: Picture, signal
     const value = await paced(featureSteps(model, picture), giveUp);
     return { value, bytes: bytesOf(value), settled: reached(value) };
   };
-  return cache.acquire(`features ${picture.hash}`, make, signal);
+  return cache.acquire(`features ${madeBy(model.clip, model.model.mmProjector)} ${picture.hash}`, make, signal);
 }
 
 /** @param ids - which end with the image. */
 export function leasePrefix(engine: Engine, picture: Picture, ids: readonly number[], signal?: AbortSignal): Promise<Lease<Prefix>> {
   const make = (giveUp: AbortSignal) => readPrefix(engine, picture, ids, giveUp);
-  return engine.cache.acquire(`prefix ${picture.hash} ${ids.join()}`, make, signal);
+  return engine.cache.acquire(`prefix ${madeBy(engine.model.model)} ${picture.hash} ${ids.join()}`, make, signal);
 }
 
 function* featureSteps({ clip, model, config }: MglmmForCausalLM, picture: Picture): Generator<Tensor, Tensor> {

@@ -33,6 +33,8 @@ export interface AnswerOptions extends SamplingOptions {
   forceSegmentation?: boolean;
   /** Instead of the system text the model was trained with. */
   system?: string;
+  /** Name of an adapter that `Mglmm.loadAdapter` has opened, which answers; default the model as it is. */
+  adapter?: string;
   /** Ends the request within one token, with an AbortedError. */
   signal?: AbortSignal;
 }
@@ -44,6 +46,8 @@ export interface ImageQuestion {
   prompt: string;
   /** Instead of that of the options. */
   seed?: number;
+  /** Instead of that of the options. */
+  adapter?: string;
 }
 
 export interface AnswerRequest extends AnswerOptions, ImageQuestion {}
@@ -66,10 +70,14 @@ export const optionChecks = {
   constrained: isBoolean,
   forceSegmentation: isBoolean,
   system: isString,
+  adapter: isString,
   signal: isSignal,
 } satisfies Record<keyof AnswerOptions, Check>;
 
-export const questionChecks = { image: isAnything, prompt: isString, seed: integerFrom(0) } satisfies Record<keyof ImageQuestion, Check>;
+export const questionChecks = { image: isAnything, prompt: isString, seed: integerFrom(0), adapter: isString } satisfies Record<
+  keyof ImageQuestion,
+  Check
+>;
 export const imageChecks = { image: isAnything, signal: isSignal };
 export const requestChecks = { ...questionChecks, ...optionChecks };
 

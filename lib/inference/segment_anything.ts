@@ -53,14 +53,14 @@ export class SegmentAnything implements AsyncDisposable {
   async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
     expectRequest('segmentAnything', request, segmentChecks);
     using _work = this.#lifetime.enter();
-    return segment(this.#sam, this.#cache, await pictureOf(this, request.image, { signal: request.signal }), request);
+    return segment(this.#sam, this.#cache, await pictureOf(this, request.image, request.signal), request);
   }
 
   /** Reads an image for requests to come, and keeps what it read until it is disposed. */
   async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
     expectRequest('encodeImage', { image, ...options }, imageChecks);
     using _work = this.#lifetime.enter();
-    const picture = await pictureOf(this, image, { signal: options.signal });
+    const picture = await pictureOf(this, image, options.signal);
     return EncodedImage.holding(this, picture, [leaseMaskSource(this.#sam, this.#cache, picture, options.signal)]);
   }
 

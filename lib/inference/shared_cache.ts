@@ -28,6 +28,19 @@ interface Entry {
   users: number;
 }
 
+const numbers = new WeakMap<object, number>();
+let given = 0;
+
+/** Part of a key: what the same parts of models make is the same, whichever models share them. */
+export function madeBy(...parts: readonly object[]): string {
+  const numberOf = (part: object) => {
+    const number = numbers.get(part) ?? given++;
+    numbers.set(part, number);
+    return number;
+  };
+  return parts.map(numberOf).join('+');
+}
+
 export class SharedCache implements Disposable {
   readonly #limit: number;
   /** Least recently used first. */

@@ -32,7 +32,7 @@ export const withoutPrefix = (key: string): string =>
 
 /** @throws ArgumentError when a configuration makes no sense, or a tensor that tells a size is not there. */
 export function configsOf(folder: ModelFolder): ModelConfigs {
-  const { manifest, config, clipConfig } = folder;
+  const { manifest, config } = folder;
   if (manifest) {
     for (const part of ['llama', 'clip', 'sam'] as const) expectFields(part, manifest.config[part]);
     return manifest.config as ModelConfigs;
@@ -42,7 +42,7 @@ export function configsOf(folder: ModelFolder): ModelConfigs {
   const alone = new Map(Array.from(shapes, ([key, shape]) => [withoutPrefix(key), shape]));
   return {
     ...(present.has('llama') ? { llama: llamaOf(config, shapes) } : {}),
-    ...(present.has('clip') ? { clip: clipOf(config, clipConfig, alone) } : {}),
+    ...(present.has('clip') ? { clip: clipOf(folder, alone) } : {}),
     ...(present.has('sam') ? { sam: samOf(config, alone) } : {}),
   };
 }
@@ -97,7 +97,8 @@ function llamaOf(config: Json, shapes: Shapes): LlamaConfig {
   });
 }
 
-function clipOf(config: Json, clipConfig: Json | undefined, alone: Shapes): ClipConfig {
+/** Relatives of LLaVA-1.5 that make masks keep its `image_aspect_ratio`, and yet are shown the middle square. */
+function clipOf({ family, config, clipConfig }: ModelFolder, alone: Shapes): ClipConfig {
   const json = clipConfig ?? ('vision_config' in config ? config : undefined);
   const sizes = json ? parseClipConfig(json) : inferClipConfig(alone);
   const layer = config.mm_vision_select_layer ?? config.vision_feature_layer;
@@ -106,7 +107,7 @@ function clipOf(config: Json, clipConfig: Json | undefined, alone: Shapes): Clip
     ...sizes,
     ...(typeof layer === 'number' ? { selectLayer: layer } : {}),
     ...(feature === 'patch' || feature === 'cls_patch' ? { selectFeature: feature } : {}),
-    ...(config.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
+    ...(family === 'llava' && config.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
   };
 }
 

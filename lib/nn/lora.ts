@@ -5,6 +5,7 @@ import { dropout } from '../ops/dropout';
 import { zeros } from '../ops/fill';
 import { linear } from '../ops/linear';
 import { loraLinear, mergeLora } from '../ops/lora_linear';
+import { matmul } from '../ops/matmul';
 import { randomUniform } from '../ops/random_uniform';
 import { scale } from '../ops/scale';
 import type { Tensor } from '../tensor/tensor';
@@ -51,6 +52,18 @@ export class LoraLinear extends Module {
     this.loraB = parameter([outSize, rank], base.weight.dtype);
     this.scaling = alpha / rank;
     this.dropout = share;
+  }
+
+  /**
+   * `[out, in]`, the update taken up: for owners that take a layer's weight apart. Made anew each time, for the scope around;
+   * differentiable, and without dropout.
+   */
+  get weight(): Tensor {
+    return add(this.base.weight, scale(matmul(this.loraB, this.loraA), this.scaling));
+  }
+
+  get bias(): Tensor | undefined {
+    return this.base.bias;
   }
 
   forward(x: Tensor): Tensor {

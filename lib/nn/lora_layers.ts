@@ -1,5 +1,6 @@
 /** LoRA around the linear layers of any module, chosen by key. Hu et al. 2021, arXiv 2106.09685. */
 import { ArgumentError } from '../errors';
+import { noGradients } from '../tensor/ambient';
 import { Linear } from './linear';
 import { LoraLinear, type LoraOptions } from './lora';
 import type { Module } from './module';
@@ -36,6 +37,19 @@ export function loraLayers(module: Module): Map<string, LoraLinear> {
     return undefined;
   });
   return layers;
+}
+
+/**
+ * Folds every LoRA into the weight it is around; the layers are plain again. No gradient.
+ * @throws ArgumentError when a weight is held in 8 or 4 bits.
+ */
+export function mergeAllLora(module: Module): void {
+  module.substitute((_key, part) => {
+    if (!(part instanceof LoraLinear)) return undefined;
+    const merged = noGradients(() => part.merge());
+    part.dispose();
+    return merged;
+  });
 }
 
 /** Takes every LoRA away again, its matrices are disposed: the layers are those they were before. */

@@ -8,6 +8,7 @@ import { type TaskName, taskNames } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
 import { closest } from '../nn/difference';
 import { type TemplateName, templates } from '../text/template';
+import { defaultTargets, defaultWithin } from './open_model';
 import { trainableSets } from './trainable';
 
 const positive = z.int().positive();
@@ -37,11 +38,8 @@ const lora = z.strictObject({
   rank: positive.default(8).describe('of the update'),
   alpha: z.number().default(16).describe('the update is scaled by alpha / rank'),
   dropout: share.default(0.05).describe('share of its inputs that the update does not see in training'),
-  targets: z.array(z.string().min(1)).min(1).default(['q_proj', 'v_proj']).describe('ends of the keys of linear layers that get it'),
-  within: z
-    .string()
-    .default('^model\\.layers\\.')
-    .describe('regular expression for the keys of layers that may; default the language model'),
+  targets: z.array(z.string().min(1)).min(1).default(defaultTargets).describe('ends of the keys of linear layers that get it'),
+  within: z.string().default(defaultWithin).describe('regular expression for the keys of layers that may; default the language model'),
 });
 
 const scenes = z.strictObject({

@@ -33,7 +33,7 @@ export interface EstimateOptions {
 }
 
 const itemBytes: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f16: 2, i32: 4, u8: 1 };
-const bytesOf = (tensors: readonly Tensor[]): number => tensors.reduce((sum, { count, dtype }) => sum + count * itemBytes[dtype], 0);
+export const bytesOf = (tensors: readonly Tensor[]): number => tensors.reduce((sum, { count, dtype }) => sum + count * itemBytes[dtype], 0);
 const countOf = (tensors: readonly Tensor[]): number => tensors.reduce((sum, { count }) => sum + count, 0);
 
 /** Vectors as wide as the model, and as wide as its MLP, that a layer keeps of a token: what its ops' gradients read. */

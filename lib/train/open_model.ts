@@ -4,6 +4,7 @@ import { parseMglmmConfig } from '../models/mglmm/config';
 import { MglmmForCausalLM } from '../models/mglmm/model';
 import { mglmmConfigOf } from '../models/model_configs';
 import type { Dtype } from '../native';
+import type { LoraOptions } from '../nn/lora';
 import { addLoraTo, loraLayers } from '../nn/lora_layers';
 import { randomNormal } from '../ops/random_normal';
 import { noGradients } from '../tensor/ambient';
@@ -111,24 +112,25 @@ function initialize(model: MglmmForCausalLM, seed: number): void {
   );
 }
 
-export interface LoraChoice {
-  readonly rank: number;
-  readonly alpha: number;
-  readonly dropout: number;
-  /** Ends of keys of linear layers, such as `q_proj`. */
-  readonly targets: readonly string[];
-  /** Regular expression for the keys of layers that may be chosen. */
-  readonly within: string;
+export interface LoraChoice extends LoraOptions {
+  /** Ends of keys of linear layers; default q_proj and v_proj. */
+  readonly targets?: readonly string[];
+  /** Regular expression for the keys of layers that may be chosen; default those of the language model. */
+  readonly within?: string;
 }
+
+export const defaultTargets = ['q_proj', 'v_proj'];
+export const defaultWithin = '^model\\.layers\\.';
 
 /**
  * Puts LoRA around the layers that are chosen, beginning as nothing.
  * @returns their keys.
  */
-export function addLora(model: MglmmForCausalLM, { rank, alpha, dropout, targets, within }: LoraChoice, seed: number): string[] {
+export function addLora(model: MglmmForCausalLM, choice: LoraChoice, seed: number): string[] {
+  const { targets = defaultTargets, within = defaultWithin, ...options } = choice;
   const place = new RegExp(within);
   const isTarget = (key: string) => place.test(key) && targets.some((target) => key === target || key.endsWith(`.${target}`));
-  const keys = addLoraTo(model, isTarget, { rank, alpha, dropout });
+  const keys = addLoraTo(model, isTarget, options);
   for (const [i, layer] of [...loraLayers(model).values()].entries()) layer.resetUpdate(seed + i);
   return keys;
 }

@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import type { Batch, BatchSource } from '../data/loader';
 import { AbortedError, TrainingError } from '../errors';
+import { resetPeak } from '../tensor/create';
 import { differingFields } from './config';
 import { type Evaluation, evaluate } from './evaluate';
+import { type TrainingMemory, trainingMemory } from './memory_report';
 import { RunLog } from './run_log';
 import { findSnapshot, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotSteps } from './snapshot';
 import type { StepReport, Trainer, TrainingCounts } from './trainer';
@@ -51,6 +53,8 @@ export interface RunResult {
   readonly step: number;
   readonly counts: TrainingCounts;
   readonly best?: { readonly step: number; readonly value: number };
+  /** At the end, in bytes. */
+  readonly memory: TrainingMemory;
   /** Path of the picture of the losses. */
   readonly chart: string;
 }
@@ -65,6 +69,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   const folder = join(output, 'snapshots');
   let best = await begin(folder, options);
   await using log = await RunLog.open(output, trainer.state.step);
+  resetPeak(); // activations are counted from here
   let saved = trainer.state.step;
   const save = async () => {
     const path = await saveSnapshot(folder, trainer, { config, best });
@@ -120,7 +125,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   if (saved !== step) await save();
   if (step < steps)
     throw new AbortedError(`training was stopped after step ${step} of ${steps}; it goes on with resume`, { cause: signal?.reason });
-  return { step, counts, best, chart: await log.drawLosses() };
+  return { step, counts, best, memory: trainingMemory(trainer), chart: await log.drawLosses() };
 }
 
 /** @returns the best of the run so far. */

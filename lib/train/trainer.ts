@@ -75,6 +75,9 @@ export interface StepReport {
   readonly isApplied: boolean;
   /** Of this step. */
   readonly samples: number;
+  /** As in {@link TrainingCounts}, of this step. */
+  readonly surplusTargets: number;
+  readonly truncated: number;
   readonly badSamples: readonly TrainingSampleError[];
 }
 
@@ -160,6 +163,8 @@ export class Trainer implements Disposable {
         lr,
         isApplied,
         samples: micro.flat().length,
+        surplusTargets: sumOf(micro.flat(), ({ example }) => example.surplusTargets),
+        truncated: sumOf(micro.flat(), ({ example }) => Number(example.isTruncated)),
         badSamples,
       };
     } finally {
@@ -245,12 +250,10 @@ export class Trainer implements Disposable {
       return;
     }
     counts.samples += items.length;
-    for (const { example, masks } of items) {
-      counts.tokens += example.labels.reduce((sum, label) => sum + Number(label >= 0), 0);
-      counts.masks += masks.length > 0 ? example.predicted : 0;
-      counts.surplusTargets += example.surplusTargets;
-      counts.truncated += Number(example.isTruncated);
-    }
+    counts.tokens += sumOf(items, ({ example }) => example.labels.filter((label) => label >= 0).length);
+    counts.masks += sumOf(items, ({ example, masks }) => (masks.length > 0 ? example.predicted : 0));
+    counts.surplusTargets += sumOf(items, ({ example }) => example.surplusTargets);
+    counts.truncated += sumOf(items, ({ example }) => Number(example.isTruncated));
   }
 
   #setDropout(seed: number | undefined): void {
@@ -258,6 +261,8 @@ export class Trainer implements Disposable {
       layer.dropoutSeed = seed === undefined ? undefined : mixed(seed, index);
   }
 }
+
+const sumOf = (items: readonly Item[], count: (item: Item) => number): number => items.reduce((sum, item) => sum + count(item), 0);
 
 /** Another number of 32 bits for each pair. Steele et al. 2014, Fast splittable pseudorandom number generators. */
 export function mixed(seed: number, number: number): number {

@@ -1,8 +1,7 @@
 /** A model that was trained, as a folder that can be opened like any other: its LoRA is taken up into the weights. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LoraLinear } from '../nn/lora';
-import { noGradients } from '../tensor/ambient';
+import { mergeAllLora } from '../nn/lora_layers';
 import { writeModelFolder } from '../weights/convert';
 import { tokenizerFilesIn } from '../weights/model_folder';
 import { computedToWrite } from '../weights/stored_pieces';
@@ -11,12 +10,7 @@ import type { OpenedModel } from './open_model';
 /** Folds the LoRA of `opened` into its weights and writes all of them into a new folder. */
 export async function writeTrainedModel(folder: string, { model, speech, tokenizerPath }: OpenedModel): Promise<void> {
   model.train(() => false);
-  model.substitute((_key, part) => {
-    if (!(part instanceof LoraLinear)) return undefined;
-    const merged = noGradients(() => part.merge());
-    part.dispose();
-    return merged;
-  });
+  mergeAllLora(model);
   const tensors = Array.from(model.namedParameters(), ([key, tensor]) =>
     computedToWrite(key, tensor.shape, tensor.dtype, () => Promise.resolve(tensor)),
   );

@@ -5,13 +5,14 @@
 import { mkdir } from 'node:fs/promises';
 import { CheckpointError } from '../errors';
 import { Linear } from '../nn/linear';
+import type { LoraOptions } from '../nn/lora';
 import { addLoraTo, loraLayers } from '../nn/lora_layers';
 import type { Module } from '../nn/module';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { openAdapter } from './merge_lora';
 import { readTensor } from './read_tensor';
-import type { StoredTensor } from './stored';
+import { isFloating, type StoredTensor } from './stored';
 import { computedToWrite } from './stored_pieces';
 import { writeCheckpoint, writeHashed } from './write_checkpoint';
 
@@ -80,6 +81,58 @@ function targetsOf(module: Module, layers: ReadonlyMap<string, unknown>): string
   return isExact ? short : [...layers.keys()];
 }
 
+/** An adapter that fits a module. */
+export interface AdapterPlan {
+  /** The LoRA of layers, by key. */
+  readonly layers: ReadonlyMap<string, LoraOptions>;
+  /** Keys of weights that the adapter's take the place of. */
+  readonly whole: readonly string[];
+  /** LoRA matrices and whole weights, by key. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/**
+ * Looks at what an adapter would change in `module`; nothing of its values is read.
+ * @throws CheckpointError for what is no adapter, or does not fit.
+ */
+export async function planAdapter(folder: string, module: Module): Promise<AdapterPlan> {
+  const adapter = await openAdapter(folder);
+  if (!adapter) throw new CheckpointError(`${folder} has no adapter_config.json, expected the folder of a PEFT adapter`);
+  const { tensors } = adapter;
+  const state = module.stateDict();
+  const linear = new Set<string>();
+  module.substitute((key, part) => {
+    if (part instanceof Linear) linear.add(key);
+    return undefined;
+  });
+  const layers = new Map<string, LoraOptions>();
+  const names = new Set([...tensors.keys()].filter(isMatrix).map((key) => key.slice(0, -'.lora_A'.length)));
+  for (const layer of names) {
+    const [weight, a, b] = [state.get(`${layer}.weight`), tensors.get(`${layer}.lora_A`), tensors.get(`${layer}.lora_B`)];
+    if (!weight || !a || !b) throw new CheckpointError(`${folder}: ${layer} has ${!weight ? 'no weight in the model' : 'half of a LoRA'}`);
+    const [outSize, inSize] = weight.shape;
+    const rank = a.shape[0] as number;
+    if (a.shape.join() !== [rank, inSize].join() || b.shape.join() !== [outSize, rank].join()) {
+      const got = `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}]`;
+      throw new CheckpointError(`${folder}: ${layer} has ${got}, expected [r, ${inSize}] and [${outSize}, r]`);
+    }
+    if (!linear.has(layer)) throw new CheckpointError(`${folder}: ${layer} is no linear layer without LoRA, expected one`);
+    layers.set(layer, { rank, alpha: adapter.scaling(`${layer}.weight`, rank) * rank });
+  }
+  const whole = [...tensors.keys()].filter((key) => !isMatrix(key));
+  for (const key of whole) {
+    const [wanted, got] = [state.get(key)?.shape, tensors.get(key)?.shape ?? []];
+    if (!wanted || wanted.join() !== got.join()) {
+      throw new CheckpointError(
+        `${folder}: ${key} is [${got.join(', ')}], expected ${wanted ? `[${wanted.join(', ')}]` : 'a weight of the model'}`,
+      );
+    }
+  }
+  const integer = [...tensors].find(([, { dtype }]) => !isFloating(dtype));
+  if (integer) throw new CheckpointError(`${folder}: ${integer[0]} is ${integer[1].dtype}, expected numbers with fractions`);
+  return { layers, whole, tensors };
+}
+
 /** What an adapter changed in a module. */
 export interface LoadedAdapter {
   /** Keys of layers that have LoRA now. */
@@ -93,51 +146,14 @@ export interface LoadedAdapter {
  * @throws CheckpointError for what is no adapter, or does not fit; nothing was changed then.
  */
 export async function loadAdapter(folder: string, module: Module): Promise<LoadedAdapter> {
-  const adapter = await openAdapter(folder);
-  if (!adapter) throw new CheckpointError(`${folder} has no adapter_config.json, expected the folder of a PEFT adapter`);
-  const matrices = new Map<string, { a?: StoredTensor; b?: StoredTensor }>();
-  const whole: StoredTensor[] = [];
-  const wholeKeys: string[] = [];
-  for (const [key, stored] of adapter.tensors) {
-    if (!isMatrix(key)) {
-      whole.push(stored);
-      wholeKeys.push(key);
-      continue;
-    }
-    const layer = key.slice(0, -'.lora_A'.length);
-    const pair = matrices.get(layer) ?? {};
-    matrices.set(layer, key.endsWith('A') ? { ...pair, a: stored } : { ...pair, b: stored });
-  }
-  const state = module.stateDict();
-  const groups = new Map<string, string[]>();
-  for (const [layer, { a, b }] of matrices) {
-    const weight = state.get(`${layer}.weight`);
-    if (!weight || !a || !b) throw new CheckpointError(`${folder}: ${layer} has ${!weight ? 'no weight in the model' : 'half of a LoRA'}`);
-    const [outSize, inSize] = weight.shape;
-    const rank = a.shape[0] as number;
-    if (a.shape.join() !== [rank, inSize].join() || b.shape.join() !== [outSize, rank].join()) {
-      const got = `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}]`;
-      throw new CheckpointError(`${folder}: ${layer} has ${got}, expected [r, ${inSize}] and [${outSize}, r]`);
-    }
-    const kind = JSON.stringify({ rank, alpha: adapter.scaling(`${layer}.weight`, rank) * rank });
-    groups.set(kind, [...(groups.get(kind) ?? []), layer]);
-  }
-  for (const [i, key] of wholeKeys.entries()) {
-    const [wanted, got] = [state.get(key)?.shape, whole[i]?.shape ?? []];
-    if (!wanted || wanted.join() !== got.join()) {
-      throw new CheckpointError(
-        `${folder}: ${key} is [${got.join(', ')}], expected ${wanted ? `[${wanted.join(', ')}]` : 'a weight of the model'}`,
-      );
-    }
-  }
-  for (const [kind, layers] of groups)
-    addLoraTo(module, (key) => layers.includes(key), JSON.parse(kind) as { rank: number; alpha: number });
-  for (const [key, stored] of adapter.tensors) {
+  const { layers, whole, tensors } = await planAdapter(folder, module);
+  for (const [layer, options] of layers) addLoraTo(module, (key) => key === layer, options);
+  for (const [key, stored] of tensors) {
     await tidy(async () => {
       const dtype = module.stateDict().get(key)?.dtype;
       const loaded: Tensor = await readTensor(stored, dtype);
       module.loadSome(new Map([[key, loaded]]));
     });
   }
-  return { layers: [...matrices.keys()], whole: wholeKeys };
+  return { layers: [...layers.keys()], whole };
 }

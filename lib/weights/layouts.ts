@@ -57,7 +57,7 @@ const namings: readonly Naming[] = [
     ],
     ignored: buffers,
   },
-  { family: 'llava', has: /^model\.mm_projector\./, renamings: [], ignored: buffers },
+  { family: 'llava', has: /^model\.(mm_projector|vision_tower)\./, renamings: [], ignored: buffers },
   { family: 'llama', has: /^model\.layers\.\d+\./, renamings: [], ignored: buffers },
   { family: 'sam', has: /^(image_encoder|mask_decoder)\./, renamings: [], ignored: /^pixel_(mean|std)$/ },
   {

@@ -56,16 +56,30 @@ export async function loadModule(
   const { tensors, ignored } = keyedTensors('checkpoint' in sources ? [sources] : sources);
   const parameters = module.stateDict();
   const unexpected = expectFit(parameters, tensors);
-  const totalBytes = [...parameters.keys()].reduce((sum, key) => sum + (tensors.get(key) as StoredTensor).bytes, 0);
+  await loadGroups([...module.packGroups()], tensors, options);
+  return { loaded: [...parameters.keys()], ignored, unexpected };
+}
+
+/**
+ * Puts tensors in the place of the parameters of `groups`, as {@link loadModule} does.
+ * @param tensors - by key: one for each parameter, of its shape.
+ */
+export async function loadGroups(
+  groups: readonly PackGroup[],
+  tensors: ReadonlyMap<string, StoredTensor>,
+  options: LoadModuleOptions = {},
+): Promise<void> {
+  const all = groups.flatMap(({ prefix, keys }) => keys.map((own) => tensors.get(prefix + own) as StoredTensor));
+  const totalBytes = all.reduce((sum, stored) => sum + stored.bytes, 0);
   let bytes = 0;
   const loadGroup = async ({ owner, prefix, keys }: PackGroup): Promise<void> => {
-    const state = new Map<string, Tensor>();
+    const [state, parameters] = [new Map<string, Tensor>(), owner.stateDict()];
     for (const own of keys) {
       const key = prefix + own;
       if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
       const stored = tensors.get(key) as StoredTensor;
       const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
-      const tensor = await readTensor(stored, dtype ?? parameters.get(key)?.dtype);
+      const tensor = await readTensor(stored, dtype ?? parameters.get(own)?.dtype);
       if (options.checkFinite ?? true) await expectFinite(tensor, stored);
       state.set(own, tensor);
       bytes += stored.bytes;
@@ -78,12 +92,11 @@ export async function loadModule(
     }
     if (options.pack && owner.pack !== Module.prototype.pack) owner.pack();
   };
-  for (const group of module.packGroups()) {
+  for (const group of groups) {
     await tidy(() => loadGroup(group));
     await setImmediate();
   }
   await synchronize();
-  return { loaded: [...parameters.keys()], ignored, unexpected };
 }
 
 /** The keys that are given and not wanted. */

@@ -7,6 +7,7 @@ import { mglmm, type Ran, type RunOptions } from '../support/command';
 import { type MglmmGolden, mglmmGoldens } from '../support/mglmm_golden';
 import { picture } from '../support/picture';
 import { encodePng } from '../support/png';
+import { published, writeTinyAdapter } from '../support/tiny_adapter';
 import { tinyModel } from '../support/tiny_model';
 import { temporaryFolder } from '../support/weights';
 
@@ -86,6 +87,20 @@ describe('mglmm answer', () => {
     assert.equal((await ask([first, 'Where is it?', '--out', out, '--overwrite'])).code, 0);
     const masks = record.segments.map((_, i) => `mask_${i}.png`);
     assert.equal(readdirSync(out).sort().join(), ['answer.json', ...masks.sort(), 'mine.txt', 'overlay.png'].join());
+  });
+
+  test('is answered by an adapter that is named', async () => {
+    using folder = temporaryFolder();
+    const adapter = await writeTinyAdapter(golden, folder.file('adapter'), { seed: 1, whole: published });
+    const answered = async (...args: string[]) => {
+      const { code, out, err } = await ask([first, 'Where is it?', '--json', ...args]);
+      assert.equal(code, 0, err);
+      return (JSON.parse(out) as Record).text;
+    };
+    assert.notEqual(await answered('--adapter', adapter), await answered());
+    const { code, err } = await ask([first, 'Where is it?', '--json', '--adapter', model.path]);
+    assert.equal(code, 1);
+    assert.match(err, /has no adapter_config\.json, expected the folder of a PEFT adapter/);
   });
 
   test('takes folders, and gives each picture a folder and a line', async () => {

@@ -52,7 +52,7 @@ describe('mglmm train', () => {
     );
     assert.match(
       out,
-      /^samples 16, tokens \d+, masks \d+, bad samples 0, steps left out 0, masks left over 0, cut 0\nbest giou 0\.\d{4} after step [24]\n/,
+      /^samples 16, tokens \d+, masks \d+, bad samples 0, steps left out 0, masks left over 0, cut 0\nmemory: weights [\d.]+ [kM]B, gradients [\d.]+ [kM]B, optimizer [\d.]+ [kM]B, activations [\d.]+ [kM]B, cache 0 bytes\nbest giou 0\.\d{4} after step [24]\n/,
     );
     assert.ok(existsSync(join(folder.path, 'run/loss.png')));
     await using model = await Mglmm.load(join(folder.path, 'run/model'));

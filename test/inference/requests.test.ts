@@ -49,7 +49,7 @@ for (const golden of mglmmGoldens()) {
       await assert.rejects(model.answer({ ...request, image: '/nowhere.png' }), { name: 'ImageError' });
       await assert.rejects(model.answer({ ...request, image: 5 as never }), { name: 'ArgumentError' });
       await assert.rejects(model.answerAll([{ image, prompt: 'x', maxNewTokens: 3 } as never]), {
-        message: 'answerAll: question 0: maxNewTokens is no option, expected image, prompt, seed',
+        message: 'answerAll: question 0: maxNewTokens is no option, expected image, prompt, seed, adapter',
       });
       await assert.rejects(model.answerAll(undefined as never), { message: 'answerAll: questions are undefined, expected a list' });
     });

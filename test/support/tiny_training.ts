@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addLoraLayers,
+  addLora,
   type Batch,
   type BatchSource,
   chooseTrainable,
@@ -57,8 +57,7 @@ export async function tinyTrainable(
   { dtype = 'f32', set = 'mglmm', dropout = 0.1 }: { dtype?: Dtype; set?: TrainableSet; dropout?: number } = {},
 ): Promise<OpenedModel> {
   const opened = await openModel({ sizes: tinySizes, tokenizer: writeTinyTokenizer(folder), dtype, seed: 7 });
-  if (set !== 'full')
-    addLoraLayers(opened.model, { rank: 2, alpha: 4, dropout, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 3);
+  if (set !== 'full') addLora(opened.model, { rank: 2, alpha: 4, dropout, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 3);
   chooseTrainable(opened.model, set);
   return opened;
 }

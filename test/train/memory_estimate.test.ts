@@ -1,6 +1,17 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { addLoraLayers, chooseTrainable, type Dtype, estimateMemory, memory, openModel, resetPeak, synchronize, Trainer } from '../../lib';
+import {
+  addLora,
+  chooseTrainable,
+  type Dtype,
+  estimateMemory,
+  memory,
+  openModel,
+  resetPeak,
+  synchronize,
+  Trainer,
+  trainingMemory,
+} from '../../lib';
 import { batchOf, tinySample, tinySizes, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
@@ -17,7 +28,7 @@ const text_config = {
 async function measured(dtype: Dtype, recompute: boolean) {
   using folder = temporaryFolder();
   using opened = await openModel({ sizes: { ...tinySizes, text_config }, tokenizer: writeTinyTokenizer(folder.path), dtype, seed: 1 });
-  addLoraLayers(opened.model, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 1);
+  addLora(opened.model, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 1);
   chooseTrainable(opened.model, 'mglmm');
   using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 1e-3, recompute, maxLength, cacheBytes: 0 });
   const sample = tinySample(2, { answer: `<p> a </p> [SEG] ${'and on '.repeat(200)} <p> b </p> [SEG]`, width: 100, height: 100 });
@@ -29,13 +40,15 @@ async function measured(dtype: Dtype, recompute: boolean) {
   await trainer.step(batch);
   await synchronize();
   const estimate = estimateMemory(opened.model, { batchSize: 2, maxLength, recompute, cacheBytes: 0, masks: 2, pixels: 1e4 });
-  return { step: memory().peakBytes - held, estimate };
+  return { step: memory().peakBytes - held, estimate, report: trainingMemory(trainer) };
 }
 
 for (const dtype of ['f32', 'bf16'] as const) {
   test(`is near what a step needs, and recompute needs a third of it, in ${dtype}`, async () => {
     const [plain, recomputed] = [await measured(dtype, false), await measured(dtype, true)];
-    for (const { step, estimate } of [plain, recomputed]) {
+    for (const { step, estimate, report } of [plain, recomputed]) {
+      const { weights, gradients, optimizer, cache } = estimate;
+      assert.deepEqual(report, { weights, gradients, optimizer, cache, activations: step - gradients });
       const share = (estimate.activations + estimate.gradients) / step;
       assert.ok(share > 0.75 && share < 1.5, `estimated ${share} of ${step} bytes`);
     }

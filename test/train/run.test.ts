@@ -4,6 +4,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateS
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, verifySnapshot } from '../../lib';
+import { scalarsIn } from '../support/event_file';
 import { wordAt } from '../support/random';
 import { tinySample, tinySource, tinyTrainable } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
@@ -68,7 +69,16 @@ describe('runTraining', () => {
       ['step 0', 'step 1', 'step 2', 'evaluation 3', 'step 3', 'step 4', 'step 5', 'evaluation 6', 'step 6', 'step 7', 'evaluation 8'],
     );
     assert.equal(readFileSync(result.chart).toString('latin1', 1, 4), 'PNG');
-    assert.equal(readdirSync(join(folder.path, 'run/events')).length, 1);
+    const [file, ...more] = readdirSync(join(folder.path, 'run/events'));
+    assert.deepEqual(more, []);
+    const told = scalarsIn(readFileSync(join(folder.path, 'run/events', file as string)));
+    const log = logOf(folder.path);
+    const inEvents = (tag: string) => told.filter((one) => one.tag === tag).map(({ step, value }) => [step, value]);
+    const inLog = (kind: string) => log.filter((line) => line.kind === kind).map(({ step, loss }) => [step, Math.fround(loss)]);
+    assert.deepEqual(inEvents('train/loss'), inLog('step'));
+    assert.deepEqual(inEvents('val/loss'), inLog('evaluation'));
+    assert.equal(inEvents('val/giou').length, 3);
+    assert.equal(inEvents('metrics/total_secs_per_batch').length, 8);
   });
 
   test('stops at a signal with a snapshot, and goes on as if it had not been', async () => {

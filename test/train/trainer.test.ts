@@ -115,6 +115,18 @@ onEveryDevice('Trainer', () => {
     assert.ok(surplusTargets > 0);
   });
 
+  test('learns the text alone where there are masks and no [SEG], and counts the masks', async () => {
+    const { reports, trainer } = await trained({}, [[[tinySample(2, { answer: 'Nothing.' }), tinySample(1)]], [[tinySample(0)]]]);
+    assert.deepEqual(
+      reports.map(({ isApplied, surplusTargets, truncated }) => [isApplied, surplusTargets, truncated]),
+      [
+        [true, 2, 0],
+        [true, 0, 0],
+      ],
+    );
+    assert.deepEqual([trainer.state.counts.surplusTargets, trainer.state.counts.masks], [2, 1]);
+  });
+
   test('leaves out a step whose gradient is not finite', async () => {
     using folder = temporaryFolder();
     using opened: OpenedModel = await tinyTrainable(folder.path);

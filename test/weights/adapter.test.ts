@@ -69,6 +69,21 @@ describe('an adapter', () => {
     other.dispose();
   });
 
+  test('may be of an encoder alone', async () => {
+    assert.ok(golden);
+    using folder = temporaryFolder();
+    for (const part of ['vision_tower', 'image_encoder']) {
+      const model = await loadGolden(golden);
+      const other = await loadGolden(golden);
+      nn.addLoraTo(model, (key) => key.includes(part), { rank: 1, alpha: 1 });
+      for (const layer of nn.loraLayers(model).values()) layer.resetUpdate(1);
+      await writeAdapter(join(folder.path, part), model);
+      assert.deepEqual((await loadAdapter(join(folder.path, part), other)).layers, [...nn.loraLayers(model).keys()]);
+      model.dispose();
+      other.dispose();
+    }
+  });
+
   test('is taken up by mglmm merge', async () => {
     assert.ok(golden);
     using folder = temporaryFolder();
@@ -123,6 +138,11 @@ describe('an adapter', () => {
       /layers\.9\.self_attn\.q_proj has no weight in the model$/,
     );
     const good = { [`${q}.lora_A.weight`]: [2, 32], [`${q}.lora_B.weight`]: [32, 2] };
+    const table = 'base_model.model.model.embed_tokens';
+    await says(
+      { ...good, [`${table}.lora_A.weight`]: [2, 32], [`${table}.lora_B.weight`]: [80, 2] },
+      /embed_tokens is no linear layer without LoRA, expected one$/,
+    );
     await says({ ...good, 'base_model.model.lm_head.weight': [3, 32] }, /lm_head\.weight is \[3, 32\], expected \[80, 32\]$/);
     await assert.rejects(writeAdapter(folder.path, model), {
       name: 'CheckpointError',

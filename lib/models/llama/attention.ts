@@ -1,6 +1,5 @@
 import type { Dtype } from '../../native';
 import { Linear } from '../../nn/linear';
-import type { LoraLinear } from '../../nn/lora';
 import { Module } from '../../nn/module';
 import { attention } from '../../ops/attention';
 import { attentionCached } from '../../ops/attention_cached';
@@ -24,11 +23,10 @@ export interface TokenPlaces {
 
 /** Causal attention with rotary positions, whose keys and values may have fewer heads. Ainslie et al. 2023, arXiv 2305.13245. */
 export class LlamaAttention extends Module {
-  /** LoRA takes the place of a projection: lib/models/llama/lora.ts. */
-  qProj: Linear | LoraLinear;
-  kProj: Linear | LoraLinear;
-  vProj: Linear | LoraLinear;
-  oProj: Linear | LoraLinear;
+  readonly qProj: Linear;
+  readonly kProj: Linear;
+  readonly vProj: Linear;
+  readonly oProj: Linear;
   readonly #config: LlamaConfig;
 
   constructor(config: LlamaConfig, dtype: Dtype) {

@@ -55,14 +55,16 @@ export function parseMglmmConfig(json: unknown, { clip, shapes = new Map() }: Mg
     throw new ArgumentError(`mglmm: config.json does not describe a model: ${fields.join('; ')}`);
   }
   const clipConfig = clipConfigOf(data, clip ?? data.vision_config, under(shapes, clipPrefix));
+  const sam = samConfigOf(data, under(shapes, samPrefix));
   return {
     llama: parseLlamaConfig(data.text_config ?? json),
     clip: {
       ...clipConfig,
       selectLayer: data.mm_vision_select_layer ?? data.vision_feature_layer ?? clipConfig.selectLayer,
-      ...(data.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
+      // Models that make masks are shown the middle square, whatever their config.json has of LLaVA-1.5's.
+      ...(!sam && data.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
     },
-    sam: samConfigOf(data, under(shapes, samPrefix)),
+    sam,
     projector: projectorOf(shapes, data.mm_projector_type ?? undefined),
   };
 }

@@ -5,6 +5,7 @@
 import type { Dtype } from '../../native';
 import { Module } from '../../nn';
 import { bilinear } from '../../ops/bilinear';
+import { cast } from '../../ops/cast';
 import { concat } from '../../ops/concat';
 import { gatherRows } from '../../ops/gather_rows';
 import { reshape } from '../../ops/reshape';
@@ -96,15 +97,15 @@ export class Sam extends Module {
   }
 
   /**
-   * Logits in the size of the image: enlarged to the model's input, freed of its padding, resized.
+   * Logits in the size of the image: enlarged to the model's input, freed of its padding, resized, all in f32.
    * @param lowRes - `[masks, outputs, 4 grid, 4 grid]`.
    * @param placement - of the image in the model's input, from `samInput`.
-   * @returns `[masks, outputs, height, width]`; differentiable.
+   * @returns `[masks, outputs, height, width]` f32; differentiable.
    */
   resizeMasks(lowRes: Tensor, { resized, original }: Placement): Tensor {
     return tidy(() => {
       const { imageSize } = this.config;
-      const whole = bilinear(lowRes, imageSize, imageSize);
+      const whole = bilinear(cast(lowRes, 'f32'), imageSize, imageSize);
       const picture = resized.every((side) => side === imageSize) ? whole : slice(slice(whole, 2, 0, resized[0]), 3, 0, resized[1]);
       return resized.join() === original.join() ? picture : bilinear(picture, ...original);
     });

@@ -76,9 +76,10 @@ test('inferMglmmConfig knows a model by its own shapes', () => {
   model.dispose();
 });
 
-test('pads pictures where config.json says so', () => {
-  const parse = (ratio?: string) => parseMglmmConfig({ ...llama, segment_encoder_config: sam, image_aspect_ratio: ratio }, { clip }).clip;
+test('pads pictures where config.json says so and no masks are made', () => {
+  const parse = (ratio?: string, more: object = {}) => parseMglmmConfig({ ...llama, image_aspect_ratio: ratio, ...more }, { clip }).clip;
   assert.equal(parse('pad').padToSquare, true);
   assert.equal(parse('square').padToSquare, undefined);
   assert.equal(parse().padToSquare, undefined);
+  assert.equal(parse('pad', { segment_encoder_config: sam }).padToSquare, undefined);
 });

@@ -10,7 +10,7 @@ import {
   imageTokens,
   labelsWithImage,
   type MglmmForCausalLM,
-  mergeAllLora,
+  nn,
   noGradients,
   type Objective,
   objective,
@@ -49,12 +49,8 @@ const near = (name: string, got: number, wanted: number, { atol = 0, rtol = 0 }:
 
 async function trainable(golden: MglmmGolden): Promise<MglmmForCausalLM> {
   const model = await loadGolden(golden);
-  const {
-    r: rank,
-    alpha,
-    target_modules: targets,
-  } = golden.config.lora as { r: number; alpha: number; target_modules: ('q_proj' | 'v_proj')[] };
-  addLora(model.model, { rank, alpha, targets });
+  const { r: rank, alpha, target_modules: targets } = golden.config.lora as { r: number; alpha: number; target_modules: string[] };
+  addLora(model, { rank, alpha, targets }, 0);
   model.loadSome(
     new Map([...stateOf(join(golden.folder, 'lora.safetensors'))].map(([name, one]) => [name.replace('.default.weight', ''), one])),
   );
@@ -243,7 +239,7 @@ for (const golden of mglmmGoldens()) {
       using _scope = Scope.open();
       const model = await trainable(golden);
       model.train(() => false);
-      mergeAllLora(model.model);
+      nn.mergeAllLora(model);
       const merged = stateOf(join(golden.folder, 'lora_merged.safetensors'));
       const parameters = model.stateDict();
       for (const [name, wanted] of merged) {

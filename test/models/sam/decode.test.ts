@@ -5,6 +5,7 @@ import {
   backward,
   concat,
   memory,
+  nn,
   noGradients,
   parseSamConfig,
   Sam,
@@ -108,6 +109,38 @@ onEveryDevice('Sam.decode', () => {
     // Some 40 roundings to 8 bits, one behind another.
     assertWithin(await results[1]!.lowRes.read(), expected, () => 0.1 * largest, results[1]!.lowRes);
     for (const sam of [whole, half]) sam.dispose();
+  });
+
+  test('with LoRA, whose weights are taken apart, gives what the merged weights give, and gradients', async () => {
+    using _scope = Scope.open();
+    const sam = new Sam(config).initialize(1);
+    nn.addLoraTo(sam.maskDecoder, (key) => /_(token|image)\.\w+_proj$/.test(key), { rank: 2, alpha: 3 });
+    for (const [i, layer] of [...nn.loraLayers(sam).values()].entries()) {
+      layer.loadSome(new Map([['lora_A', randn(layer.loraA.shape, i)]]));
+      layer.loadSome(new Map([['lora_B', randn(layer.loraB.shape, 50 + i)]]));
+    }
+    sam.train((key) => key.includes('lora_'));
+    const forward = () => sam.decode(image(2), { text: randn([1, 1, dim], 3) }).lowRes;
+    const lowRes = forward();
+    backward(lowRes, randn(lowRes.shape, 4));
+    for (const [key, layer] of nn.loraLayers(sam)) {
+      const used = !key.includes('image_to_token.k_proj'); // with one key its scores decide nothing
+      for (const matrix of [layer.loraA, layer.loraB]) {
+        assert.ok(matrix.grad, key);
+        const values = await matrix.grad.read();
+        if (used)
+          assert.ok(
+            Array.from(values).some((value) => value !== 0),
+            key,
+          );
+        matrix.grad.dispose();
+      }
+    }
+    sam.train(() => false);
+    const adapted = await forward().read();
+    nn.mergeAllLora(sam);
+    await expectClose(forward(), adapted, { terms: 4096, scale: Math.max(...Array.from(adapted, Math.abs)) });
+    sam.dispose();
   });
 
   test('leaves nothing behind but the positions, which dispose frees', async () => {
