@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { sceneSizes, splitNames } from '../data/scenes/key';
-import { type TaskName, taskNames } from '../data/scenes/tasks';
+import { type TaskName, tasks } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
 import { closest } from '../nn/difference';
 import { type TemplateName, templates } from '../text/template';
@@ -48,13 +48,13 @@ const scenes = z.strictObject({
   size: z.int().min(sceneSizes[0]).max(sceneSizes[1]).default(256).describe('pixels of a side'),
   tasks: z
     .strictObject(
-      Object.fromEntries(taskNames.map((name) => [name, weight.optional().describe(`of samples of ${name}`)])) as Record<
+      Object.fromEntries(names(tasks).map((name) => [name, weight.optional().describe(`of samples of ${name}`)])) as Record<
         TaskName,
         z.ZodOptional<typeof weight>
       >,
     )
     .optional()
-    .describe('how often each is asked for, beside the others; default all the same, and not everything'),
+    .describe('how often each is asked for, beside the others; default all the same but everything, which is for pretraining'),
   together: positive.default(1).describe('tasks of a sample, whose turns follow one another'),
 });
 

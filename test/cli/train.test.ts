@@ -60,6 +60,17 @@ describe('mglmm train', () => {
     assert.ok(answer.usage.newTokens > 0);
   });
 
+  test('trains on scenes, and is evaluated on others', async () => {
+    using folder = temporaryFolder();
+    const scenes = (split: string) => ({ scenes: { split, size: 32, tasks: { caption: 1, refer: 1 } } });
+    const evaluation = { data: [scenes('val')], every: 2, batches: 1 };
+    const config = await writeConfig(folder, { data: [scenes('train'), { path: 'train.jsonl' }], steps: 2, maxLength: 400, evaluation });
+    const { code, out, err } = await mglmm(['train', config]);
+    assert.equal(code, 0, err);
+    assert.match(out, /^samples 8, tokens \d+, masks [1-9]\d*, bad samples 0, /);
+    assert.match(err, /evaluation after step 2: loss \d/);
+  });
+
   test('trains LoRA beside a model, writes its adapter, goes on when it was stopped', async () => {
     const [golden] = mglmmGoldens();
     assert.ok(golden);

@@ -41,6 +41,19 @@ describe('a configuration', () => {
   says({ trainable: 'everything' }, /^config: trainable: /);
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
   says({ data: [] }, /^config: data: /);
+  says({ data: [{}] }, /^config: data\.0 has path and scenes or neither, expected one of them$/);
+  says({ data: [{ path: 'a', scenes: { split: 'val' } }] }, /^config: data\.0 has path and scenes or neither/);
+  says({ evaluation: { data: [{ path: 'a' }, {}] } }, /^config: evaluation\.data\.1 has path and scenes or neither/);
+  says({ data: [{ scenes: { split: 'dev' } }] }, /^config: data\.0\.scenes\.split: /);
+  says(
+    { data: [{ scenes: { split: 'train', tasks: { refers: 1 } } }] },
+    /^config: data\.0\.scenes\.tasks\.refers is unknown, is refer meant\?$/,
+  );
+
+  test('takes scenes in the place of a file', () => {
+    const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });
+    assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 } }, weight: 1 }]);
+  });
 
   test('that is no YAML, or not there, is named', async () => {
     using folder = temporaryFolder();

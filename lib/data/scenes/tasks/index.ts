@@ -4,21 +4,14 @@ import { conversation } from './questions';
 import { empty, instance, multiple, panoptic, reason, refer, semantic } from './segmentation';
 import type { Task } from './task';
 
-export const tasks = {
-  caption,
-  conversation,
-  refer,
-  semantic,
-  instance,
-  panoptic,
-  multiple,
-  empty,
-  reason,
-  gcg,
-  mgsc,
-  everything,
-} satisfies Record<string, Task>;
+const published = { caption, conversation, refer, semantic, instance, panoptic, multiple, empty, reason, gcg, mgsc } satisfies Record<
+  string,
+  Task
+>;
+
+export const tasks = { ...published, everything };
 
 export type TaskName = keyof typeof tasks;
 
-export const taskNames = Object.keys(tasks) as readonly TaskName[];
+/** Those that are asked of a model: `everything` is for its vision. */
+export const taskNames = Object.keys(published) as readonly TaskName[];
