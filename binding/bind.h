@@ -1,11 +1,14 @@
-// One JavaScript function an op: reads the op's fields from an object, checks, makes the outputs, enqueues or records.
+// One JavaScript function an op: reads the op's fields from its arguments, checks, makes the outputs, enqueues or records.
 #pragma once
 #include <napi.h>
 
+#include <array>
 #include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -28,7 +31,7 @@ concept NamedEnum = std::is_enum_v<Field>;
 template <typename Op>
 class OpStep final : public Step {
  public:
-  explicit OpStep(const Op& op) : op_(op) {}
+  explicit OpStep(Op op) : op_(std::move(op)) {}
 
   void run(Executor& executor, const CancelToken* token) noexcept override {
     try {
@@ -48,7 +51,7 @@ class OpStep final : public Step {
     } catch (const std::exception& error) {
       fail(executor, Error(kKernelError, std::string(Op::name) + ": " + error.what()), true);
     }
-    executor.release_scratch();
+    executor.keep_scratch(0);
   }
 
   void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {
@@ -107,14 +110,27 @@ class OpStep final : public Step {
   Op op_;
 };
 
+// A step that runs once.
+template <typename Op>
+class OpTask final : public Executor::Task {
+ public:
+  OpTask(Op op, std::shared_ptr<CancelToken> token) : step_(std::move(op)), token_(std::move(token)) {}
+  void run(Executor& executor) noexcept override { step_.run(executor, token_.get()); }
+
+ private:
+  OpStep<Op> step_;
+  std::shared_ptr<CancelToken> token_;
+};
+
+// Takes the fields of an op, in their order, from the arguments that follow the first.
 template <typename Op>
 class Reader {
  public:
-  Reader(Napi::Env env, Napi::Object fields, Napi::Value wanted) : env_(env), fields_(fields), wanted_(wanted) {}
+  explicit Reader(const Napi::CallbackInfo& info) : info_(info), env_(info.Env()) {}
 
   template <typename Field>
   void operator()(const char* name, Field& field) {
-    const Napi::Value value = fields_.Get(name);
+    const Napi::Value value = info_[++argument_];
     if constexpr (std::same_as<Field, MaybeTensor>) {
       if (!value.IsUndefined() && !value.IsNull()) field = ConstTensor{expect(value, name, false)};
     } else if constexpr (std::same_as<Field, Weight>) {
@@ -122,11 +138,14 @@ class Reader {
     } else if constexpr (Input<Field> || std::same_as<Field, InOut>) {
       static_cast<TensorRef&>(field) = expect(value, name, false);
     } else if constexpr (Output<Field>) {
-      if (!value.IsUndefined()) {
+      Handle* const handle = handle_of(env_, value);
+      if (handle != nullptr && handle->ref.storage == nullptr) {
+        field.wanted = true;
+        to_make[output_count] = handle;
+      } else if (!value.IsUndefined()) {
         static_cast<TensorRef&>(field) = expect(value, name, false);
-      } else {
-        field.wanted = is_wanted(name, std::same_as<Field, Tensor>);
       }
+      ++output_count;
     } else if constexpr (requires { field.begin()->storage; }) {
       if (!value.IsArray()) refuse(name, value, "an array of tensors");
       const auto array = value.As<Napi::Array>();
@@ -151,7 +170,9 @@ class Reader {
     }
   }
 
-  std::shared_ptr<Storage> first_storage;  // of any tensor: the others must be on its device
+  // By output, in the order of the fields: the handle to fill if it is to be made.
+  std::array<Handle*, Context::kMaxOutputs> to_make{};
+  size_t output_count = 0;
 
  private:
   template <typename Scalar>
@@ -180,66 +201,64 @@ class Reader {
     }
   }
   [[noreturn]] void refuse(const char* name, const Napi::Value& value, const std::string& expected) {
-    throw Error(kArgumentError, op_ + ": " + name + " is " + describe(value) + ", expected " + expected);
+    throw Error(kArgumentError, std::string(op_) + ": " + name + " is " + describe(value) + ", expected " + expected);
   }
   TensorRef expect(const Napi::Value& value, const char* name, bool packed_allowed) {
     const TensorRef& ref = expect_tensor(env_, value, op_, name);
     if (ref.layout == Layout::packed && !packed_allowed) {
-      throw Error(kArgumentError, op_ + ": " + name + " is packed, expected rows");
+      throw Error(kArgumentError, std::string(op_) + ": " + name + " is packed, expected rows");
     }
-    if (first_storage == nullptr) first_storage = ref.storage;
-    if (ref.storage->device != first_storage->device) {
-      throw Error(kDeviceError, op_ + ": " + name + " is on " + to_string(ref.storage->device) + ", expected " +
-                                    to_string(first_storage->device) + ", the device of the other tensors");
+    const Device device = ref.storage->device;
+    if (!device_) device_ = device;
+    if (device != *device_) {
+      throw Error(kDeviceError, std::string(op_) + ": " + name + " is on " + to_string(device) + ", expected " +
+                                    to_string(*device_) + ", the device of the other tensors");
     }
     return ref;
   }
-  bool is_wanted(const char* name, bool by_default) {
-    if (!wanted_.IsArray()) return by_default;
-    const auto names = wanted_.As<Napi::Array>();
-    for (uint32_t i = 0; i < names.Length(); ++i) {
-      if (names.Get(i).ToString().Utf8Value() == name) return true;
-    }
-    return false;
-  }
 
+  const Napi::CallbackInfo& info_;
   Napi::Env env_;
-  Napi::Object fields_;
-  Napi::Value wanted_;
-  std::string op_ = std::string(Op::name);
+  size_t argument_ = 0;
+  std::optional<Device> device_;  // of the first tensor: the others must be on it
+  static constexpr std::string_view op_ = Op::name;
 };
 
-// name(fields, wanted?, token?) -> {output: Tensor}. `wanted` lists the outputs to make; without it all but `Saved` ones.
+// name(token, ...fields): fields in the order of the struct, tensors as their handles, an output that is to be made as an
+// empty handle and one that is not wanted as undefined. lib/autograd/run.ts calls it, by names.
 template <typename Op>
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    if (!info[0].IsObject()) {
-      throw Error(kArgumentError, std::string(Op::name) + ": fields are " + describe(info[0]) + ", expected an object");
-    }
     Op op;
-    Reader<Op> reader(env, info[0].As<Napi::Object>(), info[1]);
+    Reader<Op> reader(info);
     op.fields(reader);
     check(op);
     Context& context = Context::of(env);
     Executor& executor = context.executor();
-    Napi::Object result = Napi::Object::New(env);
-    op.fields([&]<typename Field>(const char* name, Field& field) {
+    size_t output = 0;
+    int place = 0;
+    op.fields([&]<typename Field>(const char*, Field& field) {
       if constexpr (Output<Field>) {
-        if (!field.wanted) return;
-        expect_possible(field.bytes());
-        field.storage = std::make_shared<Storage>();
-        field.storage->bytes = field.bytes();
-        result.Set(name, make_tensor(env, field));
+        Handle* const handle = reader.to_make[output++];
+        if (handle == nullptr) return;
+        if (field.wanted) {
+          expect_possible(field.bytes());
+          field.storage = std::make_shared<Storage>();
+          field.storage->bytes = field.bytes();
+          make_tensor(env, *handle, field, Announce::yes, place);
+        } else {
+          context.describe_none(place);  // this variant of the op has no such output
+        }
+        ++place;
       }
     });
-    auto step = std::make_unique<OpStep<Op>>(op);
     if (context.recording) {
-      context.recording->add(std::move(step));
+      context.recording->add(std::make_unique<OpStep<Op>>(std::move(op)));
     } else {
-      executor.enqueue(std::make_unique<StepTask>(std::move(step), token_of(info[2])));
+      executor.enqueue(std::make_unique<OpTask<Op>>(std::move(op), token_of(info[0])));
     }
-    return result;
+    return env.Undefined();
   });
 }
 
@@ -248,7 +267,9 @@ template <typename Op>
 Napi::Object describe_fields(Napi::Env env) {
   Napi::Object result = Napi::Object::New(env);
   Op op;
+  int outputs = 0;
   op.fields([&]<typename Field>(const char* name, Field&) {
+    if (Output<Field> && ++outputs > Context::kMaxOutputs) Napi::Error::Fatal("mglmm", "an op has too many outputs");
     const char* kind = "value";
     if constexpr (std::same_as<Field, MaybeTensor>)
       kind = "maybe";

@@ -2,7 +2,6 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -41,7 +40,8 @@ class Executor final : public Stream {
 
   // Stream thread only ----------------------------------------------------------------------------------------------
   std::byte* scratch(int64_t bytes) override;
-  void release_scratch() { scratch_.clear(); }
+  size_t scratch_count() const override { return scratch_.size(); }
+  void keep_scratch(size_t count) override { scratch_.resize(count); }
   // Keeps the first error that no read has told yet, for the next synchronize().
   void note(const Error& error);
   std::unique_ptr<Error> take_noted();
@@ -54,8 +54,10 @@ class Executor final : public Stream {
   std::atomic<int64_t> pending_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Task>> queue_;
-  bool stopping_ = false;
+  std::vector<std::unique_ptr<Task>> queue_;    // under mutex_
+  bool asleep_ = false;                         // under mutex_
+  std::vector<std::unique_ptr<Task>> running_;  // stream thread; once that is joined, the thread that joined it
+  std::atomic<bool> stopping_{false};           // set under mutex_
   std::vector<std::shared_ptr<Storage>> scratch_;
   std::unique_ptr<Error> noted_;
   std::thread thread_;

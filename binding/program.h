@@ -20,18 +20,6 @@ class Step {
   virtual void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) = 0;
 };
 
-// A step that runs once.
-class StepTask final : public Executor::Task {
- public:
-  StepTask(std::unique_ptr<Step> step, std::shared_ptr<CancelToken> token)
-      : step_(std::move(step)), token_(std::move(token)) {}
-  void run(Executor& executor) noexcept override { step_->run(executor, token_.get()); }
-
- private:
-  std::unique_ptr<Step> step_;
-  std::shared_ptr<CancelToken> token_;
-};
-
 class Program {
  public:
   void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }

@@ -37,28 +37,28 @@ std::string describe(const Napi::Value& value) {
   return value.IsArray() ? "an array" : "an object";
 }
 
-double expect_number(const Napi::Value& value, const std::string& op, const std::string& field) {
-  if (!value.IsNumber()) throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected a number");
+double expect_number(const Napi::Value& value, std::string_view op, const std::string& field) {
+  if (!value.IsNumber()) throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected a number");
   return value.As<Napi::Number>().DoubleValue();
 }
 
-int64_t expect_integer(const Napi::Value& value, const std::string& op, const std::string& field) {
+int64_t expect_integer(const Napi::Value& value, std::string_view op, const std::string& field) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
   if (std::isnan(number) || number != std::floor(number) || std::abs(number) > 9007199254740991.0) {
-    throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected an integer");
+    throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected an integer");
   }
   return static_cast<int64_t>(number);
 }
 
-bool expect_boolean(const Napi::Value& value, const std::string& op, const std::string& field) {
+bool expect_boolean(const Napi::Value& value, std::string_view op, const std::string& field) {
   if (!value.IsBoolean())
-    throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected true or false");
+    throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected true or false");
   return value.As<Napi::Boolean>().Value();
 }
 
-Shape expect_shape(const Napi::Value& value, const std::string& op, const std::string& field) {
+Shape expect_shape(const Napi::Value& value, std::string_view op, const std::string& field) {
   if (!value.IsArray())
-    throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected an array of sizes");
+    throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected an array of sizes");
   const auto array = value.As<Napi::Array>();
   Shape shape;
   try {
@@ -66,12 +66,12 @@ Shape expect_shape(const Napi::Value& value, const std::string& op, const std::s
       shape.push(expect_integer(array.Get(i), op, field + "[" + std::to_string(i) + "]"));
   } catch (const Error& error) {
     if (!error.is(kShapeError)) throw;
-    throw Error(kShapeError, op + ": " + field + ": " + error.what());
+    throw Error(kShapeError, std::string(op) + ": " + field + ": " + error.what());
   }
   return shape;
 }
 
-Dtype expect_dtype(const Napi::Value& value, const std::string& op) {
+Dtype expect_dtype(const Napi::Value& value, std::string_view op) {
   if (value.IsString()) {
     const std::string name = value.As<Napi::String>();
     for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16, Dtype::i32, Dtype::u8}) {
@@ -79,7 +79,7 @@ Dtype expect_dtype(const Napi::Value& value, const std::string& op) {
     }
   }
   throw Error(kArgumentError,
-              op + ": dtype is " + describe(value) + ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
+              std::string(op) + ": dtype is " + describe(value) + ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
 }
 
 }  // namespace mglmm

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <string>
+#include <string_view>
 
 #include "kernels/error.h"
 #include "kernels/tensor.h"
@@ -12,10 +13,10 @@ namespace mglmm {
 // What a value is, for a message: `undefined`, `a string`, `3`, `Float64Array`.
 std::string describe(const Napi::Value& value);
 
-Shape expect_shape(const Napi::Value& value, const std::string& op, const std::string& field);
-Dtype expect_dtype(const Napi::Value& value, const std::string& op);
-double expect_number(const Napi::Value& value, const std::string& op, const std::string& field);
-int64_t expect_integer(const Napi::Value& value, const std::string& op, const std::string& field);
-bool expect_boolean(const Napi::Value& value, const std::string& op, const std::string& field);
+Shape expect_shape(const Napi::Value& value, std::string_view op, const std::string& field);
+Dtype expect_dtype(const Napi::Value& value, std::string_view op);
+double expect_number(const Napi::Value& value, std::string_view op, const std::string& field);
+int64_t expect_integer(const Napi::Value& value, std::string_view op, const std::string& field);
+bool expect_boolean(const Napi::Value& value, std::string_view op, const std::string& field);
 
 }  // namespace mglmm

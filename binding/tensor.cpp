@@ -62,11 +62,32 @@ Source expect_source(const Napi::Value& value, const std::string& op, const Tens
   return {array, start + array.ByteOffset(), ref.bytes()};
 }
 
-// tensor(data, shape, dtype): copies now.
+// The empty handle that each function that makes a tensor is given first.
+Handle& handle_to_fill(const Napi::CallbackInfo& info) {
+  Handle* handle = handle_of(info.Env(), info[0]);
+  if (handle == nullptr || handle->ref.storage) throw Error(kArgumentError, "expected an empty handle");
+  return *handle;
+}
+
+Napi::Value new_handle(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto handle = std::make_unique<Handle>();
+  const napi_finalize finalize = [](napi_env raw_env, void* data, void*) {
+    const std::unique_ptr<Handle> owned(static_cast<Handle*>(data));
+    drop(Napi::Env(raw_env), *owned);
+  };
+  napi_value external = nullptr;
+  if (napi_create_external(env, handle.get(), finalize, nullptr, &external) != napi_ok) throw Napi::Error::New(env);
+  handle.release();
+  if (napi_type_tag_object(env, external, &kTensorTag) != napi_ok) throw Napi::Error::New(env);
+  return {env, external};
+}
+
+// fromArray(handle, data, shape, dtype): copies now.
 Napi::Value from_array(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    TensorRef ref = new_tensor(expect_shape(info[1], "tensor", "shape"), expect_dtype(info[2], "tensor"));
-    const Source source = expect_source(info[0], "tensor", ref);
+    TensorRef ref = new_tensor(expect_shape(info[2], "tensor", "shape"), expect_dtype(info[3], "tensor"));
+    const Source source = expect_source(info[1], "tensor", ref);
     if (source.bytes > kMaxSynchronousBytes) {
       throw Error(kArgumentError, "tensor: data has " + std::to_string(source.bytes) + " bytes, expected at most " +
                                       std::to_string(kMaxSynchronousBytes) +
@@ -74,7 +95,8 @@ Napi::Value from_array(const Napi::CallbackInfo& info) {
     }
     allocate_host(*ref.storage);
     if (source.bytes > 0) std::memcpy(ref.raw(), source.data, static_cast<size_t>(source.bytes));
-    return make_tensor(info.Env(), std::move(ref));
+    make_tensor(info.Env(), handle_to_fill(info), std::move(ref));
+    return info.Env().Undefined();
   });
 }
 
@@ -97,62 +119,59 @@ struct UploadTask final : Executor::Task {
   }
 };
 
-// enqueueUpload(data, shape, dtype, announce): {tensor, copied}. The copy is made on the stream's thread, before any op that
-// is enqueued later; `copied` is a promise that settles then. Without `announce` V8 is not told of the bytes: being told of
+// enqueueUpload(handle, data, shape, dtype, announce): a promise that settles once the copy is made, on the stream's thread,
+// before any op that is enqueued later. Without `announce` V8 is not told of the bytes: being told of
 // tens of MiB, it collects garbage at once, for 10 ms and more.
 Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    TensorRef ref = new_tensor(expect_shape(info[1], "upload", "shape"), expect_dtype(info[2], "upload"));
-    const Source source = expect_source(info[0], "upload", ref);
+    TensorRef ref = new_tensor(expect_shape(info[2], "upload", "shape"), expect_dtype(info[3], "upload"));
+    const Source source = expect_source(info[1], "upload", ref);
     Context& context = Context::of(env);
     Executor& executor = context.executor();
-    const Announce announce = info[3].ToBoolean() ? Announce::yes : Announce::no;
-    Napi::Object made = make_tensor(env, ref, announce).As<Napi::Object>();
+    const Announce announce = info[4].ToBoolean() ? Announce::yes : Announce::no;
+    make_tensor(env, handle_to_fill(info), ref, announce);
     auto task = std::make_unique<UploadTask>();
     task->ref = std::move(ref);
     task->data = source.data;
-    // Both live until the promise is settled, as properties of the value it has.
-    Napi::Object pair = Napi::Object::New(env);
-    pair.Set("tensor", made);
-    pair.Set("data", source.array);
-    task->settlement.reset(context.promises().open(env, pair));
+    task->settlement.reset(context.promises().open(env, source.array));  // which keeps the data alive until then
     task->promises = &context.promises();
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("tensor", made);
-    result.Set("copied", task->settlement->deferred.Promise());
+    const Napi::Promise copied = task->settlement->deferred.Promise();
     executor.enqueue(std::move(task));
-    return result;
+    return copied;
   });
 }
 
+// empty(handle, shape, dtype)
 Napi::Value empty(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return make_tensor(info.Env(), new_tensor(expect_shape(info[0], "empty", "shape"), expect_dtype(info[1], "empty")),
-                       Announce::no);
+    TensorRef ref = new_tensor(expect_shape(info[1], "empty", "shape"), expect_dtype(info[2], "empty"));
+    make_tensor(info.Env(), handle_to_fill(info), std::move(ref), Announce::no);
+    return info.Env().Undefined();
   });
 }
 
-// mapFile(path, offset, shape, dtype)
+// mapFile(handle, path, offset, shape, dtype)
 Napi::Value map_tensor(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    if (!info[0].IsString()) throw Error(kArgumentError, "mapFile: path is " + describe(info[0]) + ", expected a string");
+    if (!info[1].IsString()) throw Error(kArgumentError, "mapFile: path is " + describe(info[1]) + ", expected a string");
     TensorRef ref;
-    const int64_t offset = expect_integer(info[1], "mapFile", "offset");
-    ref.shape = expect_shape(info[2], "mapFile", "shape");
-    ref.dtype = expect_dtype(info[3], "mapFile");
-    ref.storage = map_file(info[0].As<Napi::String>(), offset, ref.bytes());
-    return make_tensor(info.Env(), std::move(ref), Announce::no);
+    const int64_t offset = expect_integer(info[2], "mapFile", "offset");
+    ref.shape = expect_shape(info[3], "mapFile", "shape");
+    ref.dtype = expect_dtype(info[4], "mapFile");
+    ref.storage = map_file(info[1].As<Napi::String>(), offset, ref.bytes());
+    make_tensor(info.Env(), handle_to_fill(info), std::move(ref), Announce::no);
+    return info.Env().Undefined();
   });
 }
 
-// alias(tensor, shape, offset in elements): another tensor on the same memory.
+// alias(handle, tensor, shape, offset in elements): another tensor on the same memory.
 Napi::Value alias(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    TensorRef ref = expect_tensor(info.Env(), info[0], "reshape", "x");
-    if (!info[1].IsUndefined()) {
-      const Shape shape = expect_shape(info[1], "reshape", "shape");
-      const int64_t offset = info[2].IsUndefined() ? 0 : expect_integer(info[2], "reshape", "offset");
+    TensorRef ref = expect_tensor(info.Env(), info[1], "reshape", "x");
+    if (!info[2].IsUndefined()) {
+      const Shape shape = expect_shape(info[2], "reshape", "shape");
+      const int64_t offset = info[3].IsUndefined() ? 0 : expect_integer(info[3], "reshape", "offset");
       if (ref.layout == Layout::packed) throw Error(kArgumentError, "reshape: x is packed, expected rows");
       if (offset < 0 || offset > ref.count() || shape.count() > ref.count() - offset) {
         throw Error(kShapeError, "reshape: shape is " + to_string(shape) + " from element " + std::to_string(offset) +
@@ -162,18 +181,14 @@ Napi::Value alias(const Napi::CallbackInfo& info) {
       ref.offset += offset * size_of(ref.dtype);
       ref.shape = shape;
     }
-    return make_tensor(info.Env(), std::move(ref), Announce::no);
+    make_tensor(info.Env(), handle_to_fill(info), std::move(ref), Announce::no);
+    return info.Env().Undefined();
   });
 }
 
 Napi::Value dispose(const Napi::CallbackInfo& info) {
   if (Handle* handle = handle_of(info.Env(), info[0])) drop(info.Env(), *handle);
   return info.Env().Undefined();
-}
-
-Napi::Value is_disposed(const Napi::CallbackInfo& info) {
-  const Handle* handle = handle_of(info.Env(), info[0]);
-  return Napi::Boolean::New(info.Env(), handle == nullptr || handle->ref.storage == nullptr);
 }
 
 struct ReadTask final : Executor::Task {
@@ -266,11 +281,6 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value set_tensor_class(const Napi::CallbackInfo& info) {
-  Context::of(info.Env()).tensor_class = Napi::Persistent(info[0].As<Napi::Function>());
-  return info.Env().Undefined();
-}
-
 // configure({level, threads}): before the first op.
 Napi::Value configure(const Napi::CallbackInfo& info) {
   Context& context = Context::of(info.Env());
@@ -288,52 +298,45 @@ Napi::Value backend_name(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce) {
+void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce, int place) {
   ref.wanted = false;  // from here on it is there
-  Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(ref.shape.rank));
-  for (int axis = 0; axis < ref.shape.rank; ++axis)
-    shape[static_cast<uint32_t>(axis)] = static_cast<double>(ref.shape[axis]);
-  Napi::Object object = Context::of(env).tensor_class.New(
-      {shape, Napi::String::New(env, to_string(ref.dtype)), Napi::String::New(env, to_string(ref.storage->device)),
-       Napi::String::New(env, ref.layout == Layout::packed ? "packed" : "rows")});
-  auto* handle = new Handle{std::move(ref)};
-  const napi_finalize finalize = [](napi_env raw_env, void* data, void*) {
-    auto* handle = static_cast<Handle*>(data);
-    drop(Napi::Env(raw_env), *handle);
-    delete handle;
-  };
-  if (napi_wrap(env, object, handle, finalize, nullptr, nullptr) != napi_ok ||
-      napi_type_tag_object(env, object, &kTensorTag) != napi_ok) {
-    throw Error(kKernelError, "a Tensor object could not be wrapped");
-  }
-  if (announce == Announce::yes) tell_v8(env, *handle, handle->ref.storage->bytes);
-  return object;
+  handle.ref = std::move(ref);
+  const TensorRef& made = handle.ref;
+  double* description = Context::of(env).description_of(place);
+  *description++ = static_cast<double>(made.dtype);
+  *description++ = static_cast<double>(made.storage->device);
+  *description++ = static_cast<double>(made.layout);
+  *description++ = static_cast<double>(made.shape.rank);
+  for (int axis = 0; axis < made.shape.rank; ++axis) description[axis] = static_cast<double>(made.shape[axis]);
+  if (announce == Announce::yes) tell_v8(env, handle, made.storage->bytes);
 }
 
 Handle* handle_of(Napi::Env env, Napi::Value value) {
-  if (!value.IsObject()) return nullptr;
+  if (!value.IsExternal()) return nullptr;
   bool tagged = false;
   if (napi_check_object_type_tag(env, value, &kTensorTag, &tagged) != napi_ok || !tagged) return nullptr;
   void* data = nullptr;
-  return napi_unwrap(env, value, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
+  return napi_get_value_external(env, value, &data) == napi_ok ? static_cast<Handle*>(data) : nullptr;
 }
 
-const TensorRef& expect_tensor(Napi::Env env, Napi::Value value, const std::string& op, const std::string& field) {
+const TensorRef& expect_tensor(Napi::Env env, Napi::Value value, std::string_view op, const std::string& field) {
   const Handle* handle = handle_of(env, value);
-  if (handle == nullptr) throw Error(kArgumentError, op + ": " + field + " is " + describe(value) + ", expected a tensor");
-  if (handle->ref.storage == nullptr) {
-    const Napi::Value made_at = value.As<Napi::Object>().Get("madeAt");
-    throw Error(kDisposedError, op + ": " + field + " was disposed, expected a live tensor" +
-                                    (made_at.IsString() ? "; it was made " + made_at.As<Napi::String>().Utf8Value() : ""));
+  if (handle == nullptr || handle->ref.storage == nullptr) {
+    throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected a tensor");
   }
   return handle->ref;
 }
 
 void register_tensor(Napi::Env env, Napi::Object exports) {
+  Context& context = Context::of(env);
+  auto described = Napi::Float64Array::New(env, size_t{Context::kMaxOutputs} * Context::kDescription);
+  context.described = Napi::Reference<Napi::Float64Array>::New(described, 1);
+  context.description = described.Data();
+  exports.Set("described", described);
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
-  add("setTensorClass", set_tensor_class);
+  add("newHandle", new_handle);
   add("configure", configure);
   add("backendName", backend_name);
   add("fromArray", from_array);
@@ -342,7 +345,6 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("mapFile", map_tensor);
   add("alias", alias);
   add("dispose", dispose);
-  add("isDisposed", is_disposed);
   add("read", read);
   add("synchronize", synchronize);
   add("memory", memory);

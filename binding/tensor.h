@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <string_view>
 
 #include "binding/executor.h"
 #include "binding/promises.h"
@@ -13,7 +14,8 @@ namespace mglmm {
 
 class Program;
 
-// What a JavaScript Tensor object wraps. `ref.storage` is null once it is disposed.
+// What a JavaScript Tensor holds, as an external value: making one and telling the garbage collector of it costs more than a
+// small op, so lib/tensor/tensor.ts uses them again. `ref.storage` is null while no tensor has it.
 struct Handle {
   TensorRef ref;
   int64_t told_v8 = 0;  // bytes announced to the garbage collector
@@ -32,7 +34,14 @@ class Context {
   Promises& promises();
   void stop();
 
-  Napi::FunctionReference tensor_class;  // lib/tensor/tensor.ts registers it
+  // What JavaScript is told of the tensors that the last call made: kDescription numbers each, dtype, device, layout, rank
+  // (-1: none was made), sizes. Numbers in memory of both sides are read in no time, objects are made of many calls.
+  static constexpr int kMaxOutputs = 8;
+  static constexpr int kDescription = 4 + Shape::kMaxRank;
+  Napi::Reference<Napi::Float64Array> described;
+  double* description = nullptr;
+  double* description_of(int place) { return description + static_cast<ptrdiff_t>(place) * kDescription; }
+  void describe_none(int place) { description_of(place)[3] = -1; }
   std::shared_ptr<Program> recording;    // ops are added to it while it is there
   std::string cpu_level;
   int threads = 0;  // 0: all cores
@@ -47,12 +56,12 @@ class Context {
 // Whether V8 is told of a tensor's bytes, so that garbage of unscoped code is collected before memory runs out. Not for
 // what has no memory of its own: views, mapped files, parameters that wait for theirs.
 enum class Announce { yes, no };
-// Makes the JavaScript object of a tensor: `new Tensor(shape, dtype, device, layout)`, wrapped around `ref`.
-Napi::Value make_tensor(Napi::Env env, TensorRef ref, Announce announce = Announce::yes);
-// The handle of a JavaScript Tensor, or null for anything else.
+// Puts `ref` into the handle of a tensor that is being made and describes it, as the `place`-th of this call.
+void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce = Announce::yes, int place = 0);
+// The handle that `value` is, or null for anything else.
 Handle* handle_of(Napi::Env env, Napi::Value value);
-// The live tensor behind `value`. Throws ArgumentError for anything else, DisposedError for a disposed one.
-const TensorRef& expect_tensor(Napi::Env env, Napi::Value value, const std::string& op, const std::string& field);
+// The live tensor behind `value`. Throws ArgumentError for anything else.
+const TensorRef& expect_tensor(Napi::Env env, Napi::Value value, std::string_view op, const std::string& field);
 
 // Throws `error` into JavaScript with its `code`.
 [[noreturn]] void rethrow(Napi::Env env, const Error& error);

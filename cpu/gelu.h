@@ -14,8 +14,7 @@ namespace mglmm::cpu {
 
 template <size_t count>
 vfloat odd_polynomial(vfloat x, float range, float centre, const float (&coefficients)[count]) {
-  const vfloat below = x > range ? splat(range) : x;  // NaN stays
-  const vfloat clamped = below < -range ? splat(-range) : below;
+  const vfloat clamped = clamp(x, range);
   const vfloat t = clamped * clamped * 0.0625F - centre;
   vfloat p = splat(coefficients[count - 1]);
   [&]<size_t... i>(std::index_sequence<i...>) { ((p = p * t + coefficients[count - 2 - i]), ...); }

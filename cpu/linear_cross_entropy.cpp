@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kChunkBytes = int64_t{64} << 20;
 // The vocabulary passes in blocks: their products find weight and logits in the caches, in whole tiles but for the last
 // block. Whole panels of a packed weight.
-constexpr int64_t kBlock = 1024;
+constexpr int64_t kBlock = 2048;
 static_assert(kBlock % kPanel == 0);
 // A product of AMX over a number of rows that this divides is up to a quarter faster.
 constexpr int64_t kRowStep = 32;
@@ -150,6 +150,7 @@ void run(const LinearCrossEntropy& op, Stream& stream) {
     gather(op.hidden.raw(), places, count, row_bytes, hidden);
     zero(hidden + count * row_bytes, (logits.rows - count) * row_bytes);
     for (int64_t b = 0; b < logits.blocks(); ++b) {
+      const ScratchScope scope(stream);
       linear_product({logits.rows, dim, logits.width(b)}, dtype, hidden, weight_of(op.weight, b), nullptr, logits.of(b),
                      stream);
     }
@@ -157,6 +158,7 @@ void run(const LinearCrossEntropy& op, Stream& stream) {
     for (int64_t b = 0; b < logits.blocks() && dhidden; ++b) {
       Product sum{.rows = logits.rows, .columns = dim, .inner = logits.width(b), .dtype = dtype};
       sum.accumulate = b > 0;
+      const ScratchScope scope(stream);
       product(sum, logits.of(b), rows_of(weight_of(op.weight, b), unpacked), nullptr, reinterpret_cast<std::byte*>(dhidden),
               stream);
     }
@@ -174,6 +176,7 @@ void run(const LinearCrossEntropy& op, Stream& stream) {
       Product sum{.rows = logits.width(b), .columns = dim, .inner = logits.rows, .dtype = dtype, .result = dtype};
       sum.a_transposed = true;
       sum.accumulate = first > 0;
+      const ScratchScope scope(stream);
       product(sum, logits.of(b), hidden, nullptr, op.dweight.raw() + b * kBlock * row_bytes, stream);
     }
   }

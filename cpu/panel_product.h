@@ -1,5 +1,6 @@
-// Products of many rows in bf16 with a weight in the packed order of kernels/panels.h, by a kernel of our own on the matrix
-// unit: it reads the panels as they are, oneDNN 2.6 loses a large weight on its way through the caches.
+// Products of many rows in bf16 with a weight in the packed order of kernels/panels.h, by kernels of our own on the matrix
+// unit, or with dot instructions: they read the panels as they are, oneDNN 2.6 loses a large weight on its way through the
+// caches.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -9,7 +10,7 @@
 
 namespace mglmm::cpu {
 
-// Whether this processor has a matrix unit, and this level uses it.
+// Whether this processor has either, and this level uses it.
 bool has_panel_product();
 
 // Where the panels [first, first + count) of a weight are: in it, or made now in `memory`, which holds `count` panels and is

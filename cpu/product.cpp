@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "cpu/panel_product.h"
+#include "cpu/panel_product/dots.h"
+#include "cpu/panel_product/tiles.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
 #include "cpu/row_product.h"
@@ -45,6 +47,13 @@ void place_columns(const From* part, int64_t rows, int64_t first, int64_t count,
       });
     }
   });
+}
+
+// Whether our own kernel multiplies it faster than oneDNN, which is given what is too small to be worth packing.
+bool is_for_dots(const Product& p) {
+  constexpr int64_t kLeast = 256;
+  return p.dtype == Dtype::bf16 && p.stack == 1 && p.rows >= kLeast && p.columns >= kLeast && p.inner >= kLeast &&
+         has_dots() && !has_tiles() && !inside_parallel();
 }
 
 PanelProduct panels_of(const LinearSizes& sizes, const std::byte* x, const std::byte* bias, std::byte* y, bool made) {
@@ -156,6 +165,10 @@ void product(const Product& p, const std::byte* a, const std::byte* b, const std
   if (p.inner == 0) {
     if (!p.accumulate) fill(p, bias, y);
     return;
+  }
+  if (is_for_dots(p)) {
+    const auto bf16_at = [](const std::byte* at) { return reinterpret_cast<const bf16*>(at); };
+    return dot_product(p, bf16_at(a), bf16_at(b), bf16_at(bias), y, stream);
   }
   if (can_multiply(p.dtype, false)) return multiply(p, a, b, bias, y, stream);
   Product wide = p;

@@ -97,6 +97,16 @@ void store(T* p, vfloat v, int64_t count) {
 
 inline vfloat max(vfloat a, vfloat b) { return a > b ? a : b; }
 inline vfloat min(vfloat a, vfloat b) { return a < b ? a : b; }
+// x within [-range, range]; NaN stays.
+inline vfloat clamp(vfloat x, float range) {
+#if defined(__AVX512F__)  // of a comparison and a choice GCC 12 makes two instructions
+  const __m512 below = _mm512_min_ps(_mm512_set1_ps(range), std::bit_cast<__m512>(x));
+  return std::bit_cast<vfloat>(_mm512_max_ps(_mm512_set1_ps(-range), below));
+#else
+  x = x > range ? splat(range) : x;
+  return x < -range ? splat(-range) : x;
+#endif
+}
 
 // Sums over the lanes in a fixed tree: halves, quarters, ...
 inline float sum(vfloat v) {

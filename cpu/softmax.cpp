@@ -67,6 +67,39 @@ void short_rows(const T* from, int64_t size, T* to) {
   for (int64_t i = 0; i < size; ++i) store(to + i * kLanes, load(block + i * kLanes));
 }
 
+template <typename T>
+void short_rows_gradient(const T* y, const T* dy, int64_t size, T* dx) {
+  alignas(64) float block[kShortRow * kLanes], dblock[kShortRow * kLanes];
+  for (int64_t i = 0; i < size; ++i) {
+    store(block + i * kLanes, load(y + i * kLanes));
+    store(dblock + i * kLanes, load(dy + i * kLanes));
+  }
+  vfloat columns[kShortRow], dcolumns[kShortRow];
+  vfloat total = {};
+  for (int64_t i = 0; i < size; ++i) {
+    columns[i] = read_column(block + i, size);
+    dcolumns[i] = read_column(dblock + i, size);
+    total += columns[i] * dcolumns[i];
+  }
+  for (int64_t i = 0; i < size; ++i) write_column(block + i, size, columns[i] * (dcolumns[i] - total));
+  for (int64_t i = 0; i < size; ++i) store(dx + i * kLanes, load(block + i * kLanes));
+}
+
+// Calls `short_rows(row)` for kLanes rows from `row` on where rows are short, `one(row)` for any other. Which rows go
+// together depends on the shape alone.
+template <typename ShortRows, typename One>
+void each_row(int64_t rows, int64_t size, ShortRows&& short_rows, One&& one) {
+  const int64_t step = size <= kShortRow ? kLanes : 1;
+  parallel_ranges((rows + step - 1) / step, grain_of_rows(size * step), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * step; row < std::min(end * step, rows); row += step) {
+      if (step > 1 && row + step <= rows)
+        short_rows(row);
+      else
+        for (int64_t single = row; single < std::min(row + step, rows); ++single) one(single);
+    }
+  });
+}
+
 }  // namespace
 
 void run(const Softmax& op, Stream& stream) {
@@ -76,30 +109,26 @@ void run(const Softmax& op, Stream& stream) {
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
     const T* x = op.x.data<T>();
     T* y = op.y.data<T>();
-    parallel_ranges(op.x.count() / size, grain_of_rows(size), [=](int64_t begin, int64_t end) {
-      int64_t row = begin;
-      if (size <= kShortRow) {
-        for (; row + kLanes <= end; row += kLanes) short_rows(x + row * size, size, y + row * size);
-      }
-      for (; row < end; ++row) {
-        const T* from = x + row * size;
-        T* to = y + row * size;
-        float* exponentials;  // in f32 whatever T is: the sum is of what is divided by it
-        if constexpr (std::is_same_v<T, float>)
-          exponentials = to;
-        else
-          exponentials = scratch + thread_index() * size;
-        const float largest = max_by_lanes(from, size);
-        const float total = sum_by_lanes(0, size, [=](int64_t i, auto... lanes) {
-          const vfloat e = exp(load(from + i, lanes...) - largest);
-          store(exponentials + i, e, lanes...);
-          return e;
+    each_row(
+        op.x.count() / size, size, [=](int64_t row) { short_rows(x + row * size, size, y + row * size); },
+        [=](int64_t row) {
+          const T* from = x + row * size;
+          T* to = y + row * size;
+          float* exponentials;  // in f32 whatever T is: the sum is of what is divided by it
+          if constexpr (std::is_same_v<T, float>)
+            exponentials = to;
+          else
+            exponentials = scratch + thread_index() * size;
+          const float largest = max_by_lanes(from, size);
+          const float total = sum_by_lanes(0, size, [=](int64_t i, auto... lanes) {
+            const vfloat e = exp(load(from + i, lanes...) - largest);
+            store(exponentials + i, e, lanes...);
+            return e;
+          });
+          const float factor = 1.0F / total;
+          by_lanes(0, size,
+                   [=](int64_t at, auto... lanes) { store(to + at, load(exponentials + at, lanes...) * factor, lanes...); });
         });
-        const float factor = 1.0F / total;
-        by_lanes(0, size,
-                 [=](int64_t at, auto... lanes) { store(to + at, load(exponentials + at, lanes...) * factor, lanes...); });
-      }
-    });
   });
 }
 
@@ -110,15 +139,17 @@ void run(const SoftmaxBackward& op, Stream&) {
     const T* dy = op.dy.data<T>();
     const T* y = op.y.data<T>();
     T* dx = op.dx.data<T>();
-    parallel_ranges(op.y.count() / size, grain_of_rows(size), [=](int64_t begin, int64_t end) {
-      for (int64_t start = begin * size; start < end * size; start += size) {
-        const float total = sum_by_lanes(
-            start, start + size, [=](int64_t i, auto... lanes) { return load(dy + i, lanes...) * load(y + i, lanes...); });
-        by_lanes(start, start + size, [=](int64_t i, auto... lanes) {
-          store(dx + i, load(y + i, lanes...) * (load(dy + i, lanes...) - total), lanes...);
+    each_row(
+        op.y.count() / size, size,
+        [=](int64_t row) { short_rows_gradient(y + row * size, dy + row * size, size, dx + row * size); },
+        [=](int64_t row) {
+          const int64_t start = row * size;
+          const float total = sum_by_lanes(
+              start, start + size, [=](int64_t i, auto... lanes) { return load(dy + i, lanes...) * load(y + i, lanes...); });
+          by_lanes(start, start + size, [=](int64_t i, auto... lanes) {
+            store(dx + i, load(y + i, lanes...) * (load(dy + i, lanes...) - total), lanes...);
+          });
         });
-      }
-    });
   });
 }
 

@@ -1,11 +1,11 @@
 // A tile of tokens at a time, a token a lane: rows are channels, so that norm, GELU and the product with `hyper` run down
 // the rows. A convolution whose stride is its kernel is four products, one a place of the 2 x 2 pixels that a pixel becomes.
-// In bf16 the products are the matrix unit's where there is one.
+// In bf16 the products are of bf16 where the processor has those.
 #include "kernels/upscale_masks.h"
 
 #include <cmath>
 
-#include "cpu/attention/amx_tiles.h"
+#include "cpu/attention/bf16_tiles.h"
 #include "cpu/attention/product.h"
 #include "cpu/attention/tile.h"
 #include "cpu/gelu.h"
@@ -84,7 +84,8 @@ struct NoUse {};
 
 #if defined(__AVX512F__)
 
-// Products in bf16 on the matrix unit.
+// Products in bf16, by a unit of cpu/attention/bf16_tiles.h.
+template <typename Unit>
 class TileProduct {
  public:
   TileProduct(const ConstTensor& weight, Stream& stream)
@@ -119,8 +120,8 @@ class TileProduct {
     std::memcpy(static_cast<void*>(tile + row % kTileDepth * kTileSide), &both, sizeof both);
   }
   void multiply(const std::byte* operand, float* result) const {
-    tile_products<kVectors, false>(weight_, row_tiles_, reinterpret_cast<const bf16*>(operand), {depth_, 1, 1, depth_},
-                                   depth_, result, kTile);
+    Unit::template multiply<kVectors, false>(weight_, row_tiles_ * kTileSide, reinterpret_cast<const bf16*>(operand),
+                                             {depth_, 1, 1, depth_}, depth_ * kTileDepth, result, kTile);
   }
 
  private:
@@ -251,7 +252,10 @@ void upscale(const UpscaleMasks& op, Stream& stream) {
 void run(const UpscaleMasks& op, Stream& stream) {
   if (op.y.count() == 0) return;
 #if defined(__AVX512F__)
-  if (op.x.dtype == Dtype::bf16 && amx_present()) return upscale<TileProduct, TileUse>(op, stream);
+  if (op.x.dtype == Dtype::bf16 && amx_present()) return upscale<TileProduct<MatrixUnit>, MatrixUnit::Use>(op, stream);
+#endif
+#if defined(__AVX512BF16__)
+  if (op.x.dtype == Dtype::bf16) return upscale<TileProduct<DotProducts>, DotProducts::Use>(op, stream);
 #endif
   upscale<FloatProduct, NoUse>(op, stream);
 }

@@ -6,7 +6,7 @@ namespace mglmm {
 
 struct Backend {
   // Grows whenever kernels/ changes a struct; addon and backend come from one build, this catches a mixed folder.
-  static constexpr int kAbi = 1;
+  static constexpr int kAbi = 2;
 
   int abi;
   int op_count;

@@ -9,7 +9,7 @@ std::string Check::number(double value) {
   return std::to_string(value);
 }
 
-void Check::fail(const char* code, const std::string& message) const { throw Error(code, op_ + ": " + message); }
+void Check::fail(const char* code, const std::string& message) const { throw Error(code, std::string(op_) + ": " + message); }
 
 void Check::floating(const char* name, const TensorRef& tensor) const {
   if (is_floating(tensor.dtype)) return;
@@ -44,7 +44,7 @@ void Check::shape(const char* name, const TensorRef& tensor, const Shape& expect
 }
 
 void Check::same_shape(const char* name, const TensorRef& tensor, const char* like_name, const TensorRef& like) const {
-  shape(name, tensor, like.shape, (std::string("the shape of ") + like_name).c_str());
+  if (tensor.shape != like.shape) shape(name, tensor, like.shape, (std::string("the shape of ") + like_name).c_str());
 }
 
 void Check::same(const char* name, const TensorRef& tensor, const char* like_name, const TensorRef& like) const {

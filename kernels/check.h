@@ -1,6 +1,7 @@
 // The words in which every op refuses what does not fit: op, argument, got, expected, why.
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "kernels/error.h"
 #include "kernels/tensor.h"
@@ -44,7 +45,7 @@ class Check {
   [[noreturn]] void fail(const char* code, const std::string& message) const;
 
  private:
-  std::string op_;
+  std::string_view op_;
 };
 
 }  // namespace mglmm

@@ -12,6 +12,11 @@ export { type Extent, makeScene, Scene, type ScenePart, type SceneRegion, type S
 export { SceneDataset, type SceneDatasetOptions, sceneSample } from './data/scenes/scene_dataset';
 export { type TaskName, taskNames } from './data/scenes/tasks';
 export * from './errors';
+export type { Answering } from './eval/ask';
+export { type PageOptions, writePage } from './eval/page';
+export { type AnsweredSegment, type AnsweredTurn, type EvaluationSettings, readRecords, type SampleRecord } from './eval/record';
+export { type EvaluationOptions, type EvaluationProgress, type ModelToAsk, runEvaluation } from './eval/run';
+export { type EvaluationScores, type ScoringOptions, scoresOf, type TaskScores } from './eval/scores';
 export { generate } from './generate/generate';
 export type {
   FinishReason,
@@ -35,6 +40,7 @@ export {
   type Box,
   boxIou,
   compressRuns,
+  emptyRle,
   expandRuns,
   mergeRles,
   parseRleAnnotation,
@@ -42,7 +48,9 @@ export {
   rleArea,
   rleBox,
   rleFromRuns,
+  rleIntersection,
   rleIou,
+  subtractRle,
 } from './image/rle';
 export type { Answer, AnswerEvent, GroundedPhrase, Timings, Usage } from './inference/answer';
 export { Chat, type ChatTurn } from './inference/chat';
@@ -56,6 +64,31 @@ export { SegmentAnything, type SegmentAnythingOptions } from './inference/segmen
 export type { PixelBox, PixelPoint, SegmentedMask, SegmentedObject, SegmentRequest } from './inference/segmenting';
 export { decodeMasks, encodeMasks } from './masks/encode_masks';
 export { Mask, type ReadMasksOptions, readMasks } from './masks/mask';
+export {
+  type AveragePrecision,
+  averagePrecision,
+  type DetectedMask,
+  type DetectionImage,
+  MaskAveragePrecision,
+  type TrueMask,
+} from './metrics/average_precision';
+export { captionTokenizer, captionTokens } from './metrics/caption_tokens';
+export { type CaptionedImage, type CiderScores, ciderD } from './metrics/cider';
+export { type GresSample, type GresScores, gresScores } from './metrics/gres';
+export { greedyPairs, pairedMiou, type RecallOptions, recalled, strictMiou } from './metrics/grounding';
+export { ciou, giou, type Overlap, overlapIou, overlapOf, precisionAt, united } from './metrics/overlap';
+export {
+  byCategory,
+  type CategorySegment,
+  type PanopticImage,
+  PanopticQuality,
+  type PanopticScores,
+  painted,
+  type Quality,
+  SemanticMiou,
+  type SemanticScores,
+} from './metrics/panoptic';
+export { isExactMatch, type PhraseSimilarity, sharedWords } from './metrics/texts';
 export { type ClipConfig, clipPresets, inferClipConfig, isUnusedClipKey, parseClipConfig } from './models/clip/config';
 export { clipInput } from './models/clip/input';
 export { Clip } from './models/clip/model';

@@ -13,7 +13,13 @@ export type FieldKind = 'in' | 'maybe' | 'ins' | 'out' | 'saved' | 'inout' | 'in
 export type FieldValue = Tensor | readonly Tensor[] | number | boolean | string | readonly number[] | null | undefined;
 export type Fields = Record<string, FieldValue>;
 export type Outputs = Record<string, Tensor>;
-export type NativeOp = (fields: Fields, wanted?: readonly string[], token?: unknown) => Outputs;
+declare const handleBrand: unique symbol;
+/** The native side of a tensor, or an empty one that a call will fill. */
+export interface Handle {
+  readonly [handleBrand]: true;
+}
+/** Fields in the order of the contract: tensors as handles, an output that is to be made as an empty handle. */
+export type NativeOp = (token: unknown, ...fields: unknown[]) => void;
 
 export interface MemoryFigures {
   /** Bytes held by tensors of this process, host memory. */
@@ -32,16 +38,20 @@ interface Addon {
   ops: Record<string, NativeOp>;
   fields: Record<string, Record<string, FieldKind>>;
   configure(options: { level?: string; threads?: number }): void;
-  setTensorClass(tensorClass: unknown): void;
   backendName(): string;
-  fromArray(data: TypedArray, shape: readonly number[], dtype: Dtype): Tensor;
-  enqueueUpload(data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean): { tensor: Tensor; copied: Promise<unknown> };
-  empty(shape: readonly number[], dtype: Dtype): Tensor;
-  mapFile(path: string, offset: number, shape: readonly number[], dtype: Dtype): Tensor;
-  alias(tensor: Tensor, shape?: readonly number[], offset?: number): Tensor;
-  dispose(tensor: Tensor): void;
-  isDisposed(tensor: Tensor): boolean;
-  read(tensor: Tensor, bits?: boolean): Promise<ReadArray>;
+  newHandle(): Handle;
+  /**
+   * The tensors that the last call made, in numbers: ten each, dtype, device, layout, rank (-1: none was made), up to
+   * six sizes. They hold until the next call.
+   */
+  described: Float64Array;
+  fromArray(made: Handle, data: TypedArray, shape: readonly number[], dtype: Dtype): void;
+  enqueueUpload(made: Handle, data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean): Promise<unknown>;
+  empty(made: Handle, shape: readonly number[], dtype: Dtype): void;
+  mapFile(made: Handle, path: string, offset: number, shape: readonly number[], dtype: Dtype): void;
+  alias(made: Handle, tensor: Handle, shape?: readonly number[], offset?: number): void;
+  dispose(tensor: Handle): void;
+  read(tensor: Handle, bits?: boolean): Promise<ReadArray>;
   synchronize(): Promise<void>;
   memory(): MemoryFigures;
   resetPeak(): void;

@@ -152,7 +152,7 @@ const floors = [
   ['ops'],
   ['nn'],
   ['image', 'text'],
-  ['weights', 'data', 'masks'],
+  ['weights', 'data', 'masks', 'metrics'],
   ['models'],
   ['generate', 'train'],
   ['inference'],
@@ -162,7 +162,7 @@ const floors = [
   ['index'],
 ];
 /** Typed arrays only, so that they are tested without an addon. */
-const withoutTensors = ['image', 'text', 'data'];
+const withoutTensors = ['image', 'text', 'data', 'metrics'];
 const floorOf = (folder: string) => floors.findIndex((names) => names.includes(folder));
 
 describe('imports', () => {

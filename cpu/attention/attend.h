@@ -1,6 +1,7 @@
-// What the attention ops share: one problem over strided heads, kept by a tiled kernel for f32, one for AMX and one for few
-// queries. Everywhere a tile is transposed: a row is a key (or a place of headDim), a lane is a query. So the softmax over
-// keys runs down the rows with no sum across lanes, and each query's arithmetic is the same whatever it is tiled with.
+// What the attention ops share: one problem over strided heads, kept by a tiled kernel for f32, one for bf16 where the
+// processor multiplies it, and one for few queries. Everywhere a tile is transposed: a row is a key (or a place of headDim),
+// a lane is a query. So the softmax over keys runs down the rows with no sum across lanes, and each query's arithmetic is
+// the same whatever it is tiled with.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -51,8 +52,8 @@ struct AttentionGradients {
 // `forward` holds the inputs, y and logsumexp.
 void attend_backward(const AttentionProblem& forward, const AttentionGradients& gradients, Stream& stream);
 
-// The whole problem with AMX; false when this machine, the dtype or the sizes are not for it.
-bool attend_amx(const AttentionProblem& problem, Stream& stream);
+// The whole problem by products of bf16; false when this machine or the dtype are not for it.
+bool attend_bf16(const AttentionProblem& problem, Stream& stream);
 // One row of the batch and one head of k and v, for a few queries: `rows` = group * queries <= kFewRows.
 inline constexpr int64_t kFewRows = 4;
 int64_t few_scratch_bytes(const AttentionProblem& problem);

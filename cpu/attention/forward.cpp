@@ -98,7 +98,7 @@ void attend(const AttentionProblem& problem, Stream& stream) {
   const int64_t heads = problem.batch * problem.kv_heads, head_dim = problem.head_dim;
   const int64_t most_rows = problem.queries * (problem.kv_heads ? problem.group() : 0);
   if (heads * most_rows == 0) return;
-  if (attend_amx(problem, stream)) return;
+  if (attend_bf16(problem, stream)) return;
 
   float* tables = nullptr;
   const int64_t table_rows = problem.height ? 2 * (problem.height + problem.width) - 2 : 0;

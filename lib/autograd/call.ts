@@ -4,67 +4,99 @@
  * outputs, its `dNAME` outputs those of inputs. So a wrapper in lib/ops is a docstring and one call.
  */
 import { GradientError } from '../errors';
-import { type Fields, type FieldValue, guarded, native, type Outputs } from '../native';
-import { withAmbient } from '../tensor/ambient';
+import { type Fields, type FieldValue, native, type Outputs } from '../native';
+import { ambient } from '../tensor/ambient';
+import { Scope } from '../tensor/scope';
 import { Tensor } from '../tensor/tensor';
 import { GradNode, records } from './graph';
 import { run } from './run';
 
 export { run } from './run';
 
-const gradientName = (name: string) => `d${name}`;
+/** What the contract says of an op's gradient. */
+interface Derivative {
+  op: string;
+  /** Outputs to make when a gradient is recorded: those of every call, and those that the backward reads. */
+  wanted: string[];
+  /** Fields of the backward that are fields or outputs of the forward. */
+  kept: string[];
+  /** Outputs that have a gradient, with the backward's field that takes it. */
+  upstream: (readonly [output: string, gradient: string])[];
+  /** By field of the forward, the backward's output that is its gradient. */
+  gradients: Map<string, string>;
+}
+
+const derivatives = new Map<string, Derivative>();
+
+function derivativeOf(op: string): Derivative {
+  const known = derivatives.get(op);
+  if (known) return known;
+  const backwardOp = `${op}Backward`;
+  const backwardKinds = native.fields[backwardOp];
+  if (!backwardKinds) throw new GradientError(`${op} has no gradient; call it inside noGradients(), or on tensors that require none`);
+  const kinds = native.fields[op] as Record<string, string>;
+  const outputs = Object.keys(kinds).filter((name) => kinds[name] === 'out' || kinds[name] === 'saved');
+  const withGradients = Object.keys(kinds).map((name) => [name, `d${name}`] as const);
+  const derivative: Derivative = {
+    op: backwardOp,
+    wanted: outputs.filter((name) => kinds[name] === 'out' || name in backwardKinds),
+    kept: Object.keys(backwardKinds).filter((name) => name in kinds),
+    upstream: withGradients.filter(([name, gradient]) => outputs.includes(name) && gradient in backwardKinds),
+    gradients: new Map(withGradients.filter(([, gradient]) => backwardKinds[gradient] === 'out')),
+  };
+  derivatives.set(op, derivative);
+  return derivative;
+}
 
 /**
  * A call with a gradient.
  * @throws GradientError when a gradient is asked for of an op, or of an argument, that has none.
  */
 export function call(op: string, fields: Fields): Outputs {
-  if (!records(tensorsOf(fields))) return run(op, fields);
-  const backwardOp = `${op}Backward`;
-  const backwardKinds = native.fields[backwardOp];
-  if (!backwardKinds) throw new GradientError(`${op} has no gradient; call it inside noGradients(), or on tensors that require none`);
-  const kinds = native.fields[op] as Record<string, string>;
-
-  const outputNames = Object.keys(kinds).filter((name) => kinds[name] === 'out' || kinds[name] === 'saved');
-  const outputs = run(
-    op,
-    fields,
-    outputNames.filter((name) => kinds[name] === 'out' || name in backwardKinds),
-  );
-
+  if (!ambient().gradients) return run(op, fields);
   // Inputs that get a gradient: single tensors by name; arrays of tensors hand over all of theirs.
-  const trained = Object.keys(fields).filter((name) => tensorsOf({ name: fields[name] }).some((tensor) => tensor.requiresGrad));
-  for (const name of trained) {
-    if (backwardKinds[gradientName(name)] !== 'out')
-      throw new GradientError(`${op}: ${name} has no gradient, expected a tensor that requires none`);
-  }
+  const trained: string[] = [];
+  for (const name of Object.keys(fields)) if (trains(fields[name])) trained.push(name);
+  if (trained.length === 0) return run(op, fields);
+  const derivative = derivativeOf(op);
+  const outputs = run(op, fields, derivative.wanted);
+  const gradients = trained.map((name) => {
+    const gradient = derivative.gradients.get(name);
+    if (!gradient) throw new GradientError(`${op}: ${name} has no gradient, expected a tensor that requires none`);
+    return gradient;
+  });
   const saved: Tensor[] = [];
-  const hold = (value: FieldValue): FieldValue => {
-    if (!(value instanceof Tensor)) return value;
-    const held = aliasOutsideScopes(value);
-    saved.push(held);
-    return held;
-  };
   const kept: Fields = {};
-  for (const name of Object.keys(backwardKinds)) {
+  for (const name of derivative.kept) {
     const value = name in outputs ? outputs[name] : fields[name];
-    if (name in outputs || name in fields) kept[name] = Array.isArray(value) ? (value.map(hold) as Tensor[]) : hold(value);
+    if (value !== undefined) kept[name] = held(value, saved);
   }
-  const upstreamNames = outputNames.filter((name) => backwardKinds[gradientName(name)] !== undefined);
-
   const node = new GradNode(
     op,
     trained.map((name) => fields[name] as Tensor),
     saved,
     (upstream) => {
       const given: Fields = { ...kept };
-      for (const name of upstreamNames) given[gradientName(name)] = upstream[name];
-      const results = run(backwardOp, given, trained.map(gradientName));
-      return trained.map((name) => results[gradientName(name)]);
+      for (const [output, gradient] of derivative.upstream) given[gradient] = upstream[output];
+      const results = run(derivative.op, given, gradients);
+      return gradients.map((gradient) => results[gradient]);
     },
   );
-  for (const name of upstreamNames) (outputs[name] as Tensor).node = { node, output: name };
+  for (const [output] of derivative.upstream) (outputs[output] as Tensor).node = { node, output };
   return outputs;
+}
+
+/** What a backward is given later in place of `value`: other handles on the same memory, added to `saved`. */
+function held(value: FieldValue, saved: Tensor[]): FieldValue {
+  if (Array.isArray(value)) return value.map((element) => held(element, saved)) as Tensor[];
+  if (!(value instanceof Tensor)) return value;
+  const alias = aliasOutsideScopes(value);
+  saved.push(alias);
+  return alias;
+}
+
+function trains(value: FieldValue): boolean {
+  return value instanceof Tensor ? value.requiresGrad : Array.isArray(value) && value.some(trains);
 }
 
 /**
@@ -88,11 +120,5 @@ export function record(
 
 /** Another handle on the same memory that no scope frees. */
 export function aliasOutsideScopes(tensor: Tensor): Tensor {
-  return withAmbient({ scope: undefined }, () => guarded(() => native.alias(tensor)));
-}
-
-function tensorsOf(fields: Fields): Tensor[] {
-  return Object.values(fields).flatMap((value) =>
-    value instanceof Tensor ? [value] : Array.isArray(value) ? value.filter((element): element is Tensor => element instanceof Tensor) : [],
-  );
+  return Scope.disown(Tensor.alias(tensor));
 }

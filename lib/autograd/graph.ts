@@ -3,10 +3,9 @@
  * and where each gradient goes. `backward` walks the nodes from the loss down, in reverse order of their making.
  */
 import { GradientError } from '../errors';
-import { guarded, native } from '../native';
 import { ambient, noGradients } from '../tensor/ambient';
 import { type Owned, Scope } from '../tensor/scope';
-import type { Tensor } from '../tensor/tensor';
+import { Tensor } from '../tensor/tensor';
 import { run } from './run';
 
 /** Where a gradient goes: the node that made the tensor, or the leaf itself. */
@@ -93,7 +92,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       gradients.set(edge.node, held);
     };
     const nodes = reachable(start.node);
-    give(start, gradient ? guarded(() => native.alias(gradient)) : ones(loss), true);
+    give(start, gradient ? Tensor.alias(gradient) : ones(loss), true);
     for (const node of nodes) {
       const upstream = gradients.get(node);
       if (upstream) {

@@ -22,6 +22,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'say what this machine has, what is missing, and the line that fixes it',
     file: () => require('./doctor') as CommandFile,
   },
+  eval: { summary: 'score a model on samples, by what it answers', file: () => require('./eval') as CommandFile },
   explore: { summary: 'the things in a picture and their parts, as a tree', file: () => require('./explore') as CommandFile },
   inspect: { summary: 'say what a folder of weights holds, and what it lacks', file: () => require('./inspect') as CommandFile },
   merge: { summary: 'take LoRA matrices up into the weights', file: () => require('./merge') as CommandFile },

@@ -155,6 +155,23 @@ function expectSameSize(rles: readonly Rle[], [height, width]: readonly [number,
   }
 }
 
+/** The runs of what `keep` says of the pixels of two masks of one size. */
+function combine(a: Int32Array, b: Int32Array, keep: (inA: boolean, inB: boolean) => boolean): Int32Array {
+  const runs: number[] = [];
+  let set = false;
+  let open = 0;
+  together(a, b, (pixels, inA, inB) => {
+    if (keep(inA, inB) !== set) {
+      runs.push(open);
+      open = 0;
+      set = !set;
+    }
+    open += pixels;
+  });
+  runs.push(open);
+  return Int32Array.from(runs);
+}
+
 /**
  * Pixels set in any of the masks, or with `intersect` in all of them.
  * @throws ArgumentError for no masks, ShapeError for masks of other sizes.
@@ -164,22 +181,33 @@ export function mergeRles(rles: readonly Rle[], intersect = false): Rle {
   const all = rles.map(expandRuns);
   const { size } = rles[0] as Rle;
   expectSameSize(rles, size);
-  const merged = all.reduce((a, b) => {
-    const runs: number[] = [];
-    let set = false;
-    let open = 0;
-    together(a, b, (pixels, inA, inB) => {
-      if ((intersect ? inA && inB : inA || inB) !== set) {
-        runs.push(open);
-        open = 0;
-        set = !set;
-      }
-      open += pixels;
-    });
-    runs.push(open);
-    return Int32Array.from(runs);
+  const keep = (inA: boolean, inB: boolean) => (intersect ? inA && inB : inA || inB);
+  return { size, counts: compressRuns(all.reduce((a, b) => combine(a, b, keep))) };
+}
+
+/** Pixels of `rle` that are not in `taken`. @throws ArgumentError for malformed masks, ShapeError for two sizes. */
+export function subtractRle(rle: Rle, taken: Rle): Rle {
+  const [a, b] = [expandRuns(rle), expandRuns(taken)];
+  expectSameSize([taken], rle.size);
+  return { size: rle.size, counts: compressRuns(combine(a, b, (inA, inB) => inA && !inB)) };
+}
+
+/** A mask without a pixel. */
+export const emptyRle = (size: readonly [height: number, width: number]): Rle => rleFromRuns([size[0] * size[1]], size);
+
+/** Pixels that both masks have. @throws ArgumentError for malformed masks, ShapeError for two sizes. */
+export function rleIntersection(a: Rle, b: Rle): number {
+  const [first, second] = [expandRuns(a), expandRuns(b)];
+  expectSameSize([b], a.size);
+  return sharedOf(first, second);
+}
+
+function sharedOf(a: Int32Array, b: Int32Array): number {
+  let shared = 0;
+  together(a, b, (pixels, inA, inB) => {
+    if (inA && inB) shared += pixels;
   });
-  return { size, counts: compressRuns(merged) };
+  return shared;
 }
 
 const ratio = (shared: number, union: number) => (shared === 0 ? 0 : shared / union);
@@ -198,12 +226,7 @@ export function rleIou(dt: readonly Rle[], gt: readonly Rle[], isCrowd: readonly
   if (first) expectSameSize([...dt, ...gt], first.size);
   return detections.map((a) =>
     truths.map((b, j) => {
-      let shared = 0;
-      if (boxOverlap(a.box, b.box) > 0) {
-        together(a.runs, b.runs, (pixels, inA, inB) => {
-          if (inA && inB) shared += pixels;
-        });
-      }
+      const shared = boxOverlap(a.box, b.box) > 0 ? sharedOf(a.runs, b.runs) : 0;
       return ratio(shared, isCrowd[j] ? a.area : a.area + b.area - shared);
     }),
   );

@@ -1,7 +1,6 @@
 import { record, run } from '../autograd/call';
 import { records } from '../autograd/graph';
-import { guarded, native } from '../native';
-import type { Tensor } from '../tensor/tensor';
+import { Tensor } from '../tensor/tensor';
 import type { CrossEntropyOptions } from './cross_entropy';
 
 /**
@@ -31,7 +30,7 @@ export function linearCrossEntropy(
   record('linearCrossEntropy', loss, [hidden, weight], made, (dloss, ...held) => {
     run('linearCrossEntropyBackward', { dloss, gradients: held });
     // The graph frees what it held; who gets a gradient needs a handle of its own.
-    const handles = held.map((gradient) => guarded(() => native.alias(gradient)));
+    const handles = held.map((gradient) => Tensor.alias(gradient));
     return gradients.map((name) => (name ? handles.shift() : undefined));
   });
   for (const gradient of made) gradient.dispose();

@@ -1,7 +1,6 @@
 import { record } from '../autograd/call';
 import { ShapeError } from '../errors';
-import { guarded, native } from '../native';
-import type { Tensor } from '../tensor/tensor';
+import { Tensor } from '../tensor/tensor';
 
 /**
  * The elements of `x` in order, with other sizes: a view, on the same memory.
@@ -11,11 +10,11 @@ import type { Tensor } from '../tensor/tensor';
  * @throws ShapeError when the number of elements differs.
  */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
-  const y = guarded(() => native.alias(x, shape));
+  const y = Tensor.alias(x, shape);
   if (y.count !== x.count) {
     y.dispose();
     throw new ShapeError(`reshape: shape is [${shape.join(', ')}], expected ${x.count} elements, those of x [${x.shape.join(', ')}]`);
   }
   const before = x.shape;
-  return record('reshape', y, [x], [], (dy) => [guarded(() => native.alias(dy, before))]);
+  return record('reshape', y, [x], [], (dy) => [Tensor.alias(dy, before)]);
 }

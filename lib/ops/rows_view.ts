@@ -1,6 +1,5 @@
 import { ArgumentError, GradientError } from '../errors';
-import { guarded, native } from '../native';
-import type { Tensor } from '../tensor/tensor';
+import { Tensor } from '../tensor/tensor';
 
 /**
  * Rows `begin` up to `end` of the first axis on the same memory: what an op changes in place in them, it changes in `x`.
@@ -15,5 +14,5 @@ export function rowsView(x: Tensor, begin: number, end: number): Tensor {
   }
   if (x.requiresGrad) throw new GradientError('rowsView has no gradient; call slice, or give it a tensor that requires none');
   const rowCount = rest.reduce((product, size) => product * size, 1);
-  return guarded(() => native.alias(x, [end - begin, ...rest], begin * rowCount));
+  return Tensor.alias(x, [end - begin, ...rest], begin * rowCount);
 }

@@ -6,22 +6,31 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Scope } from './scope';
 
 export interface Ambient {
-  readonly scope?: Scope;
+  readonly scope: Scope | undefined;
   readonly gradients: boolean;
   /** Native cancel token of the signal given to `abortable`. */
-  readonly token?: unknown;
+  readonly token: unknown;
 }
 
-const outermost: Ambient = { gradients: true };
+const outermost: Ambient = { scope: undefined, gradients: true, token: undefined };
 const storage = new AsyncLocalStorage<Ambient>();
 
 export function ambient(): Ambient {
   return storage.getStore() ?? outermost;
 }
 
-/** Runs `body` with `changes` to the ambient; they hold for everything it calls and awaits. */
+/**
+ * Runs `body` with `changes` to the ambient; they hold for everything it calls and awaits. Field by field: to spread two objects
+ * into one takes V8 2 us, as long as the call of a small op.
+ */
 export function withAmbient<Result>(changes: Partial<Ambient>, body: () => Result): Result {
-  return storage.run({ ...ambient(), ...changes }, body);
+  const { scope, gradients, token } = ambient();
+  const next: Ambient = {
+    scope: 'scope' in changes ? changes.scope : scope,
+    gradients: changes.gradients ?? gradients,
+    token: 'token' in changes ? changes.token : token,
+  };
+  return storage.run(next, body);
 }
 
 /** Makes `next` hold from here to the end of the running async function; for `using`, which has no body to run. */

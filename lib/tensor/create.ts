@@ -1,7 +1,7 @@
 /** Tensors from numbers, bytes and files. */
 import { typed } from '../errors';
 import { type Dtype, guarded, native, type TypedArray } from '../native';
-import type { Tensor } from './tensor';
+import { Tensor } from './tensor';
 
 function dtypeOf(data: TypedArray): Dtype {
   if (data instanceof Int32Array) return 'i32';
@@ -15,14 +15,14 @@ function dtypeOf(data: TypedArray): Dtype {
  */
 export function tensor(data: TypedArray | readonly number[], shape?: readonly number[], dtype?: Dtype): Tensor {
   const array = Array.isArray(data) ? (dtype === 'i32' ? Int32Array : dtype === 'u8' ? Uint8Array : Float32Array).from(data) : data;
-  return guarded(() =>
-    native.fromArray(array as TypedArray, shape ?? [(array as TypedArray).length], dtype ?? dtypeOf(array as TypedArray)),
+  return Tensor.make((made) =>
+    native.fromArray(made, array as TypedArray, shape ?? [(array as TypedArray).length], dtype ?? dtypeOf(array as TypedArray)),
   );
 }
 
 /** As {@link tensor}, of any size, copied off JavaScript's thread: do not change `data` before the promise resolves. */
 export async function upload(data: TypedArray, shape: readonly number[], dtype: Dtype = dtypeOf(data)): Promise<Tensor> {
-  const { tensor, copied } = guarded(() => native.enqueueUpload(data, shape, dtype, true));
+  const { tensor, copied } = copyLater(data, shape, dtype, true);
   try {
     await copied;
     return tensor;
@@ -38,19 +38,27 @@ export async function upload(data: TypedArray, shape: readonly number[], dtype: 
  * memory) is told by whoever reads what was computed from it.
  */
 export function enqueueUpload(data: TypedArray, shape: readonly number[], dtype: Dtype = dtypeOf(data)): Tensor {
-  const { tensor, copied } = guarded(() => native.enqueueUpload(data, shape, dtype, false));
+  const { tensor, copied } = copyLater(data, shape, dtype, false);
   copied.catch(() => undefined);
   return tensor;
 }
 
+function copyLater(data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean) {
+  let copied: Promise<unknown> = Promise.resolve();
+  const tensor = Tensor.make((made) => {
+    copied = native.enqueueUpload(made, data, shape, dtype, announce);
+  });
+  return { tensor, copied };
+}
+
 /** A tensor whose values are whatever the first op writes; reading it before is an error. */
 export function empty(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
-  return guarded(() => native.empty(shape, dtype));
+  return Tensor.make((made) => native.empty(made, shape, dtype));
 }
 
 /** Part of a file as a tensor, mapped into memory, not read: pages come when an op touches them. `offset` in bytes. */
 export function mapFile(path: string, offset: number, shape: readonly number[], dtype: Dtype): Tensor {
-  return guarded(() => native.mapFile(path, offset, shape, dtype));
+  return Tensor.make((made) => native.mapFile(made, path, offset, shape, dtype));
 }
 
 /** Resolves when all that was enqueued has run; rejects with the first error that no read has reported. */

@@ -32,7 +32,7 @@ export class Scope implements Disposable {
     const outer = ambient();
     const scope = new Scope(outer.scope);
     scope.#outer = outer;
-    enterAmbient({ ...outer, scope });
+    enterAmbient({ scope, gradients: outer.gradients, token: outer.token });
     return scope;
   }
 
@@ -80,24 +80,29 @@ export class Scope implements Disposable {
  * array or plain object of them), which pass to the scope around. `body` may be async.
  */
 export function tidy<Result>(body: () => Result): Result {
-  const parent = ambient().scope;
-  const scope = Scope.inside(parent);
-  const finish = <Value>(value: Value): Value => {
-    for (const tensor of tensorsIn(value)) scope.keep(tensor);
-    scope[Symbol.dispose]();
-    return value;
-  };
-  const giveUp = (error: unknown): never => {
-    scope[Symbol.dispose]();
-    throw error;
-  };
+  const scope = Scope.inside(ambient().scope);
   let result: Result;
   try {
     result = withAmbient({ scope }, body);
   } catch (error) {
-    return giveUp(error);
+    scope[Symbol.dispose]();
+    throw error;
   }
-  return isThenable(result) ? (result.then(finish, giveUp) as Result) : finish(result);
+  if (!isThenable(result)) return ended(scope, result);
+  return result.then(
+    (value) => ended(scope, value),
+    (error) => {
+      scope[Symbol.dispose]();
+      throw error;
+    },
+  ) as Result;
+}
+
+/** Ends the scope of `tidy`, keeping what is returned. */
+function ended<Value>(scope: Scope, value: Value): Value {
+  for (const tensor of tensorsIn(value)) scope.keep(tensor);
+  scope[Symbol.dispose]();
+  return value;
 }
 
 function* tensorsIn(value: unknown): Generator<Tensor> {

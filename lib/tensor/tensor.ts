@@ -1,12 +1,21 @@
 /**
- * A dense row-major array on a device. Ops only enqueue; `await tensor.read()` waits. Made by the native side (ops,
- * `tensor`, `empty` ...), freed by its scope, by `dispose()`, or by the garbage collector as a last resort.
+ * A dense row-major array on a device. Ops only enqueue; `await tensor.read()` waits. Made by ops, `tensor`, `empty` ...,
+ * freed by its scope, by `dispose()`, or by the garbage collector as a last resort.
  */
 import type { GradNode } from '../autograd/graph';
-import { typed } from '../errors';
-import { type Device, type Dtype, debugFromStart, guarded, native, type ReadArray } from '../native';
+import { DisposedError, typed } from '../errors';
+import { type Device, type Dtype, debugFromStart, guarded, type Handle, native, type ReadArray } from '../native';
 import { ambient } from './ambient';
 import { type Owned, Scope } from './scope';
+
+const dtypes: readonly Dtype[] = ['f32', 'bf16', 'f16', 'i32', 'u8'];
+const devices: readonly Device[] = ['cpu', 'cuda'];
+const layouts = ['rows', 'packed'] as const;
+
+/** Handles of disposed tensors, for the next ones. */
+const spare: Handle[] = [];
+/** Numbers that describe a tensor: `native.described`. */
+const descriptionLength = 10;
 
 let debug = debugFromStart;
 
@@ -30,13 +39,22 @@ export class Tensor implements Disposable, Owned {
   /** The op that made it, when gradients were recorded. */
   node?: { readonly node: GradNode; readonly output: string };
   #requiresGrad = false;
+  #handle: Handle | undefined;
 
-  /** Called by the native side only. */
-  constructor(shape: readonly number[], dtype: Dtype, device: Device, layout: 'rows' | 'packed') {
-    this.shape = Object.freeze(Array.from(shape));
-    this.dtype = dtype;
-    this.device = device;
-    this.layout = layout;
+  /**
+   * @param handle - has been filled by the last native call, as the `place`-th of the tensors it made.
+   * @internal
+   */
+  constructor(handle: Handle, place = 0) {
+    const { described } = native;
+    const at = place * descriptionLength;
+    const shape: number[] = [];
+    for (let axis = 0; axis < (described[at + 3] as number); axis++) shape.push(described[at + 4 + axis] as number);
+    this.shape = Object.freeze(shape);
+    this.dtype = dtypes[described[at] as number] as Dtype;
+    this.device = devices[described[at + 1] as number] as Device;
+    this.layout = layouts[described[at + 2] as number] as 'rows' | 'packed';
+    this.#handle = handle;
     if (debug)
       this.madeAt = new Error().stack
         ?.split('\n')
@@ -44,6 +62,42 @@ export class Tensor implements Disposable, Owned {
         .slice(1, 6)
         .join('\n');
     ambient().scope?.own(this);
+  }
+
+  /** An empty handle, for a native call to fill. @internal */
+  static emptyHandle(): Handle {
+    return spare.pop() ?? native.newHandle();
+  }
+
+  /** The tensor whose handle the last native call was given as the `place`-th to fill; none if it made none. @internal */
+  static made(handle: Handle, place: number): Tensor | undefined {
+    if ((native.described[place * descriptionLength + 3] as number) >= 0) return new Tensor(handle, place);
+    spare.push(handle);
+    return undefined;
+  }
+
+  /** The tensor that `fill` makes of an empty handle. @internal */
+  static make(fill: (handle: Handle) => void): Tensor {
+    const handle = Tensor.emptyHandle();
+    guarded(() => fill(handle));
+    return new Tensor(handle);
+  }
+
+  /**
+   * What native calls are given for `value`: a live tensor's handle; anything else as it is, which they refuse.
+   * @throws DisposedError
+   * @internal
+   */
+  static handleOf(value: unknown, op: string, field: string): Handle {
+    if (!(value instanceof Tensor)) return value as Handle;
+    if (value.#handle) return value.#handle;
+    const madeAt = value.madeAt ? `; it was made ${value.madeAt}` : '';
+    throw new DisposedError(`${op}: ${field} was disposed, expected a live tensor${madeAt}`);
+  }
+
+  /** Another tensor on the memory of `x`: all of it, or `shape` from element `offset`. @internal */
+  static alias(x: Tensor, shape?: readonly number[], offset?: number): Tensor {
+    return Tensor.make((made) => native.alias(made, Tensor.handleOf(x, 'reshape', 'x'), shape, offset));
   }
 
   /** Elements in all. */
@@ -61,7 +115,7 @@ export class Tensor implements Disposable, Owned {
   }
 
   get disposed(): boolean {
-    return native.isDisposed(this);
+    return this.#handle === undefined;
   }
 
   /**
@@ -71,7 +125,7 @@ export class Tensor implements Disposable, Owned {
    */
   async read(): Promise<ReadArray> {
     try {
-      return await guarded(() => native.read(this));
+      return await guarded(() => native.read(Tensor.handleOf(this, 'read', 'x')));
     } catch (error) {
       throw typed(error);
     }
@@ -80,7 +134,7 @@ export class Tensor implements Disposable, Owned {
   /** The bit patterns of a bf16 or f16 tensor as Uint16Array; other dtypes as `read`. */
   async readBits(): Promise<ReadArray> {
     try {
-      return await guarded(() => native.read(this, true));
+      return await guarded(() => native.read(Tensor.handleOf(this, 'read', 'x'), true));
     } catch (error) {
       throw typed(error);
     }
@@ -95,12 +149,14 @@ export class Tensor implements Disposable, Owned {
   /** Frees the memory once all that was enqueued before has run. Idempotent. */
   dispose(): void {
     Scope.disown(this);
-    native.dispose(this);
+    const handle = this.#handle;
+    if (!handle) return;
+    this.#handle = undefined;
+    native.dispose(handle);
+    spare.push(handle);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
-
-native.setTensorClass(Tensor);

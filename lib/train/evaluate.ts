@@ -1,6 +1,7 @@
 /** A look at samples that are not trained on: the loss, and how well masks of known answers agree with the truth. */
 import type { BatchSource } from '../data/loader';
 import type { TrainingSampleError } from '../errors';
+import { ciou, giou, type Overlap } from '../metrics/overlap';
 import { maskIntersections } from '../ops/mask_intersections';
 import { packBits } from '../ops/pack_bits';
 import { rowsView } from '../ops/rows_view';
@@ -14,7 +15,7 @@ export interface Evaluation {
   /** Mean over batches, weighted as in training. */
   readonly loss: number;
   readonly ceLoss: number;
-  /** Mean IoU of masks, and all their intersections over all their unions; NaN without masks. */
+  /** Of masks, each by itself, as lib/metrics/overlap.ts has them; NaN without masks. */
   readonly giou: number;
   readonly ciou: number;
   readonly samples: number;
@@ -23,7 +24,8 @@ export interface Evaluation {
 
 /** Of the first `batches` batches of `source`. */
 export async function evaluate(trainer: Trainer, source: BatchSource, batches: number, signal?: AbortSignal): Promise<Evaluation> {
-  const sums = { loss: 0, ceLoss: 0, iou: 0, both: 0, either: 0, samples: 0, masks: 0, batches: 0 };
+  const sums = { loss: 0, ceLoss: 0, samples: 0, batches: 0 };
+  const overlaps: Overlap[] = [];
   const count = Math.min(batches, source.length);
   const bad: TrainingSampleError[] = [];
   for (let index = 0; index < count; index++) {
@@ -32,15 +34,9 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
     if (items.length === 0) continue;
     await tidy(async () => {
       const losses = trainer.evaluate(items);
-      const overlaps = await noGradients(() => overlapsOf(losses));
+      overlaps.push(...(await noGradients(() => overlapsOf(losses))));
       sums.loss += await losses.loss.item();
       sums.ceLoss += await losses.ceLoss.item();
-      for (const { both, either } of overlaps) {
-        sums.iou += either > 0 ? both / either : 1;
-        sums.both += both;
-        sums.either += either;
-      }
-      sums.masks += overlaps.length;
     });
     trainer.cache.sweep();
     sums.samples += items.length;
@@ -49,15 +45,14 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
   return {
     loss: sums.loss / sums.batches,
     ceLoss: sums.ceLoss / sums.batches,
-    giou: sums.iou / sums.masks,
-    ciou: sums.masks > 0 && sums.either === 0 ? 1 : sums.both / sums.either,
+    giou: giou(overlaps),
+    ciou: ciou(overlaps),
     samples: sums.samples,
-    masks: sums.masks,
+    masks: overlaps.length,
   };
 }
 
-/** Pixels that both masks have, and that one of them has, of each pair. */
-async function overlapsOf({ predMasks, gtMasks }: Losses): Promise<{ both: number; either: number }[]> {
+async function overlapsOf({ predMasks, gtMasks }: Losses): Promise<Overlap[]> {
   const pairs = predMasks.flatMap((pred, i) => {
     const truth = gtMasks[i];
     return pred && truth ? masksOf(pred).map((one, at) => [one, masksOf(truth)[at] as Tensor] as const) : [];
@@ -65,12 +60,12 @@ async function overlapsOf({ predMasks, gtMasks }: Losses): Promise<{ both: numbe
   return Promise.all(
     pairs.map(async ([pred, truth]) => {
       const [a, b] = [packBits(pred), packBits(truth)];
-      const [both, first, second] = (await Promise.all([
+      const [intersection, first, second] = (await Promise.all([
         maskIntersections(a, b).item(),
         maskIntersections(a, a).item(),
         maskIntersections(b, b).item(),
       ])) as [number, number, number];
-      return { both, either: first + second - both };
+      return { intersection, union: first + second - intersection };
     }),
   );
 }

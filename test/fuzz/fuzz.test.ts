@@ -21,7 +21,8 @@ import {
   tensor,
   tidy,
 } from '../../lib';
-import { native } from '../../lib/native';
+import { run } from '../../lib/autograd/run';
+import { type Fields, native } from '../../lib/native';
 import { countOf, randnArray, rounded } from '../support/data';
 import { examples } from './examples';
 import { type RecordedCall, recordCalls, type TensorShape } from './recorded';
@@ -168,7 +169,7 @@ function build(value: Value, call: Call): unknown {
   if (value.special === 'fake') return { isTensor: true, shape, dtype: 'f32', device: 'cpu', layout: 'rows' };
   const made = make(shape, 'f32', 1);
   if (value.special === 'disposed') made.dispose();
-  else if (native.ops.pack && shape.length === 2) return native.ops.pack({ weight: made }).packed ?? made;
+  else if (shape.length === 2) return run('pack', { weight: made }).packed ?? made;
   return made;
 }
 
@@ -185,8 +186,7 @@ const nativeCalls = Object.entries(native.fields).map(([op, kinds]) => ({
         fields[field] = [call.tensors[nextTensor++ % 8], call.tensors[nextTensor++ % 8]].map((one) => build(one as Value, call));
       else if (kind !== 'out' && kind !== 'saved') fields[field] = build(call.tensors[nextTensor++ % 8] as Value, call);
     }
-    // As lib/autograd/call.ts does: native errors become typed ones there.
-    return require('../../lib/autograd/call').run(op, fields) as unknown;
+    return run(op, fields as Fields);
   },
 }));
 
@@ -227,7 +227,7 @@ const variations = {
     const changed = [call.pick, call.pick >> 3].slice(0, call.dtype % 3).map((pick) => names[pick % names.length]);
     const valid = (one: TensorShape) => {
       const made = make(one.shape, one.dtype, 1 + (call.pick % 40));
-      return one.packed && made.shape.length === 2 ? native.ops.pack?.({ weight: made }).packed : made;
+      return one.packed && made.shape.length === 2 ? run('pack', { weight: made }).packed : made;
     };
     const given = Object.fromEntries(
       Object.entries(fields).map(([name, field], i) => {
@@ -236,7 +236,7 @@ const variations = {
       }),
     );
     succeeded.set(`tried ${op}`, 1);
-    const result = require('../../lib/autograd/call').run(op, given) as unknown;
+    const result = run(op, given as Fields);
     succeeded.set(op, (succeeded.get(op) ?? 0) + 1);
     return result;
   },

@@ -1,6 +1,6 @@
 /** Valid calls of native ops, as plain data: what the fuzz test varies. Recorded while goldens and examples run. */
 import { type Dtype, Tensor } from '../../lib';
-import { native } from '../../lib/native';
+import { ops } from '../../lib/autograd/run';
 
 export interface TensorShape {
   shape: readonly number[];
@@ -19,9 +19,9 @@ const shapeOf = ({ shape, dtype, layout }: Tensor): TensorShape => ({ shape, dty
 /** Runs `body` and gives every distinct native call it made, of tensors with at most `most` elements. */
 export async function recordCalls(body: () => Promise<void>, most = 4096): Promise<RecordedCall[]> {
   const calls = new Map<string, RecordedCall>();
-  const originals = { ...native.ops };
+  const originals = { ...ops };
   for (const [op, original] of Object.entries(originals)) {
-    native.ops[op] = (fields, wanted, token) => {
+    ops[op] = (fields, wanted) => {
       const recorded: RecordedCall = { op, fields: {} };
       let small = true;
       for (const [name, value] of Object.entries(fields)) {
@@ -32,13 +32,13 @@ export async function recordCalls(body: () => Promise<void>, most = 4096): Promi
           value instanceof Tensor ? { tensor: shapeOf(value) } : tensors.length > 0 ? { list: tensors.map(shapeOf) } : { plain: value };
       }
       if (small) calls.set(JSON.stringify(recorded), recorded);
-      return original(fields, wanted, token);
+      return original(fields, wanted);
     };
   }
   try {
     await body();
   } finally {
-    Object.assign(native.ops, originals);
+    Object.assign(ops, originals);
   }
   return [...calls.values()];
 }

@@ -23,6 +23,7 @@ onEveryDevice('linear', () => {
     [37, 31, 1100],
     [65, 2101, 515],
     [1030, 20, 520],
+    [263, 519, 327],
   ] as const;
   for (const dtype of dtypes)
     for (const [rows, inner, out] of cases)

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import { dequantize, memory, quantize, synchronize, tensor } from '../../lib';
-import { native } from '../../lib/native';
+import { run } from '../../lib/autograd/run';
 import { assertWithin } from '../support/close';
 import { randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -90,7 +90,7 @@ onEveryDevice('quantize', () => {
     );
     const weight = randn([3, 40], 1);
     const minimums = rounded(new Float32Array(64), [1, 1, 64], 'bf16');
-    assert.throws(() => native.ops.quantize!({ weight, kind: 'int8', minimums }), {
+    assert.throws(() => run('quantize', { weight, kind: 'int8', minimums }), {
       message: 'quantize: minimums is given, expected none for int8',
     });
     const [int8, int4] = [quantize(weight, 'int8'), quantize(weight, 'int4')];

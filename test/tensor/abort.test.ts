@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { AbortedError, abortable, swiglu, synchronize, tensor } from '../../lib';
+import { AbortedError, abortable, swiglu, synchronize, type Tensor, tensor } from '../../lib';
+import { ambient } from '../../lib/tensor/ambient';
 import { randn } from '../support/data';
 
 const chain = (steps: number) => {
@@ -29,4 +30,9 @@ test('other work on the same stream goes on', async () => {
 
 test('a signal that has fired refuses at once', () => {
   assert.throws(() => abortable(AbortSignal.abort(), () => chain(1)), { name: 'AbortedError', message: 'aborted before it began' });
+});
+
+test('the native token of a signal is no tensor', () => {
+  const token = abortable(new AbortController().signal, () => ambient().token) as Tensor;
+  assert.throws(() => swiglu(token, token), { name: 'ArgumentError', message: 'swiglu: gate is an external, expected a tensor' });
 });

@@ -33,6 +33,19 @@ describe('Scope', () => {
     assert.equal(scope.size, 0);
   });
 
+  test('a disposed tensor stays so when its native handle serves the next one', async () => {
+    const first = tensor([1]);
+    first.dispose();
+    const next = tensor([2, 3]);
+    assert.equal(first.disposed, true);
+    assert.deepEqual(first.shape, [1]);
+    assert.throws(() => swiglu(first, next), { name: 'DisposedError' });
+    first.dispose();
+    assert.equal(next.disposed, false);
+    assert.deepEqual(Array.from(await next.read()), [2, 3]);
+    next.dispose();
+  });
+
   test('a tensor used after its scope throws, and says in debug mode where it was made', () => {
     const made = (debug: boolean) => {
       setDebug(debug);

@@ -1,9 +1,10 @@
-// Attention in bf16 on the matrix unit: per tile of queries, over tiles of keys, s = k q^T, softmax in f32, y^T += v^T p
-// with p rounded to bf16. k, v and the tables of relative position are put into tiles once a head.
+// Attention in bf16 where the processor multiplies bf16, with a matrix unit or without: per tile of queries, over tiles of
+// keys, s = k q^T, softmax in f32, y^T += v^T p with p rounded to bf16. k, v and the tables of relative position are put
+// into tiles once a head.
 #include <cmath>
 
-#include "cpu/attention/amx_tiles.h"
 #include "cpu/attention/attend.h"
+#include "cpu/attention/bf16_tiles.h"
 #include "cpu/attention/tile.h"
 #include "cpu/parallel.h"
 
@@ -16,6 +17,7 @@ constexpr int64_t kTileQueries = 64;
 constexpr int64_t kTileKeys = 256;
 
 int64_t blocks(int64_t size, int64_t block) { return (size + block - 1) / block; }
+int64_t round_up(int64_t size, int64_t block) { return blocks(size, block) * block; }
 
 struct Tables {  // of relative position, in tiles
   const bf16* tiles = nullptr;
@@ -105,7 +107,7 @@ void exponentiate_to_tiles(const float* s, int64_t rows, float factor, const vfl
   for (int n = 0; n < kVectors; ++n) softmax.total[n] = total[n];
 }
 
-template <int kVectors>
+template <typename Unit, int kVectors>
 void make_bias(const AttentionProblem& problem, const Head& head, int64_t first, int64_t count, const TileMemory& memory,
                TileLogits<kVectors>& logits) {
   constexpr int64_t kStride = kVectors * kLanes;
@@ -115,8 +117,9 @@ void make_bias(const AttentionProblem& problem, const Head& head, int64_t first,
     at_h[lane] = static_cast<int32_t>(token / problem.width + problem.height - 1);
     at_w[lane] = static_cast<int32_t>(head.tables.blocks_h * kTileSide + token % problem.width + problem.width - 1);
   }
-  tile_products<kVectors, false>(head.tables.tiles, head.tables.blocks_h + head.tables.blocks_w, memory.q,
-                                 {head.depth, 1, 1, head.depth}, head.depth, memory.scores, kStride);
+  Unit::template multiply<kVectors, false>(head.tables.tiles, (head.tables.blocks_h + head.tables.blocks_w) * kTileSide,
+                                           memory.q, {head.depth, 1, 1, head.depth},
+                                           round_up(problem.head_dim, Unit::kDepth), memory.scores, kStride);
   shear<kVectors>(memory.scores, at_h, problem.height, memory.bias_h);
   shear<kVectors>(memory.scores, at_w, problem.width, memory.bias_w);
   logits.bias_h = memory.bias_h;
@@ -124,7 +127,7 @@ void make_bias(const AttentionProblem& problem, const Head& head, int64_t first,
   logits.width = problem.width;
 }
 
-template <int kVectors>
+template <typename Unit, int kVectors>
 void attend_tile(const AttentionProblem& problem, const Head& head, int64_t first, int64_t count, const TileMemory& memory) {
   constexpr int64_t kStride = kVectors * kLanes;
   const int64_t value_blocks = blocks(problem.head_dim, kTileSide);
@@ -134,15 +137,16 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
   logits.key_mask = head.key_mask;
   int64_t keys_end = 0;
   set_limits<kVectors>(problem, head.rows, first, count, logits, keys_end);
-  if (head.tables.tiles) make_bias<kVectors>(problem, head, first, count, memory, logits);
+  if (head.tables.tiles) make_bias<Unit, kVectors>(problem, head, first, count, memory, logits);
 
   RunningSoftmax<kVectors> softmax;
   float factor = logits.factor;
   std::fill_n(memory.y, value_blocks * kTileSide * kStride, 0.0F);
   for (int64_t key = 0; key < keys_end; key += kTileKeys) {
-    const int64_t keys = std::min(kTileKeys, keys_end - key), filled = blocks(keys, kTileDepth) * kTileDepth;
-    tile_products<kVectors, false>(head.k + key / kTileSide * head.depth * kTileElements, filled / kTileSide, memory.q,
-                                   {head.depth, 1, 1, head.depth}, head.depth, memory.s, kStride);
+    const int64_t keys = std::min(kTileKeys, keys_end - key), filled = round_up(keys, Unit::kDepth);
+    Unit::template multiply<kVectors, false>(head.k + key / kTileSide * head.depth * kTileElements, filled, memory.q,
+                                             {head.depth, 1, 1, head.depth}, round_up(problem.head_dim, Unit::kDepth),
+                                             memory.s, kStride);
     vfloat shift[kVectors];
     take_tile<kVectors>(memory.s, key, keys, logits, softmax, factor, shift);
     std::fill(memory.s + keys * kStride, memory.s + filled * kStride, -kInfinity);
@@ -155,8 +159,8 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
         }
       }
     }
-    tile_products<kVectors, true>(head.v + key / kTileDepth * value_blocks * kTileElements, value_blocks, memory.p,
-                                  {1, value_blocks, kVectors, 1}, filled / kTileDepth, memory.y, kStride);
+    Unit::template multiply<kVectors, true>(head.v + key / kTileDepth * value_blocks * kTileElements, problem.head_dim,
+                                            memory.p, {1, value_blocks, kVectors, 1}, filled, memory.y, kStride);
   }
   finish_rows<kVectors>(problem, head.rows, first, count, softmax, factor, memory.inverse);
   write_columns<bf16>(problem.y, head.rows, first, count, problem.head_dim, memory.y, kStride, memory.inverse);
@@ -176,10 +180,8 @@ Tables pack_tables(const AttentionProblem& problem, int64_t depth, Stream& strea
   return tables;
 }
 
-}  // namespace
-
-bool attend_amx(const AttentionProblem& problem, Stream& stream) {
-  if (problem.q.dtype != Dtype::bf16 || !amx_present()) return false;
+template <typename Unit>
+void attend_by(const AttentionProblem& problem, Stream& stream) {
   const int64_t heads = problem.batch * problem.kv_heads, head_dim = problem.head_dim;
   const int64_t depth = blocks(head_dim, kTileDepth), value_blocks = blocks(head_dim, kTileSide);
   const Tables tables = pack_tables(problem, depth, stream);
@@ -230,24 +232,39 @@ bool attend_amx(const AttentionProblem& problem, Stream& stream) {
     pack_values(problem.v.at<const bf16>(b, kv_head, 0), problem.v.token_stride, keys, head_dim, head.key_mask, v);
     head.k = k;
     head.v = v;
-    const TileUse tiles_in_use;
+    [[maybe_unused]] const typename Unit::Use use;
     for (int64_t first = begin * kTileQueries; first < std::min(head.rows.count, end * kTileQueries);
          first += kTileQueries) {
       const int64_t count = std::min(kTileQueries, head.rows.count - first);
       switch (blocks(count, kTileSide)) {
-        case 1: attend_tile<1>(problem, head, first, count, tile); break;
-        case 2: attend_tile<2>(problem, head, first, count, tile); break;
-        case 3: attend_tile<3>(problem, head, first, count, tile); break;
-        default: attend_tile<4>(problem, head, first, count, tile); break;
+        case 1: attend_tile<Unit, 1>(problem, head, first, count, tile); break;
+        case 2: attend_tile<Unit, 2>(problem, head, first, count, tile); break;
+        case 3: attend_tile<Unit, 3>(problem, head, first, count, tile); break;
+        default: attend_tile<Unit, 4>(problem, head, first, count, tile); break;
       }
     }
   });
+}
+
+}  // namespace
+
+bool attend_bf16(const AttentionProblem& problem, Stream& stream) {
+  if (problem.q.dtype != Dtype::bf16) return false;
+  if (amx_present()) {
+    attend_by<MatrixUnit>(problem, stream);
+    return true;
+  }
+#if defined(__AVX512BF16__)
+  attend_by<DotProducts>(problem, stream);
   return true;
+#else
+  return false;
+#endif
 }
 
 #else
 
-bool attend_amx(const AttentionProblem&, Stream&) { return false; }
+bool attend_bf16(const AttentionProblem&, Stream&) { return false; }
 
 #endif
 
