@@ -9,13 +9,15 @@ import { teacherForcing } from '../models/mglmm/teacher_forcing';
 import { placementOf, samInput } from '../models/sam/input';
 import { add } from '../ops/add';
 import { concat } from '../ops/concat';
+import { scale } from '../ops/scale';
 import { slice } from '../ops/slice';
 import { enqueueUpload, tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { ignoreLabel } from '../text/tokens';
 import type { Example } from './example';
 import type { FeatureCache } from './feature_cache';
-import { type Objective, type ObjectiveWeights, objective } from './objective';
+import { mapPair } from './map_pair';
+import { type Objective, type ObjectiveWeights, objective, sumOfLosses } from './objective';
 
 /** An example with what is seen and what is to be found. */
 export interface Item {
@@ -109,7 +111,13 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
     },
     { ...weights, ce: (weights.ce ?? 1) * share },
   );
-  return { ...losses, predMasks: forward.predMasks, gtMasks };
+  const pointed = items.flatMap(({ image, masks, example }, i) => {
+    const [prompts, map] = [forward.prompts[i], embeddings[i]];
+    return weights.map && image && prompts && map ? [mapPair(prompts, map, masks.slice(0, example.predicted), image)] : [];
+  });
+  if (pointed.length === 0) return { ...losses, predMasks: forward.predMasks, gtMasks };
+  const { maskLoss } = sumOfLosses(losses.ceLoss, pointed, weights);
+  return { ...losses, loss: add(losses.loss, scale(maskLoss, weights.map ?? 0)), predMasks: forward.predMasks, gtMasks };
 }
 
 /**

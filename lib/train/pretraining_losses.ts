@@ -28,9 +28,10 @@ import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
+import { mapPair } from './map_pair';
 import type { Item, Losses } from './micro_batch';
 import { type MaskPair, type ObjectiveWeights, sumOfLosses } from './objective';
-import { attended, type Chance, calledAs, cellPlace, drawnBox, meantBy, onMap, patchPlace, pointOn, type Regions, wordAt } from './regions';
+import { attended, type Chance, calledAs, cellPlace, drawnBox, meantBy, patchPlace, pointOn, type Regions, wordAt } from './regions';
 import { mixed } from './trainer';
 
 /** What is trained in pretraining and thrown away after it. */
@@ -111,7 +112,7 @@ class Asking {
   constructor(
     readonly sam: Sam,
     readonly seen: readonly Regions[],
-    readonly maps: Tensor,
+    maps: Tensor,
     readonly chance: Chance,
   ) {
     this.#embeddings = seen.map((_, i) => slice(maps, 0, i, i + 1));
@@ -156,17 +157,10 @@ class Asking {
     if (count === 0) return [];
     const targets = asked.map((row) => row.map(({ mask }) => mask));
     const text = prompts(asked);
-    return [...this.#decode(targets, () => ({ text })), this.#found(text, targets)];
-  }
-
-  /** Where a prompt is found on SAM's map as it is: what is asked for comes to point to where it is. */
-  #found(text: Tensor, targets: readonly (readonly Uint8Array[])[]): MaskPair {
-    const [pictures, channels, grid] = this.maps.shape as [number, number, number];
-    const each = (targets[0] as readonly Uint8Array[]).length;
-    const logits = matmul(reshape(text, [pictures, each, channels]), reshape(this.maps, [pictures, channels, grid * grid]));
-    const small = this.seen.flatMap(({ image }, i) => (targets[i] as readonly Uint8Array[]).map((mask) => onMap(mask, image, grid)));
-    const target = tensor(Uint8Array.from(small.flatMap((one) => [...one])), [pictures * each, grid, grid]);
-    return { pred: reshape(scale(logits, channels ** -0.5), [pictures * each, grid, grid]), target };
+    const pointed = this.seen.map(({ image }, i) =>
+      mapPair(slice(text, 0, i * count, (i + 1) * count), this.#embeddings[i] as Tensor, targets[i] as Uint8Array[], image),
+    );
+    return [...this.#decode(targets, () => ({ text })), ...pointed];
   }
 
   #draw<Asked>(count: number, ask: (regions: Regions, index: number) => Asked): Asked[][] {

@@ -1,6 +1,7 @@
 /** The forward of training: conversations whose answers are known, all at once, with a mask for each `[SEG]` in them. */
 import { gatherRows } from '../../ops/gather_rows';
 import { reshape } from '../../ops/reshape';
+import { slice } from '../../ops/slice';
 import { tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
@@ -32,6 +33,8 @@ export interface TrainingForward {
   readonly states: Tensor;
   /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** For each image `[masks, 1, promptDim]`, what the mask decoder was asked by. */
+  readonly prompts: readonly (Tensor | undefined)[];
 }
 
 /**
@@ -67,7 +70,8 @@ export function teacherForcing(
     });
     const wanted = places.flatMap((found, image) => (found.length > 0 ? [image] : []));
     const all = wanted.flatMap((image) => places[image] as number[]);
-    if (all.length === 0) return { states, predMasks: places.map(() => undefined) };
+    const none = places.map(() => undefined);
+    if (all.length === 0) return { states, predMasks: none, prompts: none };
     const prompts = model.segPrompts(gatherRows(rows, tensor(all, [all.length], 'i32')));
     const masks = model.sam.decodeEach(
       wanted.map((image) => embeddings?.[image] as Tensor),
@@ -80,7 +84,12 @@ export function teacherForcing(
       const whole = model.sam.resizeMasks(masks[wanted.indexOf(image)] as Tensor, placement);
       return reshape(whole, [found.length, ...placement.original]);
     });
-    return { states, predMasks };
+    const ends = wanted.map((_, i) => wanted.slice(0, i + 1).reduce((sum, image) => sum + (places[image] as number[]).length, 0));
+    const promptsOf = places.map((found, image) => {
+      const end = ends[wanted.indexOf(image)];
+      return end === undefined ? undefined : slice(prompts, 0, end - found.length, end);
+    });
+    return { states, predMasks, prompts: promptsOf };
   });
 }
 
