@@ -54,6 +54,7 @@ export {
 } from './image/rle';
 export type { Answer, AnswerEvent, GroundedPhrase, Timings, Usage } from './inference/answer';
 export { Chat, type ChatTurn } from './inference/chat';
+export { defaultModel } from './inference/default_model';
 export { EncodedImage, type ImageInput } from './inference/encoded_image';
 export { type AnswerStream, EventStream } from './inference/event_stream';
 export type { ExploredNode, ExploreOptions } from './inference/explore';

@@ -103,6 +103,7 @@ function trains(value: FieldValue): boolean {
  * Records a gradient by hand, for what is no op of its own (views) or is made of several.
  * @param backward - d loss / d inputs, in order, from d loss / d y; may use `saved`, which are alive then whatever scopes end.
  *   It may hand `dy` on as it is, once, or other handles on its memory.
+ * @param shares - false where gradients are never handles on memory that somebody else goes on to hold; leaves take them as they are.
  */
 export function record(
   op: string,
@@ -110,10 +111,11 @@ export function record(
   inputs: readonly Tensor[],
   saved: readonly Tensor[],
   backward: (dy: Tensor, ...saved: Tensor[]) => readonly (Tensor | undefined)[],
+  shares = true,
 ): Tensor {
   if (!records(inputs)) return y;
   const held = saved.map(aliasOutsideScopes);
-  const node = new GradNode(op, inputs, held, ({ y: dy }) => backward(dy as Tensor, ...held), true);
+  const node = new GradNode(op, inputs, held, ({ y: dy }) => backward(dy as Tensor, ...held), shares);
   y.node = { node, output: 'y' };
   return y;
 }

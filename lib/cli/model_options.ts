@@ -1,11 +1,13 @@
 /** What all commands that ask a model share: how it is opened, and how it answers. */
 import { type Command, Option } from 'commander';
+import { defaultModel } from '../inference/default_model';
 import type { LoadOptions, ModelDtype } from '../inference/load_options';
 import { Mglmm } from '../inference/mglmm';
 import type { AnswerOptions } from '../inference/request';
 import { type TemplateName, templates } from '../text/template';
 import { number } from './numbers';
 import { Progress } from './progress';
+import { stylesOf } from './styles';
 import type { Context } from './terminal';
 
 export interface ModelOptions {
@@ -20,7 +22,7 @@ export interface ModelOptions {
 
 export function modelOptions(command: Command): Command {
   return command
-    .requiredOption('--model <dir>', 'folder of the model')
+    .addOption(new Option('--model <dir>', 'folder of the model').default(defaultModel, 'a small one of made-up scenes'))
     .option('--clip <dir>', 'folder or file of its CLIP tower, where it is elsewhere')
     .option('--sam <file>', 'file of Segment Anything, where the model has none')
     .option('--tokenizer <dir>', 'folder of its tokenizer, where it is elsewhere')
@@ -72,6 +74,10 @@ export function answersOf(options: AnsweringOptions): AnswerOptions {
 /** Opens the model and its adapter, and shows on the error stream how far that is. */
 export async function openModel(options: ModelOptions & Pick<AnsweringOptions, 'adapter'>, context: Context): Promise<Mglmm> {
   const { model: folder, clip, sam, tokenizer, template, device, dtype, adapter } = options;
+  if (folder === defaultModel) {
+    const { err } = context.terminal;
+    err.write(stylesOf(err).dim('mglmm-tiny answers, which knows made-up scenes and nothing else; --model names another\n'));
+  }
   const load = (watched: Watched) => Mglmm.load(folder, { clip, sam, tokenizer, template, device, dtype, ...watched });
   const model = await watchLoading(context, load);
   try {

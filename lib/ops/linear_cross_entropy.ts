@@ -27,12 +27,13 @@ export function linearCrossEntropy(
   const outputs = run('linearCrossEntropy', { ...options, hidden, weight, labels }, wanted);
   const { loss, count } = outputs as { loss: Tensor; count: Tensor };
   const made = gradients.flatMap((name) => (name ? [outputs[name] as Tensor] : []));
-  record('linearCrossEntropy', loss, [hidden, weight], made, (dloss, ...held) => {
+  const scaled = (dloss: Tensor, ...held: Tensor[]) => {
     run('linearCrossEntropyBackward', { dloss, gradients: held });
     // The graph frees what it held; who gets a gradient needs a handle of its own.
     const handles = held.map((gradient) => Tensor.alias(gradient));
     return gradients.map((name) => (name ? handles.shift() : undefined));
-  });
+  };
+  record('linearCrossEntropy', loss, [hidden, weight], made, scaled, false);
   for (const gradient of made) gradient.dispose();
   return { loss, count };
 }

@@ -1,6 +1,18 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, crossEntropy, type Dtype, linear, linearCrossEntropy, pack, type Tensor, tensor } from '../../lib';
+import {
+  backward,
+  crossEntropy,
+  type Dtype,
+  linear,
+  linearCrossEntropy,
+  memory,
+  pack,
+  resetPeak,
+  synchronize,
+  type Tensor,
+  tensor,
+} from '../../lib';
 import { run } from '../../lib/autograd/run';
 import { assertWithin, epsilon } from '../support/close';
 import { countOf, randn, randnArray, rounded } from '../support/data';
@@ -48,6 +60,22 @@ const leafOf = (values: Float32Array, shape: number[], dtype: Dtype): Tensor => 
 const small = (shape: number[], seed: number) => randnArray(countOf(shape), seed).map((value) => 0.3 * value);
 
 onEveryDevice('linearCrossEntropy', () => {
+  test('holds the gradient of a large weight once', async () => {
+    const [tokens, dim, vocab] = [8, 1024, 4096];
+    const hidden = leafOf(small([tokens, dim], 1), [tokens, dim], 'bf16');
+    const weight = leafOf(small([vocab, dim], 2), [vocab, dim], 'bf16');
+    const labels = tensor(Int32Array.from({ length: tokens }, (_, row) => row));
+    await synchronize();
+    resetPeak();
+    const before = memory().liveBytes;
+    backward(linearCrossEntropy(hidden, weight, labels).loss);
+    await synchronize();
+    assert.ok(
+      memory().peakBytes - before < 1.5 * 2 * dim * vocab,
+      `${memory().peakBytes - before} bytes for a gradient of ${2 * dim * vocab}`,
+    );
+  });
+
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
     for (const [tokens, dim, vocab, ignored] of [
       [1, 1, 1, 0],
