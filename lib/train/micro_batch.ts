@@ -5,19 +5,23 @@ import { clipInput } from '../models/clip/input';
 import { imageTokens } from '../models/mglmm/config';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { labelsWithImage } from '../models/mglmm/splice';
-import { teacherForcing } from '../models/mglmm/teacher_forcing';
+import { type TrainingForward, teacherForcing } from '../models/mglmm/teacher_forcing';
 import { placementOf, samInput } from '../models/sam/input';
 import { add } from '../ops/add';
 import { concat } from '../ops/concat';
+import { zeros } from '../ops/fill';
 import { scale } from '../ops/scale';
 import { slice } from '../ops/slice';
 import { enqueueUpload, tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
+import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
+import { mixed } from './chance';
 import type { Example } from './example';
 import type { FeatureCache } from './feature_cache';
 import { mapPair } from './map_pair';
 import { type Objective, type ObjectiveWeights, objective, sumOfLosses } from './objective';
+import { regionsOf, wordLoss } from './word_loss';
 
 /** An example with what is seen and what is to be found. */
 export interface Item {
@@ -40,6 +44,9 @@ export interface LossOptions {
   readonly pad: number;
   readonly weights: ObjectiveWeights;
   readonly recompute: boolean;
+  readonly tokenizer: Tokenizer;
+  /** Of what is drawn: places that are asked for words. */
+  readonly seed: number;
 }
 
 export interface Losses extends Objective {
@@ -111,13 +118,8 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
     },
     { ...weights, ce: (weights.ce ?? 1) * share },
   );
-  const pointed = items.flatMap(({ image, masks, example }, i) => {
-    const [prompts, map] = [forward.prompts[i], embeddings[i]];
-    return weights.map && image && prompts && map ? [mapPair(prompts, map, masks.slice(0, example.predicted), image)] : [];
-  });
-  if (pointed.length === 0) return { ...losses, predMasks: forward.predMasks, gtMasks };
-  const { maskLoss } = sumOfLosses(losses.ceLoss, pointed, weights);
-  return { ...losses, loss: add(losses.loss, scale(maskLoss, weights.map ?? 0)), predMasks: forward.predMasks, gtMasks };
+  const besides = [...mapLoss(items, forward, embeddings, weights), ...patchLoss(model, items, forward, options)];
+  return { ...losses, loss: [losses.loss, ...besides].reduce(add), predMasks: forward.predMasks, gtMasks };
 }
 
 /**
@@ -156,6 +158,36 @@ export function seeMasks(
     const at = of.get(item);
     return at === undefined ? undefined : slice(together, 0, at, at + 1);
   });
+}
+
+/** How far prompts point beside their masks on SAM's map. */
+function mapLoss(
+  items: readonly Item[],
+  { prompts }: TrainingForward,
+  maps: readonly (Tensor | undefined)[],
+  weights: ObjectiveWeights,
+): Tensor[] {
+  const pairs = items.flatMap(({ image, masks, example }, i) => {
+    const [asked, map] = [prompts[i], maps[i]];
+    return weights.map && image && asked && map ? [mapPair(asked, map, masks.slice(0, example.predicted), image)] : [];
+  });
+  return pairs.length > 0 ? [scale(sumOfLosses(zeros([]), pairs, weights).maskLoss, weights.map ?? 0)] : [];
+}
+
+/** How well patches tell words for what they show. */
+function patchLoss(
+  model: MglmmForCausalLM,
+  items: readonly Item[],
+  { images }: TrainingForward,
+  { weights, tokenizer, seed }: LossOptions,
+): Tensor[] {
+  if (!weights.words || !images) return [];
+  const shown = items.flatMap((item, i) => regionsOf(item, tokenizer).map((regions) => ({ regions, patches: slice(images, 0, i, i + 1) })));
+  if (shown.length === 0) return [];
+  let drawn = 0;
+  const chance = () => mixed(seed, drawn++) / 2 ** 32;
+  const seen = shown.map(({ regions }) => regions);
+  return [scale(wordLoss(model, seen, joined(shown.map(({ patches }) => patches)), chance), weights.words)];
 }
 
 /** `[predicted, height, width]` u8. */

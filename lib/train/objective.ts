@@ -19,6 +19,8 @@ export interface ObjectiveWeights {
   bce?: number;
   /** Of the Dice loss of masks; default 0.5. */
   dice?: number;
+  /** Of the words that CLIP's tokens tell for what has a mask; default 0. */
+  words?: number;
   /** Of both, once more, of where prompts point to on SAM's map; default 0. */
   map?: number;
 }

@@ -5,7 +5,6 @@
  * what is there, by the head that tells words later. All of it comes from masks and their phrases.
  */
 
-import { phrasesOf } from '../data/sample';
 import { TrainingError } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
@@ -17,7 +16,6 @@ import { Linear, Module } from '../nn';
 import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
 import { gatherRows } from '../ops/gather_rows';
-import { linearCrossEntropy } from '../ops/linear_cross_entropy';
 import { matmul } from '../ops/matmul';
 import { permute } from '../ops/permute';
 import { reshape } from '../ops/reshape';
@@ -27,12 +25,12 @@ import { enqueueUpload, tensor } from '../tensor/create';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import type { Tokenizer } from '../text/tokenizer';
-import { ignoreLabel } from '../text/tokens';
+import { mixed } from './chance';
 import { mapPair } from './map_pair';
 import type { Item, Losses } from './micro_batch';
 import { type MaskPair, type ObjectiveWeights, sumOfLosses } from './objective';
-import { attended, type Chance, calledAs, cellPlace, drawnBox, meantBy, patchPlace, pointOn, type Regions, wordAt } from './regions';
-import { mixed } from './trainer';
+import { attended, type Chance, calledAs, drawnBox, meantBy, pointOn, type Regions } from './regions';
+import { regionsOf, wordLoss } from './word_loss';
 
 /** What is trained in pretraining and thrown away after it. */
 export class PretrainingHeads extends Module {
@@ -91,16 +89,15 @@ export function pretrainingLosses(
       ...decoder.boxes(prompts.boxes),
       ...decoder.phrases(prompts.phrases, (asked) => phrasePrompts(model, patches, seen, asked, chance)),
     ];
-    const ceLoss = wordLoss(model, heads, patches, maps, seen, chance);
+    const places = placesOf(maps, chance);
+    const ceLoss = wordLoss(model, seen, patches, chance, {
+      tokens: heads.words.forward(places.rows),
+      cells: places.cells,
+      grid: maps.shape[2] as number,
+    });
     const losses = sumOfLosses(scale(ceLoss, weights.ce ?? 1), predicted, weights);
     return { ...losses, predMasks: predicted.map(({ pred }) => pred), gtMasks: predicted.map(({ target }) => target) };
   });
-}
-
-/** The picture of an item with its masks and what they are called. */
-function regionsOf({ image, masks, example: { sample } }: Item, tokenizer: Tokenizer): Regions[] {
-  if (!image || masks.length === 0) return [];
-  return [{ image, masks, phrases: phrasesOf(sample).map((phrase) => tokenizer.encode(phrase)) }];
 }
 
 /** Asks for masks of every picture, each time for others of its masks. */
@@ -236,35 +233,12 @@ function phrasePrompts(
   return model.segPrompts(norm.forward(mixed));
 }
 
-/** How well patches of CLIP and places of SAM's map tell a word for what is there, in nats. */
-function wordLoss(
-  model: MglmmForCausalLM,
-  heads: PretrainingHeads,
-  patches: Tensor,
-  maps: Tensor,
-  seen: readonly Regions[],
-  chance: Chance,
-): Tensor {
-  const [pictures, count, dim] = patches.shape as [number, number, number];
-  const [, channels, grid] = maps.shape as [number, number, number];
-  const rarity = new Map<number, number>();
-  for (const id of seen.flatMap(({ phrases }) => phrases.flat()))
-    rarity.set(id, 1 / (1 / (rarity.get(id) ?? Number.POSITIVE_INFINITY) + 1));
-  const labels: number[] = [];
-  const label = (regions: Regions, place: { x: number; y: number } | undefined) =>
-    labels.push((place && wordAt(regions, place, rarity, chance)) ?? ignoreLabel);
-  for (const regions of seen)
-    for (let patch = 0; patch < count; patch++) label(regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
-  const cells: number[] = [];
-  for (const [picture, regions] of seen.entries())
-    for (let i = 0; i < askedPlaces; i++) {
-      const cell = Math.floor(chance() * grid * grid);
-      cells.push(picture * grid * grid + cell);
-      label(regions, cellPlace(regions.image, grid, cell, chance));
-    }
-  const tokens = permute(reshape(maps, [pictures, channels, grid * grid]), [0, 2, 1]);
-  const places = gatherRows(reshape(tokens, [pictures * grid * grid, channels]), tensor(cells, [cells.length], 'i32'));
-  const states = model.model.norm.forward(concat([reshape(patches, [pictures * count, dim]), heads.words.forward(places)], 0));
-  const head = model.lmHead?.weight ?? model.model.embedTokens.weight;
-  return linearCrossEntropy(states, head, tensor(labels, [labels.length], 'i32')).loss;
+/** Some places of each map, `[pictures, promptDim, grid, grid]`, as rows, one map behind another. */
+function placesOf(maps: Tensor, chance: Chance): { rows: Tensor; cells: number[][] } {
+  const [pictures, channels, grid] = maps.shape as [number, number, number];
+  const area = grid * grid;
+  const cells = Array.from({ length: pictures }, () => Array.from({ length: askedPlaces }, () => Math.floor(chance() * area)));
+  const tokens = permute(reshape(maps, [pictures, channels, area]), [0, 2, 1]);
+  const index = cells.flatMap((row, picture) => row.map((cell) => picture * area + cell));
+  return { rows: gatherRows(reshape(tokens, [pictures * area, channels]), tensor(index, [index.length], 'i32')), cells };
 }

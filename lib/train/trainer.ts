@@ -13,6 +13,7 @@ import { scale } from '../ops/scale';
 import { noGradients } from '../tensor/ambient';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
+import { mixed } from './chance';
 import { exampleOf, type Speech } from './example';
 import { FeatureCache } from './feature_cache';
 import { type Item, type Losses, lossesOf, type TrainedEncoders } from './micro_batch';
@@ -215,7 +216,8 @@ export class Trainer implements Disposable {
     const { weights, recompute, losses } = this.#options;
     if (losses) return losses(items, seed);
     const { tokenizer, segId = -1 } = this.speech;
-    const options = { trained: this.#trained, cache: this.cache, segId, pad: Math.max(0, tokenizer.pad), weights, recompute };
+    const pad = Math.max(0, tokenizer.pad);
+    const options = { trained: this.#trained, cache: this.cache, segId, pad, weights, recompute, tokenizer, seed };
     return lossesOf(this.model, items, options);
   }
 
@@ -263,11 +265,3 @@ export class Trainer implements Disposable {
 }
 
 const sumOf = (items: readonly Item[], count: (item: Item) => number): number => items.reduce((sum, item) => sum + count(item), 0);
-
-/** Another number of 32 bits for each pair. Steele et al. 2014, Fast splittable pseudorandom number generators. */
-export function mixed(seed: number, number: number): number {
-  let z = (Math.imul(seed, 0x9e3779b1) + Math.imul(number + 1, 0x85ebca77)) | 0;
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return (z ^ (z >>> 15)) >>> 0;
-}

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from '@jest/globals';
+import { mixed } from '../../lib/train/chance';
 import {
   attended,
   boxOf,
@@ -14,7 +15,6 @@ import {
   type Regions,
   wordAt,
 } from '../../lib/train/regions';
-import { mixed } from '../../lib/train/trainer';
 
 const [width, height] = [24, 16];
 const image = { data: new Uint8Array(width * height * 3), width, height };

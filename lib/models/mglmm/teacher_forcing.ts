@@ -33,6 +33,8 @@ export interface TrainingForward {
   readonly states: Tensor;
   /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** `[images, imageTokens, dim]`, as LLaMA reads them. */
+  readonly images?: Tensor;
   /** For each image `[masks, 1, promptDim]`, what the mask decoder was asked by. */
   readonly prompts: readonly (Tensor | undefined)[];
 }
@@ -71,7 +73,7 @@ export function teacherForcing(
     const wanted = places.flatMap((found, image) => (found.length > 0 ? [image] : []));
     const all = wanted.flatMap((image) => places[image] as number[]);
     const none = places.map(() => undefined);
-    if (all.length === 0) return { states, predMasks: none, prompts: none };
+    if (all.length === 0) return { states, predMasks: none, prompts: none, images: projected };
     const prompts = model.segPrompts(gatherRows(rows, tensor(all, [all.length], 'i32')));
     const masks = model.sam.decodeEach(
       wanted.map((image) => embeddings?.[image] as Tensor),
@@ -89,7 +91,7 @@ export function teacherForcing(
       const end = ends[wanted.indexOf(image)];
       return end === undefined ? undefined : slice(prompts, 0, end - found.length, end);
     });
-    return { states, predMasks, prompts: promptsOf };
+    return { states, predMasks, prompts: promptsOf, images: projected };
   });
 }
 
