@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   });
   const { beside, measure } = require('./harness') as typeof import('./harness');
   const { measureLimits } = require('./limits') as typeof import('./limits');
-  const { TorchPeer } = require('./torch_peer') as typeof import('./torch_peer');
+  const { TorchPeer, peerKeepsMemory } = require('./torch_peer') as typeof import('./torch_peer');
   const { backendName, synchronize } = require('../lib') as typeof import('../lib');
 
   const threads = Number(process.env.MGLMM_THREADS);
@@ -42,6 +42,7 @@ async function main(): Promise<void> {
     threads,
     backend: backendName(),
     torch: typeof peer === 'string' ? undefined : peer.version,
+    peerKeepsMemory,
     node: process.version,
   };
   console.log(`${machine.processor}, ${machine.cores} cores, ${threads} threads a side, ours: ${machine.backend}, node ${process.version}`);

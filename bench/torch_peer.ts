@@ -11,10 +11,11 @@ interface Answer {
 }
 
 /**
- * glibc gives large blocks back as they are freed, so that each run pays for fresh pages: on a virtual machine up to five times what the
- * run takes. Ours are kept; the peer's are with this.
+ * glibc gives large blocks back as they are freed, so that PyTorch pays for fresh pages in each run. With `MGLMM_PEER_KEEPS_MEMORY=1` it
+ * keeps them, as our allocator does: no user's PyTorch, but the one whose arithmetic is compared.
  */
-const keepingAllocator = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: String(2 ** 40) };
+export const peerKeepsMemory = process.env.MGLMM_PEER_KEEPS_MEMORY === '1';
+const keepingAllocator = peerKeepsMemory ? { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: String(2 ** 40) } : {};
 
 export class TorchPeer {
   readonly #child: ChildProcessWithoutNullStreams;
