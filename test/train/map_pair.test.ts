@@ -8,8 +8,8 @@ import { temporaryFolder } from '../support/weights';
 const [width, height] = [8, 6];
 const image = { data: new Uint8Array(width * height * 3), width, height };
 
-describe('the places that prompts point to', () => {
-  test('are products of a prompt with each place, beside the mask at its middle', async () => {
+describe('beside the losses of answers and masks', () => {
+  test('prompts are multiplied with each place, whose mask is that of its middle', async () => {
     // A map of 4 x 4 places with two channels: the first is the column, the second the row. A place has 2 x 2 pixels.
     const map = tensor([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], [1, 2, 4, 4]);
     const prompts = tensor([1, 0, 0, -2], [2, 1, 2]);
@@ -36,19 +36,20 @@ describe('the places that prompts point to', () => {
     assert.deepEqual(Array.from(await target.read()), [columns, columns, columns, none, [1, 1, 1, 1], none, none, none].flat());
   });
 
-  test('add to the loss by their weight, and to nothing else', async () => {
-    using folder = temporaryFolder();
-    using opened = await tinyTrainable(folder.path, { set: 'full' });
-    const losses = async (map: number) => {
-      using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 0, weights: { map } });
-      return tidy(async () => {
-        const { loss, ceLoss, maskLoss } = trainer.evaluate(trainer.items(batchOf([tinySample(1), tinySample(2), tinySample(3)]), []));
-        return [await loss.item(), (await ceLoss.item()) + (await maskLoss.item())] as const;
-      });
-    };
-    const [none, one, two] = [await losses(0), await losses(1), await losses(2)];
-    assert.ok(Math.abs(none[0] - none[1]) < 1e-5);
-    assert.equal(one[1], none[1]);
-    assert.ok(one[0] > none[0] + 0.1 && Math.abs(two[0] - none[0] - 2 * (one[0] - none[0])) < 1e-4);
-  });
+  for (const term of ['map', 'words'] as const)
+    test(`${term} adds to the loss by its weight, and to nothing else`, async () => {
+      using folder = temporaryFolder();
+      using opened = await tinyTrainable(folder.path, { set: 'full' });
+      const losses = async (weight: number) => {
+        using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 0, weights: { [term]: weight } });
+        return tidy(async () => {
+          const { loss, ceLoss, maskLoss } = trainer.evaluate(trainer.items(batchOf([tinySample(1), tinySample(2), tinySample(3)]), []));
+          return [await loss.item(), (await ceLoss.item()) + (await maskLoss.item())] as const;
+        });
+      };
+      const [none, one, two] = [await losses(0), await losses(1), await losses(2)];
+      assert.ok(Math.abs(none[0] - none[1]) < 1e-5);
+      assert.equal(one[1], none[1]);
+      assert.ok(one[0] > none[0] + 0.1 && Math.abs(two[0] - none[0] - 2 * (one[0] - none[0])) < 1e-4);
+    });
 });
