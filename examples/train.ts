@@ -10,10 +10,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Mglmm, parseConfig, parseSegCap, type Rle, rleFromRuns, rleIou, type Sample, train, writeJsonl } from '../lib';
+import { Mglmm, parseConfig, parseSegCap, type Rle, rleFromRuns, rleIou, type Sample, train, writeJsonl, writeTokenizer } from '../lib';
 import { type Colour, Picture } from './picture';
 import { reporter } from './progress';
-import { writeWordTokenizer } from './word_tokenizer';
 
 const side = 64; // pixels
 const colours: Record<string, Colour> = { red: [214, 60, 54], blue: [56, 98, 206], green: [52, 160, 84], yellow: [236, 196, 62] };
@@ -127,10 +126,9 @@ async function main(): Promise<number> {
   await writeJsonl(join(folder, 'samples.jsonl'), samples);
   const system =
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the human's questions. USER: ASSISTANT: The provides an overview of the picture.\n";
-  const tokens = writeWordTokenizer(folder, [
-    system,
-    ...samples.flatMap(({ conversation }) => conversation.flatMap(({ question, answer }) => [question, answer])),
-  ]);
+  const spoken = samples.flatMap(({ conversation }) => conversation.flatMap(({ question, answer }) => [question, answer]));
+  // Everything twice, as a word that comes once is left in letters.
+  const tokens = await writeTokenizer(folder, [system, ...spoken, system, ...spoken], 512);
 
   const config = parseConfig(
     {

@@ -198,6 +198,7 @@ export {
   type Span,
 } from './text/segcap';
 export { type EncodeOptions, loadTokenizer, type TextPart, type Tokenizer } from './text/tokenizer';
+export { trainSentencePiece, writeTokenizer } from './text/train_sentence_piece';
 export { type ConfigField, configFields, parseConfig, readConfig, type TrainConfig } from './train/config';
 export { type Evaluation, evaluate } from './train/evaluate';
 export { EventFile } from './train/event_file';

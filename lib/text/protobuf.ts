@@ -1,4 +1,4 @@
-/** Reads the wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as a sentencepiece model needs it. */
+/** The wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as a sentencepiece model needs it. */
 import { TokenizerError } from '../errors';
 
 /** A cursor over the fields of one message. Each read is checked: a damaged file is an error, whatever its bytes. */
@@ -100,4 +100,27 @@ export class ProtobufReader {
     this.position += count;
     return begin;
   }
+}
+
+/** A whole number from 0 below 2^31, bytes or an inner message, or a float. */
+export type ProtobufValue = number | Buffer | { readonly float: number };
+
+/** The bytes of a message with these fields, in their order. */
+export function protobufMessage(fields: readonly (readonly [number: number, value: ProtobufValue])[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap(([number, value]) => {
+      if (typeof value === 'number') return [varint(number * 8), varint(value)];
+      if (Buffer.isBuffer(value)) return [varint(number * 8 + 2), varint(value.length), value];
+      const contents = Buffer.alloc(4);
+      contents.writeFloatLE(value.float);
+      return [varint(number * 8 + 5), contents];
+    }),
+  );
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let left = value;
+  for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) + 128);
+  return Buffer.from([...bytes, left]);
 }

@@ -1,6 +1,6 @@
 /** The contents of a sentencepiece model file (tokenizer.model). Fields: sentencepiece_model.proto of google/sentencepiece. */
 import { TokenizerError } from '../errors';
-import { ProtobufReader } from './protobuf';
+import { ProtobufReader, type ProtobufValue, protobufMessage } from './protobuf';
 import { byteOf } from './vocabulary';
 
 export const kinds = { normal: 1, unknown: 2, control: 3, byte: 6 } as const;
@@ -129,4 +129,38 @@ function refuseOtherPieces(pieces: readonly string[], kindOf: readonly number[])
   }
   if (unknown !== 1) throw new TokenizerError(`it has ${unknown} unknown pieces, expected 1`);
   if (bytes.size !== 0 && bytes.size !== 256) throw new TokenizerError(`it has pieces for ${bytes.size} bytes, expected all 256 or none`);
+}
+
+export interface PieceOfModel {
+  readonly piece: string;
+  readonly score: number;
+  readonly kind: keyof typeof kinds;
+}
+
+/** The bytes of a tokenizer.model as LLaMA's is: byte pairs, no normaliser, a space before the text. Ids are places in the list. */
+export function sentencePieceModel(pieces: readonly PieceOfModel[]): Buffer {
+  const hasBytes = pieces.some(({ kind }) => kind === 'byte');
+  const trainer: [number, ProtobufValue][] = [
+    [3, 2],
+    [4, pieces.length],
+    [35, Number(hasBytes)],
+  ];
+  const normalizer: [number, ProtobufValue][] = [
+    [1, Buffer.from('identity')],
+    [3, 1],
+    [4, 0],
+    [5, 1],
+  ];
+  return protobufMessage([
+    ...pieces.map(({ piece, score, kind }): [number, ProtobufValue] => [
+      1,
+      protobufMessage([
+        [1, Buffer.from(piece)],
+        [2, { float: score }],
+        [3, kinds[kind]],
+      ]),
+    ]),
+    [2, protobufMessage(trainer)],
+    [3, protobufMessage(normalizer)],
+  ]);
 }

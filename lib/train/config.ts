@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { sceneSizes, splitNames } from '../data/scenes/key';
-import { type TaskName, taskNames } from '../data/scenes/tasks';
+import { type TaskName, tasks } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
 import { closest } from '../nn/difference';
 import { type TemplateName, templates } from '../text/template';
@@ -48,13 +48,14 @@ const scenes = z.strictObject({
   size: z.int().min(sceneSizes[0]).max(sceneSizes[1]).default(256).describe('pixels of a side'),
   tasks: z
     .strictObject(
-      Object.fromEntries(taskNames.map((name) => [name, weight.optional().describe(`of samples of ${name}`)])) as Record<
+      Object.fromEntries(names(tasks).map((name) => [name, weight.optional().describe(`of samples of ${name}`)])) as Record<
         TaskName,
         z.ZodOptional<typeof weight>
       >,
     )
     .optional()
-    .describe('how often each is asked for, beside the others; default all the same'),
+    .describe('how often each is asked for, beside the others; default all the same but everything, which is for pretraining'),
+  together: positive.default(1).describe('tasks of a sample, whose turns follow one another'),
 });
 
 const dataset = z.strictObject({
@@ -69,7 +70,12 @@ const optimizer = z.strictObject({
   lr: z.number().positive().default(3e-4).describe('highest learning rate'),
   schedule: z.enum(['decay', 'cosine', 'constant']).default('decay').describe('after the warm-up: linear to 0, half a cosine, or as it is'),
   warmupSteps: z.int().nonnegative().default(100).describe('steps in which the rate rises from 0'),
-  minLr: z.number().nonnegative().default(0).describe('where the cosine ends'),
+  cooldownSteps: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('of the constant rate: last steps, in which it falls to minLr; steps may change while such a run goes on'),
+  minLr: z.number().nonnegative().default(0).describe('where the cosine and the cooldown end'),
   deepspeed: z.boolean().default(false).describe("rates as DeepSpeed's engine uses them: the first step at lr, then one step behind"),
   betas: z.tuple([share, share]).default([0.9, 0.95]).describe('decay of the moments of the gradient'),
   eps: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
@@ -81,6 +87,10 @@ const loss = z.strictObject({
   ce: weight.default(1).describe('of the cross entropy of answers'),
   bce: weight.default(2).describe('of the binary cross entropy of masks'),
   dice: weight.default(0.5).describe('of the Dice loss of masks'),
+  words: weight.default(0).describe('of the words that patches of CLIP tell for what has a mask; helps a new model, as map does'),
+  map: weight
+    .default(0)
+    .describe("of both, once more, of where prompts point to on SAM's map before the decoder; helps a new model, which has no map yet"),
 });
 
 const evaluation = z.strictObject({
@@ -93,6 +103,23 @@ const evaluation = z.strictObject({
 const snapshots = z.strictObject({
   every: positive.default(500).describe('steps from one snapshot to the next'),
   keepLast: z.int().min(2).default(2).describe('newest snapshots that are kept; the best by evaluation is kept besides'),
+});
+
+const pretraining = z.strictObject({
+  data: z.array(dataset).min(1).optional().describe('as above; default the data of the run. Samples without masks are passed over'),
+  steps: positive.default(1000).describe('updates of the parameters'),
+  batchSize: positive.default(8).describe('pictures of an update'),
+  prompts: z
+    .strictObject({
+      points: z.int().nonnegative().default(2).describe('each for the masks it may mean: whole, part and sub-part'),
+      boxes: z.int().nonnegative().default(2).describe('drawn as by hand'),
+      phrases: z.int().nonnegative().default(4).describe('words and patches, as a [SEG] will bring them'),
+    })
+    .prefault({})
+    .describe('masks that are asked for in each picture'),
+  optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
+  loss: loss.prefault({}).describe('what the losses are multiplied by; ce is of the words of patches and places'),
+  snapshots: snapshots.prefault({}).describe('from which it goes on'),
 });
 
 const schema = z.strictObject({
@@ -120,6 +147,7 @@ const schema = z.strictObject({
   workers: positive.default(1).describe('threads that decode images ahead'),
   evaluation: evaluation.prefault({}).describe('looking at samples that are not trained on'),
   snapshots: snapshots.prefault({}).describe('from which a run goes on'),
+  pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
 });
 
 export type TrainConfig = z.infer<typeof schema>;
@@ -140,6 +168,7 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
     throw new TrainingError('config: model has path and sizes or neither, expected one of them');
   for (const [field, list] of [
     ['data', data.data],
+    ['pretraining.data', data.pretraining?.data ?? []],
     ['evaluation.data', data.evaluation.data ?? []],
   ] as const) {
     for (const [i, one] of list.entries()) {
@@ -150,11 +179,14 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
   const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
     list.map((one) => (one.path === undefined ? one : { ...one, path: resolve(from, one.path) }));
+  if (data.pretraining && data.model.sizes === undefined)
+    throw new TrainingError('config: pretraining is given with model.path, expected model.sizes: only a new model is begun by it');
   const { path: folder, clip, sam, tokenizer } = data.model;
   return {
     ...data,
     model: { ...data.model, path: absolute(folder), clip: absolute(clip), sam: absolute(sam), tokenizer: absolute(tokenizer) },
     data: files(data.data),
+    pretraining: data.pretraining && { ...data.pretraining, data: data.pretraining.data && files(data.pretraining.data) },
     output: resolve(from, data.output),
     evaluation: { ...data.evaluation, data: data.evaluation.data && files(data.evaluation.data) },
   };
@@ -218,9 +250,19 @@ function fieldsOf({ properties = {} }: JsonSchema, prefix: string): ConfigField[
   });
 }
 
+/** A constant rate was the same so far, however many steps are to come. */
+function decisiveSteps<Part extends { readonly steps: number; readonly optimizer: z.infer<typeof optimizer> }>(part: Part) {
+  const { steps, optimizer: rates, ...others } = part;
+  if (rates.schedule !== 'constant') return part;
+  const { cooldownSteps: _, minLr: __, ...kept } = rates;
+  return { ...others, optimizer: kept };
+}
+
 /** What decides the steps of a run, as plain JSON. */
 export function decisivePart(config: TrainConfig): Record<string, unknown> {
-  const decisive = Object.entries(config).filter(([key]) => !free.includes(key));
+  const { pretraining, ...rest } = config;
+  const begun = pretraining && decisiveSteps(pretraining);
+  const decisive = Object.entries({ ...decisiveSteps(rest), pretraining: begun }).filter(([key]) => !free.includes(key));
   return JSON.parse(JSON.stringify(Object.fromEntries(decisive))) as Record<string, unknown>;
 }
 

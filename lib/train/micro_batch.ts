@@ -5,16 +5,23 @@ import { clipInput } from '../models/clip/input';
 import { imageTokens } from '../models/mglmm/config';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { labelsWithImage } from '../models/mglmm/splice';
-import { teacherForcing } from '../models/mglmm/teacher_forcing';
-import { type Placement, placementOf, samInput } from '../models/sam/input';
+import { type TrainingForward, teacherForcing } from '../models/mglmm/teacher_forcing';
+import { placementOf, samInput } from '../models/sam/input';
 import { add } from '../ops/add';
 import { concat } from '../ops/concat';
+import { zeros } from '../ops/fill';
+import { scale } from '../ops/scale';
+import { slice } from '../ops/slice';
 import { enqueueUpload, tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
+import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
+import { mixed } from './chance';
 import type { Example } from './example';
 import type { FeatureCache } from './feature_cache';
-import { type Objective, type ObjectiveWeights, objective } from './objective';
+import { mapPair } from './map_pair';
+import { type Objective, type ObjectiveWeights, objective, sumOfLosses } from './objective';
+import { regionsOf, wordLoss } from './word_loss';
 
 /** An example with what is seen and what is to be found. */
 export interface Item {
@@ -37,6 +44,9 @@ export interface LossOptions {
   readonly pad: number;
   readonly weights: ObjectiveWeights;
   readonly recompute: boolean;
+  readonly tokenizer: Tokenizer;
+  /** Of what is drawn: places that are asked for words. */
+  readonly seed: number;
 }
 
 export interface Losses extends Objective {
@@ -79,7 +89,7 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
   const padded = (row: readonly number[], filler: number) => [...row, ...new Array<number>(longest - row.length).fill(filler)];
   const inputIds = examples.map(({ ids }) => padded(ids, pad));
   const hasImages = items[0]?.image !== undefined;
-  const seen = items.map((item) => seeMasks(model, item, options));
+  const embeddings = seeMasks(model, items, options);
   const forward = teacherForcing(
     model,
     {
@@ -87,8 +97,8 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
       lengths,
       ...(hasImages ? seeImages(model, items, options) : {}),
       offset: Array.from({ length: items.length + 1 }, (_, i) => i),
-      embeddings: seen.map((one) => one?.embedding),
-      placements: seen.map((one) => one?.placement),
+      embeddings,
+      placements: items.map(({ image }) => image && placementOf(image.height, image.width, model.config.sam?.imageSize ?? 1)),
     },
     segId,
     { recompute },
@@ -108,7 +118,8 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
     },
     { ...weights, ce: (weights.ce ?? 1) * share },
   );
-  return { ...losses, predMasks: forward.predMasks, gtMasks };
+  const besides = [...mapLoss(items, forward, embeddings, weights), ...patchLoss(model, items, forward, options)];
+  return { ...losses, loss: [losses.loss, ...besides].reduce(add), predMasks: forward.predMasks, gtMasks };
 }
 
 /**
@@ -125,18 +136,58 @@ function seeImages(model: MglmmForCausalLM, items: readonly Item[], { trained, c
   return { features: joined(features) };
 }
 
-/** SAM's part, of images that masks are asked for. */
-function seeMasks(
+/** SAM's part: `[1, promptDim, grid, grid]` of each image that masks are asked for. */
+export function seeMasks(
   model: MglmmForCausalLM,
-  { example, image, masks }: Item,
-  { trained, cache, recompute }: LossOptions,
-): { embedding: Tensor; placement: Placement } | undefined {
-  if (!image || example.predicted === 0 || masks.length === 0) return undefined;
+  items: readonly Item[],
+  { trained, cache, recompute }: Pick<LossOptions, 'trained' | 'cache' | 'recompute'>,
+): (Tensor | undefined)[] {
+  const isAsked = ({ image, example, masks }: Item) => image !== undefined && example.predicted > 0 && masks.length > 0;
+  const asked = items.filter(isAsked);
+  if (asked.length === 0) return items.map(() => undefined);
   const { sam } = model;
-  const source = example.sample.image;
-  const encode = () => sam.encodeImage(samInput(image, sam.config, sam.dtype).pixels, { recompute });
-  const embedding = trained.sam ? encode() : cache.get(source && `sam ${imageName(source)}`, encode);
-  return { embedding, placement: placementOf(image.height, image.width, sam.config.imageSize) };
+  const pixels = (item: Item) => samInput(item.image as RgbImage, sam.config, sam.dtype).pixels;
+  if (!trained.sam)
+    return items.map((item) => {
+      const source = item.example.sample.image;
+      return isAsked(item) ? cache.get(source && `sam ${imageName(source)}`, () => sam.encodeImage(pixels(item))) : undefined;
+    });
+  const together = sam.encodeImage(joined(asked.map(pixels)), { recompute });
+  const of = new Map(asked.map((item, i) => [item, i]));
+  return items.map((item) => {
+    const at = of.get(item);
+    return at === undefined ? undefined : slice(together, 0, at, at + 1);
+  });
+}
+
+/** How far prompts point beside their masks on SAM's map. */
+function mapLoss(
+  items: readonly Item[],
+  { prompts }: TrainingForward,
+  maps: readonly (Tensor | undefined)[],
+  weights: ObjectiveWeights,
+): Tensor[] {
+  const pairs = items.flatMap(({ image, masks, example }, i) => {
+    const [asked, map] = [prompts[i], maps[i]];
+    return weights.map && image && asked && map ? [mapPair(asked, map, masks.slice(0, example.predicted), image)] : [];
+  });
+  return pairs.length > 0 ? [scale(sumOfLosses(zeros([]), pairs, weights).maskLoss, weights.map ?? 0)] : [];
+}
+
+/** How well patches tell words for what they show. */
+function patchLoss(
+  model: MglmmForCausalLM,
+  items: readonly Item[],
+  { images }: TrainingForward,
+  { weights, tokenizer, seed }: LossOptions,
+): Tensor[] {
+  if (!weights.words || !images) return [];
+  const shown = items.flatMap((item, i) => regionsOf(item, tokenizer).map((regions) => ({ regions, patches: slice(images, 0, i, i + 1) })));
+  if (shown.length === 0) return [];
+  let drawn = 0;
+  const chance = () => mixed(seed, drawn++) / 2 ** 32;
+  const seen = shown.map(({ regions }) => regions);
+  return [scale(wordLoss(model, seen, joined(shown.map(({ patches }) => patches)), chance), weights.words)];
 }
 
 /** `[predicted, height, width]` u8. */

@@ -19,6 +19,10 @@ export interface ObjectiveWeights {
   bce?: number;
   /** Of the Dice loss of masks; default 0.5. */
   dice?: number;
+  /** Of the words that CLIP's tokens tell for what has a mask; default 0. */
+  words?: number;
+  /** Of both, once more, of where prompts point to on SAM's map; default 0. */
+  map?: number;
 }
 
 export interface ObjectiveInputs {
@@ -53,22 +57,31 @@ export function objective(inputs: ObjectiveInputs, { ce = 1, bce = 2, dice = 0.5
     const { states, head, labels, predMasks, gtMasks } = inputs;
     const ceLoss = scale(linearCrossEntropy(states, head, labels, { shift: true }).loss, ce);
     const pairs = predMasks.flatMap((pred, image) => (pred ? [{ pred, target: targetOf(pred, gtMasks[image], image) }] : []));
-    const count = pairs.reduce((sum, { pred }) => sum + (pred.shape[0] as number), 0);
-    const losses = pairs.map(({ pred, target }) => maskLoss(pred, target, { count }));
-    const total = (parts: readonly Tensor[], weight: number) => (parts.length > 0 ? scale(parts.reduce(add), weight) : zeros([]));
-    const [maskBceLoss, maskDiceLoss] = [
-      total(
-        losses.map((one) => one.bce),
-        bce,
-      ),
-      total(
-        losses.map((one) => one.dice),
-        dice,
-      ),
-    ];
-    const masks = add(maskBceLoss, maskDiceLoss);
-    return { loss: add(ceLoss, masks), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: masks };
+    return sumOfLosses(ceLoss, pairs, { bce, dice });
   });
+}
+
+/** Masks as they are predicted and as they are, `[masks, height, width]` both. */
+export interface MaskPair {
+  readonly pred: Tensor;
+  readonly target: Tensor;
+}
+
+/** @param ceLoss - weighted; the losses of masks are means over those of all pairs. */
+export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 2, dice = 0.5 }: ObjectiveWeights): Objective {
+  const count = pairs.reduce((sum, { pred }) => sum + (pred.shape[0] as number), 0);
+  const losses = pairs.map(({ pred, target }) => maskLoss(pred, target, { count }));
+  const total = (parts: readonly Tensor[], weight: number) => (parts.length > 0 ? scale(parts.reduce(add), weight) : zeros([]));
+  const maskBceLoss = total(
+    losses.map((one) => one.bce),
+    bce,
+  );
+  const maskDiceLoss = total(
+    losses.map((one) => one.dice),
+    dice,
+  );
+  const maskLosses = add(maskBceLoss, maskDiceLoss);
+  return { loss: add(ceLoss, maskLosses), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
 }
 
 function targetOf(pred: Tensor, truth: Tensor | undefined, image: number): Tensor {

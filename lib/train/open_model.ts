@@ -6,6 +6,7 @@ import { mglmmConfigOf } from '../models/model_configs';
 import type { Dtype } from '../native';
 import type { LoraOptions } from '../nn/lora';
 import { addLoraTo, loraLayers } from '../nn/lora_layers';
+import { copyInto } from '../ops/copy_into';
 import { randomNormal } from '../ops/random_normal';
 import { noGradients } from '../tensor/ambient';
 import { tidy } from '../tensor/scope';
@@ -99,15 +100,16 @@ async function finish(
   return { model, speech: { tokenizer, style, segId }, tokenizerPath, [Symbol.dispose]: () => model.dispose() };
 }
 
-/** As LLaMA is begun: tables of words with a deviation of 0.02, all else as PyTorch's layers. Touvron et al. 2023, arXiv 2302.13971. */
+/**
+ * As LLaMA and CLIP are begun: tables of words and of places of patches with a deviation of 0.02, all else as PyTorch's layers. Touvron et
+ * al. 2023, arXiv 2302.13971; Radford et al. 2021, https://arxiv.org/abs/2103.00020.
+ */
 function initialize(model: MglmmForCausalLM, seed: number): void {
   model.initialize(seed);
   tidy(() =>
     noGradients(() => {
-      const { weight } = model.model.embedTokens;
-      model.loadSome(
-        new Map([['model.embed_tokens.weight', randomNormal(weight.shape, { seed: seed + 1, std: 0.02, dtype: weight.dtype })]]),
-      );
+      for (const [i, { weight }] of [model.model.embedTokens, model.clip.embeddings.positionEmbedding].entries())
+        copyInto(randomNormal(weight.shape, { seed: seed + 1 + i, std: 0.02, dtype: weight.dtype }), weight);
     }),
   );
 }

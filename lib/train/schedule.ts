@@ -60,3 +60,26 @@ export function warmupCosine(options: ScheduleOptions & { minLr?: number }): Sch
 export function asDeepSpeed(schedule: Schedule, lr: number): Schedule {
   return (step) => (step === 0 ? lr : schedule(step - 1));
 }
+
+export interface Rates extends Pick<ScheduleOptions, 'lr'> {
+  readonly schedule: 'decay' | 'cosine' | 'constant';
+  readonly warmupSteps: number;
+  /** Last steps of a constant rate, in which it falls. */
+  readonly cooldownSteps: number;
+  /** Where the cosine and the cooldown end. */
+  readonly minLr: number;
+  /** As DeepSpeed's engine uses them. */
+  readonly deepspeed: boolean;
+}
+
+/** The rates of a run of `steps` steps, as a configuration says them. */
+export function scheduleOf({ lr, warmupSteps, cooldownSteps, minLr, schedule, deepspeed }: Rates, steps: number): Schedule {
+  const options = { lr, warmupSteps, totalSteps: steps };
+  const constant: Schedule = (step) => {
+    if (step < warmupSteps) return (lr * step) / warmupSteps;
+    const left = steps - step;
+    return left < cooldownSteps ? minLr + (lr - minLr) * (left / cooldownSteps) : lr;
+  };
+  const rates = { decay: () => warmupDecay(options), cosine: () => warmupCosine({ ...options, minLr }), constant: () => constant };
+  return deepspeed ? asDeepSpeed(rates[schedule](), lr) : rates[schedule]();
+}

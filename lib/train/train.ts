@@ -12,8 +12,9 @@ import { synchronize } from '../tensor/create';
 import { writeAdapter } from '../weights/adapter';
 import { type DataConfig, decisivePart, type TrainConfig } from './config';
 import { addLora, type OpenedModel, openModel } from './open_model';
+import { pretrain } from './pretrain';
 import { type RunEvent, type RunResult, runTraining } from './run';
-import { asDeepSpeed, type Schedule, warmupCosine, warmupDecay } from './schedule';
+import { scheduleOf } from './schedule';
 import { chooseTrainable, type TrainableSet, trainableSets } from './trainable';
 import { Trainer } from './trainer';
 import { writeTrainedModel } from './write_model';
@@ -40,9 +41,28 @@ export interface TrainResult extends RunResult {
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
   const { signal, resume, onEvent, onBadSample } = options;
-  using opened = await prepareModel(config, { signal });
+  const skip = onBadSample && ((error: SampleError) => onBadSample(error));
+  const tell = (event: RunEvent) => {
+    if (event.type === 'step') for (const error of event.report.badSamples) onBadSample?.(error);
+    onEvent?.(event);
+  };
+  const open = ({ data, batchSize }: Pick<TrainConfig, 'data' | 'batchSize'>) => {
+    const mixed = (sets: readonly Dataset[]) => new Mixture(weighted(sets, data), config.seed);
+    return openSource(data, mixed, { ...config, batchSize }, { signal, onSkip: skip });
+  };
+  const { pretraining } = config;
+  const begun = pretraining && {
+    path: await pretrain(config, {
+      resume,
+      signal,
+      onEvent: tell,
+      openSource: () => open({ ...pretraining, data: pretraining.data ?? config.data }),
+    }),
+    dtype: config.model.dtype,
+  };
+  using opened = await prepareModel(begun ? { ...config, model: begun } : config, { signal });
   using trainer = new Trainer(opened.model, opened.speech, {
-    schedule: scheduleOf(config),
+    schedule: scheduleOf(config.optimizer, config.steps),
     optimizer: config.optimizer,
     weights: config.loss,
     maxLength: config.maxLength,
@@ -51,14 +71,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     cacheBytes: config.cacheGigabytes * 1e9,
     seed: config.seed,
   });
-  const skip = onBadSample && ((error: SampleError) => onBadSample(error));
-  const mixed = (sets: readonly Dataset[]) => {
-    return new Mixture(
-      sets.map((dataset, i) => ({ dataset, weight: config.data[i]?.weight })),
-      config.seed,
-    );
-  };
-  await using source = await openSource(config.data, mixed, config, { signal, onSkip: skip });
+  await using source = await open(config);
   const { data, ...evaluation } = config.evaluation;
   await using held = data ? await openSource(data, (sets) => new EachOnce(sets, config.seed), config, { signal, onSkip: skip }) : undefined;
   const result = await runTraining({
@@ -72,10 +85,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     config: decisivePart(config),
     resume,
     signal,
-    onEvent: (event) => {
-      if (event.type === 'step') for (const error of event.report.badSamples) onBadSample?.(error);
-      onEvent?.(event);
-    },
+    onEvent: tell,
   });
   await synchronize();
   if (config.lora && config.model.path !== undefined) {
@@ -112,15 +122,7 @@ function trainableOf({ trainable, lora }: TrainConfig): TrainableSet | readonly 
   return [...trainableSets.mglmm.filter((pattern) => !pattern.startsWith('lora')), '^model\\.(layers|norm)\\.'];
 }
 
-function scheduleOf({ optimizer, steps }: TrainConfig): Schedule {
-  const { lr, warmupSteps, minLr, schedule, deepspeed } = optimizer;
-  const options = { lr, warmupSteps, totalSteps: steps };
-  const constant: Schedule = (step) => (step < warmupSteps ? (lr * step) / warmupSteps : lr);
-  const rates = { decay: () => warmupDecay(options), cosine: () => warmupCosine({ ...options, minLr }), constant: () => constant }[
-    schedule
-  ]();
-  return deepspeed ? asDeepSpeed(rates, lr) : rates;
-}
+const weighted = (sets: readonly Dataset[], data: TrainConfig['data']) => sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight }));
 
 /** Files of samples and scenes as batches. */
 async function openSource(

@@ -8,10 +8,12 @@ import { ArgumentError, TrainingSampleError } from '../errors';
 import { imageTokens } from '../models/mglmm/config';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { loraLayers } from '../nn/lora_layers';
+import type { Module } from '../nn/module';
 import { scale } from '../ops/scale';
 import { noGradients } from '../tensor/ambient';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
+import { mixed } from './chance';
 import { exampleOf, type Speech } from './example';
 import { FeatureCache } from './feature_cache';
 import { type Item, type Losses, lossesOf, type TrainedEncoders } from './micro_batch';
@@ -34,6 +36,10 @@ export interface TrainerOptions {
   readonly cacheBytes?: number;
   /** Of LoRA's dropout. Default 42. */
   readonly seed?: number;
+  /** Instead of the losses of answers and their masks; `seed` is another number for each micro-batch. */
+  readonly losses?: (items: readonly Item[], seed: number) => Losses;
+  /** Parameters beside the model's that are trained with it. */
+  readonly heads?: Module;
 }
 
 /** What has been counted since step 0. */
@@ -91,7 +97,7 @@ export class Trainer implements Disposable {
     step: 0,
     counts: { samples: 0, tokens: 0, masks: 0, badSamples: 0, surplusTargets: 0, truncated: 0, skippedSteps: 0 },
   };
-  readonly #options: Required<TrainerOptions>;
+  readonly #options: Required<Omit<TrainerOptions, 'losses' | 'heads'>> & Pick<TrainerOptions, 'losses'>;
   readonly #trained: TrainedEncoders;
   readonly #lora: ReturnType<typeof loraLayers>;
 
@@ -112,7 +118,8 @@ export class Trainer implements Disposable {
       seed: 42,
       ...options,
     };
-    const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+    const all = [...model.namedParameters(), ...(options.heads?.namedParameters('heads.') ?? [])];
+    const trained = all.filter(([, { requiresGrad }]) => requiresGrad);
     if (trained.length === 0) throw new ArgumentError('trainer: no parameter requires a gradient, expected some; see chooseTrainable');
     this.optimizer = new AdamW(trained, this.#options.optimizer);
     this.cache = new FeatureCache(this.#options.cacheBytes);
@@ -134,8 +141,9 @@ export class Trainer implements Disposable {
     let masked = 0;
     try {
       for (const [index, items] of micro.entries()) {
-        this.#setDropout(mixed(mixed(this.#options.seed, step), index));
-        const losses = await this.#backward(items, 1 / micro.length);
+        const seed = mixed(mixed(this.#options.seed, step), index);
+        this.#setDropout(seed);
+        const losses = await this.#backward(items, 1 / micro.length, seed);
         for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += losses[name];
         masked += Number(losses.hasMasks);
       }
@@ -169,7 +177,7 @@ export class Trainer implements Disposable {
 
   /** The losses of samples and their masks, without a gradient and without dropout; read what you need inside of a scope. */
   evaluate(items: readonly Item[]): Losses {
-    return noGradients(() => lossesOf(this.model, items, this.#lossOptions()));
+    return noGradients(() => this.#losses(items, this.#options.seed));
   }
 
   /**
@@ -204,16 +212,19 @@ export class Trainer implements Disposable {
     this.cache[Symbol.dispose]();
   }
 
-  #lossOptions() {
-    const { weights, recompute } = this.#options;
+  #losses(items: readonly Item[], seed: number): Losses {
+    const { weights, recompute, losses } = this.#options;
+    if (losses) return losses(items, seed);
     const { tokenizer, segId = -1 } = this.speech;
-    return { trained: this.#trained, cache: this.cache, segId, pad: Math.max(0, tokenizer.pad), weights, recompute };
+    const pad = Math.max(0, tokenizer.pad);
+    const options = { trained: this.#trained, cache: this.cache, segId, pad, weights, recompute, tokenizer, seed };
+    return lossesOf(this.model, items, options);
   }
 
   /** Adds `share` of the gradient of one micro-batch. */
-  async #backward(items: readonly Item[], share: number) {
+  async #backward(items: readonly Item[], share: number, seed: number) {
     return tidy(async () => {
-      const losses = lossesOf(this.model, items, this.#lossOptions());
+      const losses = this.#losses(items, seed);
       backward(scale(losses.loss, share));
       const names = ['loss', 'ceLoss', 'maskBceLoss', 'maskDiceLoss', 'maskLoss'] as const;
       const values = await Promise.all(names.map((name) => losses[name].item()));
@@ -254,11 +265,3 @@ export class Trainer implements Disposable {
 }
 
 const sumOf = (items: readonly Item[], count: (item: Item) => number): number => items.reduce((sum, item) => sum + count(item), 0);
-
-/** Another number of 32 bits for each pair. Steele et al. 2014, Fast splittable pseudorandom number generators. */
-export function mixed(seed: number, number: number): number {
-  let z = (Math.imul(seed, 0x9e3779b1) + Math.imul(number + 1, 0x85ebca77)) | 0;
-  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-  return (z ^ (z >>> 15)) >>> 0;
-}

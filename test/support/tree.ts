@@ -9,9 +9,11 @@ const made = new Set([
   'demo-output',
   'mglmm-output',
   'dist',
+  'models',
   'node_modules',
   'prebuilds',
   'test/golden',
+  'runs',
   'docs/api',
   'bench/results',
 ]);

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from '@jest/globals';
 import { asDeepSpeed, warmupCosine, warmupDecay } from '../../lib';
+import { scheduleOf } from '../../lib/train/schedule';
 
 const ratesOf = (schedule: (iteration: number) => number, iterations: number[]) => iterations.map((iteration) => schedule(iteration));
 
@@ -34,5 +35,16 @@ describe('schedules', () => {
     throws(() => warmupDecay({ lr: 1, totalSteps: 1, warmupSteps: 0.5 }), 'warmupDecay: warmupSteps is 0.5, expected an integer from 0');
     throws(() => warmupCosine({ lr: 1, totalSteps: Number.NaN }), 'warmupCosine: totalSteps is NaN, expected an integer from 0');
     throws(() => warmupCosine({ lr: 1, totalSteps: 1, minLr: 2 }), 'warmupCosine: minLr is 2, expected from 0 to lr, 1');
+  });
+});
+
+describe('scheduleOf', () => {
+  test('ends a constant rate with a cooldown', () => {
+    const rates = { lr: 1, schedule: 'constant', warmupSteps: 4, cooldownSteps: 5, minLr: 0.5, deepspeed: false } as const;
+    const schedule = scheduleOf(rates, 20);
+    assert.deepEqual(
+      [0, 2, 4, 14, 15, 16, 19, 20].map((step) => schedule(step)),
+      [0, 0.5, 1, 1, 1, 0.9, 0.6, 0.5],
+    );
   });
 });

@@ -12,8 +12,10 @@ export interface SceneDatasetOptions {
   readonly seed: number;
   /** Pixels of a side; default 256. */
   readonly size?: number;
-  /** How often each is asked for, beside the others; default all the same. */
+  /** How often each is asked for, beside the others; default all of `taskNames` the same. */
   readonly tasks?: Readonly<Partial<Record<TaskName, number>>>;
+  /** Tasks of a sample, whose turns follow one another; default 1. */
+  readonly together?: number;
 }
 
 /** Scenes of a split; those of `train` never end. */
@@ -21,6 +23,7 @@ export const splitLengths: Readonly<Record<SplitName, number>> = { train: 2 ** 3
 
 /** What hashes are for. */
 const [forTask, forWords] = [21, 22];
+const names = Object.keys(tasks) as readonly TaskName[];
 
 /** Sample `index` is of scene `index`. Its picture is drawn by the loader's threads, from what the scene follows from. */
 export class SceneDataset implements Dataset {
@@ -29,19 +32,21 @@ export class SceneDataset implements Dataset {
   readonly #options: Required<SceneDatasetOptions>;
   readonly #weights: readonly number[];
 
-  /** @throws ArgumentError for a task that there is not, weights that are none, a split, seed or size that is none. */
-  constructor({ split, seed, size = 256, tasks: weights }: SceneDatasetOptions) {
+  /** @throws ArgumentError for a task that there is not, weights that are none, no task in a sample, a split, seed or size that is none. */
+  constructor({ split, seed, size = 256, tasks: weights, together = 1 }: SceneDatasetOptions) {
     expectSceneKey({ split, seed, index: 0, size });
     const given = weights ?? Object.fromEntries(taskNames.map((name) => [name, 1]));
     for (const [name, weight] of Object.entries(given)) {
-      if (!Object.hasOwn(tasks, name)) throw new ArgumentError(`scenes: tasks has ${name}, expected ${taskNames.join(', ')}`);
+      if (!Object.hasOwn(tasks, name)) throw new ArgumentError(`scenes: tasks has ${name}, expected ${names.join(', ')}`);
       if (!(Number.isFinite(weight) && weight >= 0))
         throw new ArgumentError(`scenes: tasks.${name} is ${String(weight)}, expected a number, 0 or more`);
     }
-    this.#weights = taskNames.map((name) => given[name] ?? 0);
+    this.#weights = names.map((name) => given[name] ?? 0);
     if (this.#weights.every((weight) => weight === 0))
       throw new ArgumentError('scenes: tasks has no weight above 0, expected at least one');
-    this.#options = { split, seed, size, tasks: given };
+    if (!(Number.isInteger(together) && together > 0))
+      throw new ArgumentError(`scenes: together is ${String(together)}, expected a whole number above 0`);
+    this.#options = { split, seed, size, tasks: given, together };
     this.name = `scenes of ${split}, seed ${seed}`;
     this.length = splitLengths[split];
   }
@@ -49,19 +54,22 @@ export class SceneDataset implements Dataset {
   async get(index: number): Promise<Sample> {
     if (!(Number.isInteger(index) && index >= 0 && index < this.length))
       throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
-    const { split, seed, size } = this.#options;
-    const task = taskNames[new Chance(forTask, seed, splitWord(split), index).weighted(this.#weights)] as TaskName;
-    return sceneSample(makeScene({ split, seed, index, size }), task);
+    const { split, seed, size, together } = this.#options;
+    const chance = new Chance(forTask, seed, splitWord(split), index);
+    const chosen = Array.from({ length: together }, () => names[chance.weighted(this.#weights)] as TaskName);
+    return sceneSample(makeScene({ split, seed, index, size }), ...chosen);
   }
 }
 
 const splitWord = (split: SplitName) => Object.keys(splitLengths).indexOf(split);
 
-/** The sample of a task that a scene gives: always the same. */
-export function sceneSample(scene: Scene, task: TaskName): Sample {
+/** The sample of a task, or of several one after another, that a scene gives: always the same. */
+export function sceneSample(scene: Scene, ...chosen: readonly TaskName[]): Sample {
   const { key } = scene;
-  const dialogue = new Dialogue(scene, new Chance(forWords, key.seed, splitWord(key.split), key.index, taskNames.indexOf(task)));
-  tasks[task](dialogue);
+  const words = chosen.map((task) => names.indexOf(task));
+  const dialogue = new Dialogue(scene, new Chance(forWords, key.seed, splitWord(key.split), key.index, ...words));
+  for (const task of chosen) tasks[task](dialogue);
+  const task = chosen.join('+');
   const { conversation, masks } = dialogue;
   return { id: `${nameOf(key)}-${task}`, image: { scene: key }, conversation, masks, task };
 }

@@ -1,6 +1,7 @@
 /** The forward of training: conversations whose answers are known, all at once, with a mask for each `[SEG]` in them. */
 import { gatherRows } from '../../ops/gather_rows';
 import { reshape } from '../../ops/reshape';
+import { slice } from '../../ops/slice';
 import { tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
@@ -32,6 +33,10 @@ export interface TrainingForward {
   readonly states: Tensor;
   /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** `[images, imageTokens, dim]`, as LLaMA reads them. */
+  readonly images?: Tensor;
+  /** For each image `[masks, 1, promptDim]`, what the mask decoder was asked by. */
+  readonly prompts: readonly (Tensor | undefined)[];
 }
 
 /**
@@ -57,20 +62,36 @@ export function teacherForcing(
     for (const [row, length] of lengths.entries()) isReal.fill(1, row * tokens, row * tokens + length - 1 + images);
     const states = model.model.forward(embedded, { ...options, keyMask: tensor(isReal, [conversations, tokens]) });
     const rows = reshape(states, [conversations * tokens, dim]);
-    const predMasks = offset.slice(1).map((end, image) => {
-      const [embedding, placement] = [embeddings?.[image], batch.placements?.[image]];
-      if (!embedding || !placement) return undefined;
-      const places: number[] = [];
-      for (let row = offset[image] as number; row < end; row++) {
+    const places = offset.slice(1).map((end, image) => {
+      const found: number[] = [];
+      for (let row = offset[image] as number; row < end && embeddings?.[image]; row++) {
         const ids = (inputIds[row] ?? []).slice(0, lengths[row]);
-        for (const place of predictingPlaces(ids, segId, images)) places.push(row * tokens + place);
+        for (const place of predictingPlaces(ids, segId, images)) found.push(row * tokens + place);
       }
-      if (places.length === 0) return undefined;
-      const { lowRes } = model.decodeMasks(embedding, gatherRows(rows, tensor(places, [places.length], 'i32')));
-      const whole = model.sam.resizeMasks(lowRes, placement);
-      return reshape(whole, [places.length, ...placement.original]);
+      return found;
     });
-    return { states, predMasks };
+    const wanted = places.flatMap((found, image) => (found.length > 0 ? [image] : []));
+    const all = wanted.flatMap((image) => places[image] as number[]);
+    const none = places.map(() => undefined);
+    if (all.length === 0) return { states, predMasks: none, prompts: none, images: projected };
+    const prompts = model.segPrompts(gatherRows(rows, tensor(all, [all.length], 'i32')));
+    const masks = model.sam.decodeEach(
+      wanted.map((image) => embeddings?.[image] as Tensor),
+      wanted.map((image) => (places[image] as number[]).length),
+      { text: prompts },
+    );
+    const predMasks = places.map((found, image) => {
+      const placement = batch.placements?.[image];
+      if (found.length === 0 || !placement) return undefined;
+      const whole = model.sam.resizeMasks(masks[wanted.indexOf(image)] as Tensor, placement);
+      return reshape(whole, [found.length, ...placement.original]);
+    });
+    const ends = wanted.map((_, i) => wanted.slice(0, i + 1).reduce((sum, image) => sum + (places[image] as number[]).length, 0));
+    const promptsOf = places.map((found, image) => {
+      const end = ends[wanted.indexOf(image)];
+      return end === undefined ? undefined : slice(prompts, 0, end - found.length, end);
+    });
+    return { states, predMasks, prompts: promptsOf, images: projected };
   });
 }
 

@@ -6,7 +6,7 @@ import { beforeAll, describe, test } from '@jest/globals';
 import { JsonlDataset, writeJsonl } from '../../../lib/data/jsonl';
 import { Loader } from '../../../lib/data/loader';
 import { Mixture } from '../../../lib/data/mixture';
-import { phrasesOf, type Sample } from '../../../lib/data/sample';
+import { faultsOf, phrasesOf, type Sample } from '../../../lib/data/sample';
 import { colorNames } from '../../../lib/data/scenes/colors';
 import { type SplitName, splitNames } from '../../../lib/data/scenes/key';
 import { kinds } from '../../../lib/data/scenes/kinds';
@@ -203,6 +203,17 @@ describe('SceneDataset', () => {
     assert.equal((await all.get(0)).id.startsWith('test-1-0-'), true);
   });
 
+  test('has several tasks in one sample, and all that there is to see', async () => {
+    const sample = await new SceneDataset({ split: 'train', seed: 3, size: 64, together: 3, tasks: { refer: 1, gcg: 1 } }).get(5);
+    assert.ok(/^(refer|gcg)(\+(refer|gcg)){2}$/.test(sample.task) && sample.conversation.length >= 3);
+    const whole = await new SceneDataset({ split: 'train', seed: 3, size: 128, tasks: { everything: 1 } }).get(5);
+    const { things, regions } = makeScene({ split: 'train', seed: 3, index: 5, size: 128 });
+    const told = phrasesOf(whole).join();
+    for (const { kind, plural } of things) assert.ok(told.includes(kind) || told.includes(plural), `${kind} is not in ${told}`);
+    assert.ok(whole.masks.length > regions.length + 1);
+    assert.deepEqual(faultsOf(sample).concat(faultsOf(whole)), []);
+  });
+
   test('is drawn by the threads of a loader, and written to a file and read again', async () => {
     const dataset = new SceneDataset({ split: 'val', seed: 1, size: 48, tasks: { gcg: 1 } });
     await using loader = new Loader({ mixture: new Mixture([{ dataset }], 1), batchSize: 3, workers: 1 });
@@ -225,6 +236,7 @@ describe('SceneDataset', () => {
       [{ tasks: { refer: -1 } }, /^scenes: tasks\.refer is -1, expected a number, 0 or more$/],
       [{ tasks: { drawing: 1 } as object }, /^scenes: tasks has drawing, expected caption, conversation, /],
       [{ tasks: { refer: 0 } }, /^scenes: tasks has no weight above 0, expected at least one$/],
+      [{ together: 0 }, /^scenes: together is 0, expected a whole number above 0$/],
       [{ size: 5000 }, /^scene: size is 5000, /],
     ] as const)
       assert.throws(

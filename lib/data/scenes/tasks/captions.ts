@@ -112,6 +112,15 @@ export const mgsc: Task = (dialogue) => {
     );
 };
 
+/** All there is to see, one turn for the scene and one for each thing: what vision is trained by before there are questions. */
+export const everything: Task = (dialogue) => {
+  const { scene } = dialogue;
+  dialogue.turn(`describe everything in ${shown}. ${interleaved}`, ...rootSaid(scene));
+  for (const thing of scene.things)
+    if (partGroups(thing, scene.leastArea).length > 1)
+      dialogue.turn(`describe the ${lookOf(thing)} and its parts. ${interleaved}`, ...subtreeSaid(scene, thing));
+};
+
 /** The whole scene: all things, then what is around them. */
 export const rootSaid = (scene: Scene): Said[] =>
   joined([thingsSaid(scene), [`Around ${scene.things.length > 1 ? 'them' : 'it'} are `, ...regionsSaid(scene), '.']]);

@@ -1,14 +1,17 @@
 /** The tasks that a scene gives samples of: those of the paper's Table 1 (MGLMM, arXiv 2409.13407), generic segmentation in its three kinds. */
-import { caption, gcg, mgsc } from './captions';
+import { caption, everything, gcg, mgsc } from './captions';
 import { conversation } from './questions';
 import { empty, instance, multiple, panoptic, reason, refer, semantic } from './segmentation';
 import type { Task } from './task';
 
-export const tasks = { caption, conversation, refer, semantic, instance, panoptic, multiple, empty, reason, gcg, mgsc } satisfies Record<
+const published = { caption, conversation, refer, semantic, instance, panoptic, multiple, empty, reason, gcg, mgsc } satisfies Record<
   string,
   Task
 >;
 
+export const tasks = { ...published, everything };
+
 export type TaskName = keyof typeof tasks;
 
-export const taskNames = Object.keys(tasks) as readonly TaskName[];
+/** Those that are asked of a model: `everything` is for its vision. */
+export const taskNames = Object.keys(published) as readonly TaskName[];

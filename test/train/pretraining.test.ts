@@ -1,0 +1,118 @@
+import { strict as assert } from 'node:assert';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import { Mglmm, openCheckpoint, parseConfig, type RunEvent, type TrainConfig, train } from '../../lib';
+import { writeSamples } from '../support/samples';
+import { tinySizes, writeTinyTokenizer } from '../support/tiny_training';
+import { temporaryFolder } from '../support/weights';
+
+async function configIn(folder: ReturnType<typeof temporaryFolder>, change: object = {}): Promise<TrainConfig> {
+  await writeSamples(folder, 6, 'train');
+  writeTinyTokenizer(folder.path);
+  const given = {
+    model: { sizes: tinySizes, tokenizer: '.', dtype: 'bf16' },
+    data: [{ path: 'train.jsonl' }],
+    output: 'run',
+    pretraining: { steps: 6, batchSize: 4, optimizer: { lr: 3e-3, warmupSteps: 1 }, snapshots: { every: 2 } },
+    steps: 4,
+    accumulation: 1,
+    batchSize: 4,
+    trainable: 'full',
+    lora: null,
+    optimizer: { lr: 1e-3, warmupSteps: 1 },
+    snapshots: { every: 2 },
+    ...change,
+  };
+  return parseConfig(given, folder.path);
+}
+
+interface Logged {
+  readonly kind: string;
+  readonly step: number;
+  readonly loss: number;
+  readonly maskLoss: number;
+  readonly ceLoss: number;
+}
+
+const logOf = (folder: string, part = ''): Logged[] =>
+  readFileSync(join(folder, 'run', part, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Logged);
+
+/** Trains until `stops` steps were told, as if the program had been stopped then. */
+async function stopAfter(config: TrainConfig, stops: number, resume: boolean): Promise<void> {
+  const controller = new AbortController();
+  let steps = 0;
+  const onEvent = (event: RunEvent) => {
+    if (event.type === 'step' && ++steps === stops) controller.abort();
+  };
+  await assert.rejects(train(config, { resume, signal: controller.signal, onEvent }), /goes on with resume/);
+}
+
+describe('pretraining', () => {
+  test('comes before the run, learns masks and words, and hands on a model', async () => {
+    using folder = temporaryFolder();
+    const config = await configIn(folder, { pretraining: { steps: 40, batchSize: 4, optimizer: { lr: 1e-2, warmupSteps: 1 } } });
+    const { model = '' } = await train(config);
+    const logged = logOf(folder.path, 'pretraining');
+    assert.equal(logged.length, 40);
+    const mean = (part: readonly Logged[], of: 'maskLoss' | 'ceLoss') => part.reduce((sum, line) => sum + line[of], 0) / part.length;
+    for (const loss of ['maskLoss', 'ceLoss'] as const)
+      assert.ok(mean(logged.slice(-5), loss) < 0.8 * mean(logged.slice(0, 5), loss), `${loss} did not fall`);
+    assert.deepEqual(
+      logOf(folder.path).map(({ step }) => step),
+      [0, 1, 2, 3],
+    );
+    const { names } = await openCheckpoint(join(folder.path, 'run/pretraining/model/model.safetensors'));
+    assert.ok(!names.some((name) => name.includes('heads')), 'what is thrown away is in the model');
+    await using opened = await Mglmm.load(model);
+    const answer = await opened.answer({ image: join(folder.path, 'pictures/0.png'), prompt: 'What is there?', maxNewTokens: 3 });
+    assert.ok(answer.usage.newTokens > 0);
+  });
+
+  test('goes on to the same bits wherever it was stopped', async () => {
+    using whole = temporaryFolder();
+    using parts = temporaryFolder();
+    const { model = '' } = await train(await configIn(whole));
+    const config = await configIn(parts);
+    await stopAfter(config, 3, false); // within pretraining
+    await stopAfter(config, 5, true); // behind it
+    const { model: again = '' } = await train(config, { resume: true });
+    const bytes = (path: string) => readdirSync(path).filter((name) => name.endsWith('.safetensors'));
+    assert.deepEqual(bytes(again), bytes(model));
+    for (const name of bytes(model)) assert.ok(readFileSync(join(again, name)).equals(readFileSync(join(model, name))), name);
+    const losses = (folder: string, part?: string) => logOf(folder, part).map(({ loss }) => loss);
+    assert.deepEqual(losses(parts.path, 'pretraining'), losses(whole.path, 'pretraining'));
+    assert.deepEqual(losses(parts.path), losses(whole.path));
+  });
+
+  test('may be longer than it was meant to be, where its rate is constant', async () => {
+    using folder = temporaryFolder();
+    const optimizer = { schedule: 'constant', lr: 1e-3, warmupSteps: 1, cooldownSteps: 1 };
+    await stopAfter(await configIn(folder, { optimizer, pretraining: { steps: 4, batchSize: 4, optimizer } }), 2, false);
+    const longer = { steps: 3, optimizer, pretraining: { steps: 5, batchSize: 4, optimizer } };
+    await assert.rejects(train(await configIn(folder, { ...longer, seed: 7 }), { resume: true }), /is of a run with other settings: seed;/);
+    await train(await configIn(folder, longer), { resume: true });
+    assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [5, 3]);
+  });
+
+  test('is of new models only, and of samples with masks', async () => {
+    using folder = temporaryFolder();
+    await assert.rejects(
+      configIn(folder, { model: { path: 'somewhere' } }),
+      /config: pretraining is given with model\.path, expected model\.sizes/,
+    );
+    const config = await configIn(folder);
+    const { data } = await configIn(folder, { data: [{ path: 'blind.jsonl' }] });
+    folder.file(
+      'blind.jsonl',
+      readFileSync(join(folder.path, 'train.jsonl'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"masks":[]'))
+        .join('\n'),
+    );
+    await assert.rejects(train({ ...config, data }), /pretraining: a batch has no mask, expected samples with some/);
+  });
+});
