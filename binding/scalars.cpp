@@ -38,7 +38,8 @@ std::string describe(const Napi::Value& value) {
 }
 
 double expect_number(const Napi::Value& value, std::string_view op, const std::string& field) {
-  if (!value.IsNumber()) throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected a number");
+  if (!value.IsNumber())
+    throw Error(kArgumentError, std::string(op) + ": " + field + " is " + describe(value) + ", expected a number");
   return value.As<Napi::Number>().DoubleValue();
 }
 
@@ -78,8 +79,8 @@ Dtype expect_dtype(const Napi::Value& value, std::string_view op) {
       if (name == to_string(dtype)) return dtype;
     }
   }
-  throw Error(kArgumentError,
-              std::string(op) + ": dtype is " + describe(value) + ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
+  throw Error(kArgumentError, std::string(op) + ": dtype is " + describe(value) +
+                                  ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
 }
 
 }  // namespace mglmm

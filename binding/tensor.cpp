@@ -78,7 +78,7 @@ Napi::Value new_handle(const Napi::CallbackInfo& info) {
   };
   napi_value external = nullptr;
   if (napi_create_external(env, handle.get(), finalize, nullptr, &external) != napi_ok) throw Napi::Error::New(env);
-  handle.release();
+  static_cast<void>(handle.release());
   if (napi_type_tag_object(env, external, &kTensorTag) != napi_ok) throw Napi::Error::New(env);
   return {env, external};
 }

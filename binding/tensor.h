@@ -42,7 +42,7 @@ class Context {
   double* description = nullptr;
   double* description_of(int place) { return description + static_cast<ptrdiff_t>(place) * kDescription; }
   void describe_none(int place) { description_of(place)[3] = -1; }
-  std::shared_ptr<Program> recording;    // ops are added to it while it is there
+  std::shared_ptr<Program> recording;  // ops are added to it while it is there
   std::string cpu_level;
   int threads = 0;  // 0: all cores
 

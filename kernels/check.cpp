@@ -9,7 +9,9 @@ std::string Check::number(double value) {
   return std::to_string(value);
 }
 
-void Check::fail(const char* code, const std::string& message) const { throw Error(code, std::string(op_) + ": " + message); }
+void Check::fail(const char* code, const std::string& message) const {
+  throw Error(code, std::string(op_) + ": " + message);
+}
 
 void Check::floating(const char* name, const TensorRef& tensor) const {
   if (is_floating(tensor.dtype)) return;
