@@ -54,10 +54,10 @@ async function main(): Promise<void> {
   console.log(`\n${bold('All of it on one sheet:')} ${sheet}`);
   console.log(`
 What to try next
-  npx tsx lib/cli/main.ts scenes --out scenes --count 12 --seed 7    more pictures that this model has never seen
-  npm run demo -- scenes/images/NAME.png                             one of them
+  npx tsx lib/cli/main.ts scenes --out scenes --count 12 --split test --seed 7   pictures that this model has never seen
+  npm run demo -- scenes/images/test-7-0.png                                     one of them
   npx tsx lib/cli/main.ts chat ${path}
-  npx tsx lib/cli/main.ts eval scenes --limit 200                    how good it is`);
+  npx tsx lib/cli/main.ts eval scenes --limit 200                                how good it is`);
 }
 
 /** Streams an answer to the terminal. */
