@@ -101,14 +101,17 @@ async function finish(
 }
 
 /**
- * As LLaMA and CLIP are begun: tables of words and of places of patches with a deviation of 0.02, all else as PyTorch's layers. Touvron et
- * al. 2023, arXiv 2302.13971; Radford et al. 2021, https://arxiv.org/abs/2103.00020.
+ * Layers begin as PyTorch's do. The places of CLIP's patches begin with a deviation of 0.02, as they did (Radford et al. 2021,
+ * https://arxiv.org/abs/2103.00020), so that they do not hide what the patches show; and so does a table of words that is the head
+ * too, whose logits would be too large. A table by itself has 1: what layers add to a word's state must not drown which word it is,
+ * or the model is long in learning to repeat a word of the question.
  */
 function initialize(model: MglmmForCausalLM, seed: number): void {
   model.initialize(seed);
+  const small = [model.clip.embeddings.positionEmbedding, ...(model.lmHead ? [] : [model.model.embedTokens])];
   tidy(() =>
     noGradients(() => {
-      for (const [i, { weight }] of [model.model.embedTokens, model.clip.embeddings.positionEmbedding].entries())
+      for (const [i, { weight }] of small.entries())
         copyInto(randomNormal(weight.shape, { seed: seed + 1 + i, std: 0.02, dtype: weight.dtype }), weight);
     }),
   );
