@@ -12,7 +12,7 @@ function main(): void {
       const begin = performance.now();
       const scene = makeScene({ seed: 4, split: 'train', index: 1000 + i, size });
       const made = performance.now();
-      sceneSample(scene, taskNames[(i + 50) % taskNames.length] ?? 'caption');
+      sceneSample(scene, [taskNames[(i + 50) % taskNames.length] ?? 'caption']);
       const said = performance.now();
       const drawn = scene.pixels.length > 0 ? performance.now() : Number.NaN;
       if (i < 0) continue; // until the code is compiled

@@ -4,7 +4,7 @@ import type { Dataset, Sample } from '../sample';
 import { Chance } from './chance';
 import { expectSceneKey, type SceneKey, type SplitName } from './key';
 import { makeScene, type Scene } from './scene';
-import { type TaskName, taskNames, tasks } from './tasks';
+import { namingTasks, type TaskName, taskNames, tasks } from './tasks';
 import { Dialogue } from './wording';
 
 export interface SceneDatasetOptions {
@@ -16,6 +16,8 @@ export interface SceneDatasetOptions {
   readonly tasks?: Readonly<Partial<Record<TaskName, number>>>;
   /** Tasks of a sample, whose turns follow one another; default 1. */
   readonly together?: number;
+  /** Default true. False: answers to questions that name their targets have no phrases, as before the unified SegCap format. */
+  readonly segcap?: boolean;
 }
 
 /** Scenes of a split; those of `train` never end. */
@@ -33,7 +35,7 @@ export class SceneDataset implements Dataset {
   readonly #weights: readonly number[];
 
   /** @throws ArgumentError for a task that there is not, weights that are none, no task in a sample, a split, seed or size that is none. */
-  constructor({ split, seed, size = 256, tasks: weights, together = 1 }: SceneDatasetOptions) {
+  constructor({ split, seed, size = 256, tasks: weights, together = 1, segcap = true }: SceneDatasetOptions) {
     expectSceneKey({ split, seed, index: 0, size });
     const given = weights ?? Object.fromEntries(taskNames.map((name) => [name, 1]));
     for (const [name, weight] of Object.entries(given)) {
@@ -46,7 +48,7 @@ export class SceneDataset implements Dataset {
       throw new ArgumentError('scenes: tasks has no weight above 0, expected at least one');
     if (!(Number.isInteger(together) && together > 0))
       throw new ArgumentError(`scenes: together is ${String(together)}, expected a whole number above 0`);
-    this.#options = { split, seed, size, tasks: given, together };
+    this.#options = { split, seed, size, tasks: given, together, segcap };
     this.name = `scenes of ${split}, seed ${seed}`;
     this.length = splitLengths[split];
   }
@@ -54,21 +56,28 @@ export class SceneDataset implements Dataset {
   async get(index: number): Promise<Sample> {
     if (!(Number.isInteger(index) && index >= 0 && index < this.length))
       throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
-    const { split, seed, size, together } = this.#options;
+    const { split, seed, size, together, segcap } = this.#options;
     const chance = new Chance(forTask, seed, splitWord(split), index);
     const chosen = Array.from({ length: together }, () => names[chance.weighted(this.#weights)] as TaskName);
-    return sceneSample(makeScene({ split, seed, index, size }), ...chosen);
+    return sceneSample(makeScene({ split, seed, index, size }), chosen, { segcap });
   }
 }
 
 const splitWord = (split: SplitName) => Object.keys(splitLengths).indexOf(split);
 
 /** The sample of a task, or of several one after another, that a scene gives: always the same. */
-export function sceneSample(scene: Scene, ...chosen: readonly TaskName[]): Sample {
+export function sceneSample(
+  scene: Scene,
+  chosen: readonly TaskName[],
+  { segcap = true }: Pick<SceneDatasetOptions, 'segcap'> = {},
+): Sample {
   const { key } = scene;
   const words = chosen.map((task) => names.indexOf(task));
   const dialogue = new Dialogue(scene, new Chance(forWords, key.seed, splitWord(key.split), key.index, ...words));
-  for (const task of chosen) tasks[task](dialogue);
+  for (const task of chosen) {
+    dialogue.hasPhrases = segcap || !namingTasks.has(task);
+    tasks[task](dialogue);
+  }
   const task = chosen.join('+');
   const { conversation, masks } = dialogue;
   return { id: `${nameOf(key)}-${task}`, image: { scene: key }, conversation, masks, task };

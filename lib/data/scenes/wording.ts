@@ -51,6 +51,8 @@ export class Dialogue {
   readonly chance: Chance;
   readonly conversation: SampleTurn[] = [];
   readonly masks: Rle[] = [];
+  /** Whether a mask is announced by its phrase, as the unified SegCap format has it. */
+  hasPhrases = true;
 
   constructor(scene: Scene, chance: Chance) {
     [this.scene, this.chance] = [scene, chance];
@@ -61,7 +63,7 @@ export class Dialogue {
     const said = answer.map((one) => {
       if (typeof one === 'string') return one;
       this.masks.push(this.scene.maskOf(...one.of));
-      return `${phraseStart} ${one.phrase} ${phraseEnd} ${segToken}`;
+      return this.hasPhrases ? `${phraseStart} ${one.phrase} ${phraseEnd} ${segToken}` : segToken;
     });
     const asked = vary(this.chance, question).replace(/[.?] [a-z]/g, (start) => start.toUpperCase());
     this.conversation.push({ question: sentence(asked), answer: said.join('') });

@@ -53,7 +53,7 @@ export async function writeScenes(folder: string, options: WriteScenesOptions): 
       images.push({ id: index, width: scene.width, height: scene.height, file_name: file });
       annotations.push({ image_id: index, file_name: file, segments_info: segments });
       if (index < shown) tiles.push(await pngOf(scene.pixels, size), await withMasks(scene));
-      for (const task of taskNames) yield { ...sceneSample(scene, task), image };
+      for (const task of taskNames) yield { ...sceneSample(scene, [task]), image };
       options.onProgress?.(index + 1);
     }
   }
@@ -73,7 +73,7 @@ const pngOf = (data: Uint8Array, size: number): Promise<Buffer> =>
 
 /** The grounded caption of a scene, drawn. */
 function withMasks(scene: Scene): Promise<Uint8Array> {
-  const sample = sceneSample(scene, 'gcg');
+  const sample = sceneSample(scene, ['gcg']);
   const phrases = phrasesOf(sample);
   const masks = sample.masks.map((rle, i) => ({ rle, label: phrases[i] }));
   return drawOverlay({ data: scene.pixels, width: scene.width, height: scene.height }, masks);

@@ -31,7 +31,7 @@ function survey(split: (typeof splitNames)[number]): Seen {
     const scene = makeScene({ seed: 9, split, index, size: 128 });
     for (const { color, kind, isHeldOut } of scene.things) (isHeldOut ? heldOut : pairs).add(`${color} ${kind}`);
     const task = taskNames[index % taskNames.length] as (typeof taskNames)[number];
-    const sample = sceneSample(scene, task);
+    const sample = sceneSample(scene, [task]);
     for (const { field, reason } of faultsOf(sample)) faults.push(`${sample.id}: ${field} ${reason}`);
     for (const mask of sample.masks) smallestMask = Math.min(smallestMask, rleArea(mask));
     for (const { question, answer } of sample.conversation) {

@@ -21,7 +21,7 @@ import type { Seen } from './survey';
 
 const scenes = Array.from({ length: 150 }, (_, index) => makeScene({ seed: 3, split: 'train', index, size: 128 }));
 const samplesOf = (task: TaskName, count: number): [Scene, Sample][] =>
-  scenes.slice(0, count).map((scene) => [scene, sceneSample(scene, task)]);
+  scenes.slice(0, count).map((scene) => [scene, sceneSample(scene, [task])]);
 
 describe('in thousands of samples', () => {
   let seen: Record<SplitName, Seen>;
@@ -212,6 +212,20 @@ describe('SceneDataset', () => {
     for (const { kind, plural } of things) assert.ok(told.includes(kind) || told.includes(plural), `${kind} is not in ${told}`);
     assert.ok(whole.masks.length > regions.length + 1);
     assert.deepEqual(faultsOf(sample).concat(faultsOf(whole)), []);
+  });
+
+  test('without the unified format only answers that describe have phrases, and masks are the same', async () => {
+    for (const task of taskNames) {
+      const options = { split: 'val', seed: 2, size: 64, tasks: { [task]: 1 } } as const;
+      const [unified, bare] = [await new SceneDataset(options).get(3), await new SceneDataset({ ...options, segcap: false }).get(3)];
+      assert.deepEqual(bare.masks, unified.masks);
+      const describes = ['caption', 'conversation', 'panoptic', 'gcg', 'mgsc'].includes(task);
+      const expected = unified.conversation.map(({ question, answer }) => ({
+        question,
+        answer: describes ? answer : answer.replace(/<p> .*? <\/p> /g, ''),
+      }));
+      assert.deepEqual(bare.conversation, expected);
+    }
   });
 
   test('is drawn by the threads of a loader, and written to a file and read again', async () => {

@@ -15,3 +15,6 @@ export type TaskName = keyof typeof tasks;
 
 /** Those that are asked of a model: `everything` is for its vision. */
 export const taskNames = Object.keys(published) as readonly TaskName[];
+
+/** Those whose questions name what is looked for, so that an answer without phrases, `Sure, [SEG].`, still says which mask is meant. */
+export const namingTasks: ReadonlySet<TaskName> = new Set<TaskName>(['refer', 'semantic', 'instance', 'multiple', 'empty', 'reason']);
