@@ -52,7 +52,7 @@ describe('a configuration', () => {
 
   test('takes scenes in the place of a file', () => {
     const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });
-    assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 }, together: 1 }, weight: 1 }]);
+    assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 }, together: 1, segcap: true }, weight: 1 }]);
   });
 
   test('that is no YAML, or not there, is named', async () => {
