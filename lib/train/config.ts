@@ -112,6 +112,11 @@ const pretraining = z.strictObject({
   batchSize: positive.default(8).describe('pictures of an update'),
   prompts: z
     .strictObject({
+      pictures: z
+        .int()
+        .nonnegative()
+        .optional()
+        .describe('of a batch, in which masks are asked for; the others are seen by CLIP alone, for words; default all'),
       points: z.int().nonnegative().default(2).describe('each for the masks it may mean: whole, part and sub-part'),
       boxes: z.int().nonnegative().default(2).describe('drawn as by hand'),
       phrases: z.int().nonnegative().default(4).describe('words and patches, as a [SEG] will bring them'),
@@ -180,8 +185,6 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
   const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
     list.map((one) => (one.path === undefined ? one : { ...one, path: resolve(from, one.path) }));
-  if (data.pretraining && data.model.sizes === undefined)
-    throw new TrainingError('config: pretraining is given with model.path, expected model.sizes: only a new model is begun by it');
   const { path: folder, clip, sam, tokenizer } = data.model;
   return {
     ...data,

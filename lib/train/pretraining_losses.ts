@@ -46,7 +46,7 @@ export class PretrainingHeads extends Module {
 export interface PretrainingOptions {
   readonly tokenizer: Tokenizer;
   /** Prompts of a picture, of each kind. */
-  readonly prompts: { readonly points: number; readonly boxes: number; readonly phrases: number };
+  readonly prompts: { readonly pictures?: number; readonly points: number; readonly boxes: number; readonly phrases: number };
   readonly weights: ObjectiveWeights;
   readonly recompute: boolean;
   /** What is drawn by: another number for each micro-batch. */
@@ -70,24 +70,24 @@ export function pretrainingLosses(
   const chance: Chance = () => mixed(seed, drawn++) / 2 ** 32;
   return tidy(() => {
     const { clip, sam, dtype } = { clip: model.config.clip, sam: model.sam, dtype: model.model.dtype };
-    const of = (make: (image: RgbImage) => Tensor) =>
-      concat(
-        seen.map(({ image }) => make(image)),
-        0,
-      );
     const patches = model.encodeImage(
-      of((image) => clipInput(image, clip, dtype)),
+      joined(seen, (image) => clipInput(image, clip, dtype)),
       { recompute },
     );
+    const prompted = seen.slice(0, prompts.pictures);
+    if (prompted.length === 0) {
+      const ceLoss = wordLoss(model, seen, patches, chance);
+      return { ...sumOfLosses(scale(ceLoss, weights.ce ?? 1), [], weights), predMasks: [], gtMasks: [] };
+    }
     const maps = sam.encodeImage(
-      of((image) => samInput(image, sam.config, dtype).pixels),
+      joined(prompted, (image) => samInput(image, sam.config, dtype).pixels),
       { recompute },
     );
-    const decoder = new Asking(sam, seen, maps, chance);
+    const decoder = new Asking(sam, prompted, maps, chance);
     const predicted = [
       ...decoder.points(prompts.points),
       ...decoder.boxes(prompts.boxes),
-      ...decoder.phrases(prompts.phrases, (asked) => phrasePrompts(model, patches, seen, asked, chance)),
+      ...decoder.phrases(prompts.phrases, (asked) => phrasePrompts(model, slice(patches, 0, 0, prompted.length), prompted, asked, chance)),
     ];
     const places = placesOf(maps, chance);
     const ceLoss = wordLoss(model, seen, patches, chance, {
@@ -99,6 +99,12 @@ export function pretrainingLosses(
     return { ...losses, predMasks: predicted.map(({ pred }) => pred), gtMasks: predicted.map(({ target }) => target) };
   });
 }
+
+const joined = (seen: readonly Regions[], make: (image: RgbImage) => Tensor): Tensor =>
+  concat(
+    seen.map(({ image }) => make(image)),
+    0,
+  );
 
 /** Asks for masks of every picture, each time for others of its masks. */
 class Asking {

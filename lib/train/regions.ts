@@ -1,5 +1,6 @@
 /** What the masks of a picture can be asked by: a point, a box, the patches that show them, and words for a place. */
 import type { RgbImage } from '../image/decode';
+import { ignoreLabel } from '../text/tokens';
 
 /** A number from 0 up to 1, another with each call. */
 export type Chance = () => number;
@@ -127,4 +128,15 @@ export function wordAt(
     left -= weights[i] as number;
     return left <= 0;
   });
+}
+
+/** How often a word may be asked for, by the mean of all words that are. */
+const mostOften = 3;
+
+/** Labels without many of those that come again and again, as sky and grass do, so that a loss is not of these alone. */
+export function thinned(labels: readonly number[], chance: Chance): number[] {
+  const counts = new Map<number, number>();
+  for (const label of labels) if (label !== ignoreLabel) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const most = (mostOften * [...counts.values()].reduce((sum, count) => sum + count, 0)) / counts.size;
+  return labels.map((label) => (chance() * (counts.get(label) ?? 0) > most ? ignoreLabel : label));
 }

@@ -8,12 +8,14 @@ import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { concat } from '../ops/concat';
 import { linearCrossEntropy } from '../ops/linear_cross_entropy';
 import { reshape } from '../ops/reshape';
+import { scale } from '../ops/scale';
+import { sum } from '../ops/sum';
 import { tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
 import type { Item } from './micro_batch';
-import { type Chance, cellPlace, patchPlace, type Regions, wordAt } from './regions';
+import { type Chance, cellPlace, patchPlace, type Regions, thinned, wordAt } from './regions';
 
 /** The picture of an item with its masks and what they are called; none where it has no masks. */
 export function regionsOf({ image, masks, example: { sample } }: Item, tokenizer: Tokenizer): Regions[] {
@@ -32,7 +34,7 @@ export interface AskedPlaces {
 
 /**
  * @param patches - `[pictures, patches, dim]`, of `encodeImage`.
- * @returns cross entropy in nats, f32 `[]`, of a word of a mask that has a place of the patch, drawn by `chance`; NaN where there is none.
+ * @returns cross entropy in nats, f32 `[]`, of a word of a mask that has a place of the patch, drawn by `chance`; 0 where there is none.
  */
 export function wordLoss(model: MglmmForCausalLM, seen: readonly Regions[], patches: Tensor, chance: Chance, places?: AskedPlaces): Tensor {
   const [pictures, count, dim] = patches.shape as [number, number, number];
@@ -46,8 +48,10 @@ export function wordLoss(model: MglmmForCausalLM, seen: readonly Regions[], patc
     for (let patch = 0; patch < count; patch++) label(regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
   for (const [picture, row] of places?.cells.entries() ?? [])
     for (const cell of row) label(seen[picture] as Regions, cellPlace((seen[picture] as Regions).image, places?.grid ?? 1, cell, chance));
+  const asked = thinned(labels, chance);
   const tokens = reshape(patches, [pictures * count, dim]);
   const states = places ? concat([tokens, places.tokens], 0) : tokens;
+  if (asked.every((label) => label === ignoreLabel)) return scale(sum(states), 0); // a mean of nothing, with gradients
   const head = model.lmHead?.weight ?? model.model.embedTokens.weight;
-  return linearCrossEntropy(states, head, tensor(labels, [labels.length], 'i32')).loss;
+  return linearCrossEntropy(states, head, tensor(asked, [asked.length], 'i32')).loss;
 }

@@ -98,12 +98,40 @@ describe('pretraining', () => {
     assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [5, 3]);
   });
 
-  test('is of new models only, and of samples with masks', async () => {
+  test('goes on with a model that there is, and teaches its CLIP words alone where no masks are asked for', async () => {
     using folder = temporaryFolder();
-    await assert.rejects(
-      configIn(folder, { model: { path: 'somewhere' } }),
-      /config: pretraining is given with model\.path, expected model\.sizes/,
-    );
+    await train(await configIn(folder));
+    const begun = join(folder.path, 'run/pretraining/model');
+    const config = await configIn(folder, {
+      model: { path: begun, dtype: 'bf16' },
+      output: 'further',
+      pretraining: {
+        data: [{ scenes: { split: 'train', size: 48, tasks: { everything: 1 } } }],
+        steps: 3,
+        batchSize: 4,
+        prompts: { pictures: 0 },
+        optimizer: { lr: 1e-2, warmupSteps: 1 },
+      },
+    });
+    await train(config);
+    const values = async (path: string) => {
+      const checkpoint = await openCheckpoint(join(path, 'model.safetensors'));
+      const all = new Map<string, readonly number[]>();
+      for (const name of checkpoint.names) {
+        using value = await checkpoint.load(name, 'f32');
+        all.set(name, [...((await value.read()) as Float32Array)]);
+      }
+      return all;
+    };
+    const [before, after] = [await values(begun), await values(join(folder.path, 'further/pretraining/model'))];
+    const changed = [...before.keys()].filter((name) => String(before.get(name)) !== String(after.get(name)));
+    assert.ok(changed.some((name) => name.includes('vision_tower')) && changed.some((name) => name.includes('mm_projector')));
+    assert.ok(logOf(folder.path, '../further/pretraining').every(({ loss }) => Number.isFinite(loss)));
+    assert.ok(!changed.some((name) => name.includes('segment_encoder') || name.includes('text_hidden_fcs')), `${changed}`);
+  });
+
+  test('is of samples with masks', async () => {
+    using folder = temporaryFolder();
     const config = await configIn(folder);
     const { data } = await configIn(folder, { data: [{ path: 'blind.jsonl' }] });
     folder.file(

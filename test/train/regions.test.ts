@@ -13,6 +13,7 @@ import {
   patchPlace,
   pointOn,
   type Regions,
+  thinned,
   wordAt,
 } from '../../lib/train/regions';
 
@@ -106,4 +107,19 @@ describe('regions', () => {
     assert.ok(words.every((word) => word === 1 || word === 2));
     assert.equal(wordAt(regions, { x: 0, y: 0 }, rarity, chance), undefined);
   });
+});
+
+test('labels of one word are thinned to three times the mean, those of rare ones stay', () => {
+  let drawn = 0;
+  const labels = [...new Array<number>(800).fill(5), -100, ...Array.from({ length: 100 }, (_, i) => 10 + (i % 10))];
+  const kept = thinned(labels, () => mixed(1, drawn++) / 2 ** 32);
+  const most = (3 * 900) / 11;
+  const common = kept.filter((label) => label === 5).length;
+  assert.ok(Math.abs(common - most) < 40, `${common} of the common word, expected about ${most}`);
+  assert.deepEqual(kept.slice(800), labels.slice(800));
+  assert.ok(kept.every((label, i) => label === labels[i] || label === -100));
+  assert.deepEqual(
+    thinned([], () => 0),
+    [],
+  );
 });
