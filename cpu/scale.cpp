@@ -1,7 +1,7 @@
 #include "kernels/scale.h"
 
 #include "cpu/parallel.h"
-#include "cpu/simd.h"
+#include "cpu/past_caches.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
@@ -12,9 +12,11 @@ void run(const Scale& op, Stream&) {
     T* y = op.y.data<T>();
     const float factor = op.factor;
     const float shift = op.shift;
+    const bool past_caches = exceeds_caches(op.y.bytes());
     parallel_ranges(op.y.count(), kElementGrain, [=](int64_t begin, int64_t end) {
-      by_lanes(begin, end,
-               [=](int64_t i, auto... lanes) { store(y + i, load(x + i, lanes...) * factor + shift, lanes...); });
+      store_by_lanes(y, begin, end, past_caches,
+                     [=](int64_t i, auto... lanes) { return load(x + i, lanes...) * factor + shift; });
+      fence_past_caches();
     });
   });
 }

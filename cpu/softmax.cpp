@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "cpu/parallel.h"
-#include "cpu/simd.h"
+#include "cpu/past_caches.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
@@ -97,6 +97,7 @@ void each_row(int64_t rows, int64_t size, ShortRows&& short_rows, One&& one) {
       else
         for (int64_t single = row; single < std::min(row + step, rows); ++single) one(single);
     }
+    fence_past_caches();
   });
 }
 
@@ -139,6 +140,7 @@ void run(const SoftmaxBackward& op, Stream&) {
     const T* dy = op.dy.data<T>();
     const T* y = op.y.data<T>();
     T* dx = op.dx.data<T>();
+    const bool past_caches = exceeds_caches(op.dx.bytes());
     each_row(
         op.y.count() / size, size,
         [=](int64_t row) { short_rows_gradient(y + row * size, dy + row * size, size, dx + row * size); },
@@ -146,9 +148,8 @@ void run(const SoftmaxBackward& op, Stream&) {
           const int64_t start = row * size;
           const float total = sum_by_lanes(
               start, start + size, [=](int64_t i, auto... lanes) { return load(dy + i, lanes...) * load(y + i, lanes...); });
-          by_lanes(start, start + size, [=](int64_t i, auto... lanes) {
-            store(dx + i, load(y + i, lanes...) * (load(dy + i, lanes...) - total), lanes...);
-          });
+          store_by_lanes(dx, start, start + size, past_caches,
+                         [=](int64_t i, auto... lanes) { return load(y + i, lanes...) * (load(dy + i, lanes...) - total); });
         });
   });
 }

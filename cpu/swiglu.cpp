@@ -1,7 +1,7 @@
 #include "kernels/swiglu.h"
 
 #include "cpu/parallel.h"
-#include "cpu/simd.h"
+#include "cpu/past_caches.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
@@ -11,11 +11,13 @@ void run(const Swiglu& op, Stream&) {
     const T* gate = op.gate.data<T>();
     const T* up = op.up.data<T>();
     T* y = op.y.data<T>();
+    const bool past_caches = exceeds_caches(op.y.bytes());
     parallel_ranges(op.y.count(), kElementGrain, [=](int64_t begin, int64_t end) {
-      by_lanes(begin, end, [=](int64_t i, auto... lanes) {
+      store_by_lanes(y, begin, end, past_caches, [=](int64_t i, auto... lanes) {
         const vfloat g = load(gate + i, lanes...);
-        store(y + i, g * sigmoid(g) * load(up + i, lanes...), lanes...);
+        return g * sigmoid(g) * load(up + i, lanes...);
       });
+      fence_past_caches();
     });
   });
 }

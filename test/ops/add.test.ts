@@ -6,6 +6,7 @@ import { expectClose } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
+import { expectSameInHalves } from '../support/parts';
 
 const pairs: [number[], number[]][] = [
   [[1], [1]],
@@ -90,6 +91,8 @@ onEveryDevice('add', () => {
   });
 
   test('of a tensor and itself has the gradient of both places', () => expectGradient((x) => add(x, x), [7]));
+
+  test('of more than the caches hold is that of its parts', () => expectSameInHalves((x) => add(x, x), 'f32'));
 
   test('names the argument that does not fit', () => {
     assert.throws(() => add(randn([2, 4], 1), randn([5], 1)), {

@@ -6,6 +6,7 @@ import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { erf } from '../support/erf';
 import { expectGradient } from '../support/gradient';
+import { expectSameInHalves } from '../support/parts';
 
 const formula = (x: number) => (x / 2) * (1 + erf(x / Math.SQRT2));
 const slope = (x: number) => (1 + erf(x / Math.SQRT2)) / 2 + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
@@ -32,6 +33,9 @@ onEveryDevice('gelu', () => {
     await expectClose(x.grad as Tensor, await inFloat64(slope, x), { terms: 1, scale: 1 });
     x.grad?.dispose();
   });
+
+  for (const dtype of ['f32', 'bf16'] as const)
+    test(`of more ${dtype} than the caches hold is that of its parts`, () => expectSameInHalves(gelu, dtype));
 
   test('hands NaN and infinity on', async () => {
     const y = await gelu(tensor([Number.NaN, Number.POSITIVE_INFINITY])).read();

@@ -5,6 +5,7 @@ import { epsilon, expectClose } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
+import { expectSameInHalves } from '../support/parts';
 
 function inFloat64(x: ArrayLike<number>, size: number): Float64Array {
   const y = new Float64Array(x.length);
@@ -46,6 +47,9 @@ onEveryDevice('softmax', () => {
   });
 
   test('gradient agrees with central differences', () => expectGradient(softmax, [3, 5]));
+
+  for (const dtype of ['f32', 'bf16'] as const)
+    test(`of more ${dtype} than the caches hold is that of its parts`, () => expectSameInHalves(softmax, dtype));
 
   test('names the argument that does not fit', () => {
     assert.throws(() => softmax(tensor([1], [1], 'i32')), { name: 'DtypeError', message: 'softmax: x is i32, expected f32, bf16 or f16' });

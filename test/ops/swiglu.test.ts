@@ -5,6 +5,7 @@ import { expectClose, inFloat64 } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
+import { expectSameInHalves } from '../support/parts';
 
 onEveryDevice('swiglu', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
@@ -15,6 +16,8 @@ onEveryDevice('swiglu', () => {
       });
 
   test('gradient agrees with central differences', () => expectGradient(swiglu, [2, 5], [2, 5]));
+
+  test('of more than the caches hold is that of its parts', () => expectSameInHalves((x) => swiglu(x, x), 'f32'));
 
   test('names the argument that does not fit', () =>
     assert.throws(() => swiglu(randn([2, 4], 1), randn([2, 5], 1)), {
