@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "cpu/panel_product.h"
-#include "cpu/panel_product/dots.h"
 #include "cpu/panel_product/tiles.h"
+#include "cpu/panel_product/vectors.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
 #include "cpu/row_product.h"
@@ -50,93 +50,10 @@ void place_columns(const From* part, int64_t rows, int64_t first, int64_t count,
 }
 
 // Whether our own kernel multiplies it faster than oneDNN, which is given what is too small to be worth packing.
-bool is_for_dots(const Product& p) {
-  constexpr int64_t kLeast = 256;
-  return p.dtype == Dtype::bf16 && p.stack == 1 && p.rows >= kLeast && p.columns >= kLeast && p.inner >= kLeast &&
-         has_dots() && !has_tiles() && !inside_parallel();
-}
-
-PanelProduct panels_of(const LinearSizes& sizes, const std::byte* x, const std::byte* bias, std::byte* y, bool made) {
-  return {.sizes = sizes,
-          .x = reinterpret_cast<const bf16*>(x),
-          .bias = reinterpret_cast<const bf16*>(bias),
-          .y = reinterpret_cast<bf16*>(y),
-          .made = made};
-}
-
-// x [rows, in] as pieces [rows, size] of `size` inputs each, one after the other, the last one shorter.
-const std::byte* in_pieces(const LinearSizes& s, Dtype dtype, const std::byte* x, int64_t size, Stream& stream) {
-  if (size >= s.in) return x;
-  const int64_t width = size_of(dtype);
-  std::byte* pieces = stream.scratch(s.rows * s.in * width);
-  parallel_ranges(s.rows, kElementGrain / s.in + 1, [=](int64_t begin, int64_t end) {
-    for (int64_t first = 0; first < s.in; first += size) {
-      const int64_t count = std::min(size, s.in - first);
-      std::byte* to = pieces + first * s.rows * width;
-      for (int64_t row = begin; row < end; ++row) {
-        std::memcpy(to + row * count * width, x + (row * s.in + first) * width, static_cast<size_t>(count * width));
-      }
-    }
-  });
-  return pieces;
-}
-
-// y = x weight^T + bias from a packed weight, in blocks of rows by groups of panels, each one thread's work. oneDNN given
-// the whole product takes so long a way through a large weight that caches lose it: this is 1.5 to 3 times faster in bf16.
-// What a block's inputs, taken in pieces, and its f32 sums need stays in the second cache.
-void product_by_blocks(const LinearSizes& s, Dtype dtype, const std::byte* x, const std::byte* weight, const std::byte* bias,
-                       std::byte* y, Stream& stream) {
-  constexpr int64_t kBlockRows = 512;
-  constexpr int64_t kGroup = 4;
-  const int64_t longest = dtype == Dtype::bf16 ? 1536 : 2048;  // inputs of a piece
-  const int64_t pieces = (s.in + longest - 1) / longest;
-  const int64_t size = pieces == 1 ? s.in : round_up((s.in + pieces - 1) / pieces, 32);
-  const int64_t blocks = (s.rows + kBlockRows - 1) / kBlockRows;
-  const int64_t block_rows = (s.rows + blocks - 1) / blocks;
-  const int64_t width = size_of(dtype);
-  const int64_t padded_in = packed_in(s.in, dtype);
-  const int64_t panels = (s.out + kPanel - 1) / kPanel;
-  const std::byte* left = in_pieces(s, dtype, x, size, stream);
-  const int64_t sums_count = block_rows * kPanel;
-  float* all_sums = stream.scratch_of<float>(sums_count * kGroup * thread_count());
-  parallel_pieces((panels + kGroup - 1) / kGroup * blocks, [&](int64_t task) {
-    float* sums = all_sums + sums_count * kGroup * thread_index();
-    const int64_t first_panel = task / blocks * kGroup;
-    const int64_t group = std::min(kGroup, panels - first_panel);
-    const int64_t row = task % blocks * block_rows;
-    const int64_t rows = std::min(block_rows, s.rows - row);
-    if (rows <= 0) return;
-    const auto outputs_of = [&](int64_t panel) { return std::min(kPanel, s.out - panel * kPanel); };
-    for (int64_t first = 0; first < s.in; first += size) {
-      const int64_t count = std::min(size, s.in - first);
-      for (int64_t p = 0; p < group; ++p) {
-        multiply({.rows = rows,
-                  .columns = outputs_of(first_panel + p),
-                  .inner = count,
-                  .dtype = dtype,
-                  .result = Dtype::f32,
-                  .b_packed = true,
-                  .accumulate = first > 0},
-                 left + (first * s.rows + row * count) * width,
-                 weight + ((first_panel + p) * padded_in + first) * kPanel * width, nullptr, sums + p * sums_count, stream);
-      }
-    }
-    by_dtype(dtype, [&]<typename T>(Type<T>) {
-      for (int64_t p = 0; p < group; ++p) {
-        const int64_t output = (first_panel + p) * kPanel;
-        const int64_t outputs = outputs_of(first_panel + p);
-        const T* shift = bias ? reinterpret_cast<const T*>(bias) + output : nullptr;
-        T* to = reinterpret_cast<T*>(y) + row * s.out + output;
-        for (int64_t r = 0; r < rows; ++r) {
-          by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
-            vfloat value = load(sums + p * sums_count + r * outputs + o, lanes...);
-            if (shift) value += load(shift + o, lanes...);
-            store(to + r * s.out + o, value, lanes...);
-          });
-        }
-      }
-    });
-  });
+bool is_for_vectors(const Product& p) {
+  const int64_t least = p.dtype == Dtype::bf16 ? 256 : 512;
+  return p.stack == 1 && p.rows >= least && p.columns >= least && p.inner >= least && has_vector_product(p.dtype) &&
+         !(p.dtype == Dtype::bf16 && has_tiles()) && !inside_parallel();
 }
 
 }  // namespace
@@ -166,10 +83,7 @@ void product(const Product& p, const std::byte* a, const std::byte* b, const std
     if (!p.accumulate) fill(p, bias, y);
     return;
   }
-  if (is_for_dots(p)) {
-    const auto bf16_at = [](const std::byte* at) { return reinterpret_cast<const bf16*>(at); };
-    return dot_product(p, bf16_at(a), bf16_at(b), bf16_at(bias), y, stream);
-  }
+  if (is_for_vectors(p)) return vector_product(p, a, b, bias, y, stream);
   if (can_multiply(p.dtype, false)) return multiply(p, a, b, bias, y, stream);
   Product wide = p;
   wide.dtype = wide.result = Dtype::f32;
@@ -183,12 +97,12 @@ void product(const Product& p, const std::byte* a, const std::byte* b, const std
 
 void product_of_panels(const LinearSizes& s, Dtype dtype, const std::byte* x, Dtype panel_dtype, const Expand& expand,
                        const std::byte* bias, std::byte* y, Stream& stream) {
-  if (dtype == Dtype::bf16 && panel_dtype == Dtype::bf16 && has_panel_product()) {
+  if (dtype == panel_dtype && has_panel_product(dtype)) {
     const auto made = [&](int64_t first, int64_t count, std::byte* memory) {
       expand(first, count, memory);
       return memory;
     };
-    return panel_product(panels_of(s, x, bias, y, true), made, stream);
+    return panel_product({s, dtype, x, bias, y, true}, made, stream);
   }
   const int64_t padded_in = packed_in(s.in, panel_dtype);
   const int64_t panels = (s.out + kPanel - 1) / kPanel;
@@ -241,17 +155,15 @@ void linear_product(const LinearSizes& s, Dtype dtype, const std::byte* x, const
   if (s.rows == 0 || s.out == 0 || s.in == 0) return product(p, x, weight.raw(), bias, y, stream);
   if (s.rows <= kFewRows) return row_product(s, dtype, x, weight, bias, y, stream);
   if (!packed) return product(p, x, weight.raw(), bias, y, stream);
-  if (dtype == Dtype::bf16 && has_panel_product()) {
+  constexpr int64_t kManyRows = 64;
+  const bool is_large = s.rows >= kManyRows && s.out >= 8 * kPanel;
+  if (has_panel_product(dtype) && (dtype == Dtype::bf16 || is_large)) {
     const int64_t panel_bytes = kPanel * packed_in(s.in, dtype) * size_of(dtype);
     return panel_product(
-        panels_of(s, x, bias, y, false),
+        {s, dtype, x, bias, y, false},
         [&](int64_t first, int64_t, std::byte*) { return weight.raw() + first * panel_bytes; }, stream);
   }
   if (can_multiply(dtype, true)) {
-    constexpr int64_t kManyRows = 64;
-    if (s.rows >= kManyRows && s.out >= 8 * kPanel) {
-      return product_by_blocks(s, dtype, x, weight.raw(), bias, y, stream);
-    }
     p.b_packed = true;
     return multiply(p, x, weight.raw(), bias, y, stream);
   }

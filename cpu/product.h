@@ -1,5 +1,5 @@
-// Matrix products of any dtype and size: by oneDNN in the operands' own dtype where it has that, else in f32 through scratch
-// memory (f16 everywhere, bf16 on processors without its dot instructions).
+// Matrix products of any dtype and size: in the operands' own dtype where oneDNN or a kernel of ours has that, else in f32
+// through scratch memory (f16 everywhere, bf16 on processors without its dot instructions).
 #pragma once
 #include <functional>
 

@@ -159,8 +159,10 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
                     int64_t next_strip, const Workplace& place) {
   const int64_t first_panel = cut.first_panel(group), panels = cut.first_panel(group + 1) - first_panel;
   const int64_t first_strip = cut.first_strip(block), strips = cut.first_strip(block + 1) - first_strip;
+  const auto* bias = reinterpret_cast<const bf16*>(p.bias);
+  auto* y = reinterpret_cast<bf16*>(p.y);
   const bool past_caches =
-      cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(p.y) % 64 == 0;
+      cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
   for (int64_t first = 0; first < cut.padded_in; first += cut.piece) {
     const int64_t depth = std::min(cut.piece, cut.padded_in - first);
     const bool last = first + depth == cut.padded_in;
@@ -180,8 +182,8 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
         if (!last) continue;
         const int64_t row = (first_strip + strip) * kStrip;
         const int64_t output = (first_panel + panel) * kPanel + half * kHalf;
-        write(sums, std::min(kStrip, cut.rows - row), std::min(kHalf, cut.out - output), p.bias ? p.bias + output : nullptr,
-              p.y + row * cut.out + output, cut.out, past_caches);
+        write(sums, std::min(kStrip, cut.rows - row), std::min(kHalf, cut.out - output), bias ? bias + output : nullptr,
+              y + row * cut.out + output, cut.out, past_caches);
       }
     }
   }
@@ -191,10 +193,11 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
 
 void tile_product(const PanelProduct& p, const PanelSource& source, Stream& stream) {
   const Cut cut(p.sizes, thread_count());
+  const auto* x = reinterpret_cast<const bf16*>(p.x);
   bf16* packed = stream.scratch_of<bf16>(cut.strips * kStrip * cut.padded_in);
   parallel_ranges(cut.strips, 1 + kElementGrain / (kStrip * cut.padded_in), [&](int64_t begin, int64_t end) {
     for (int64_t strip = begin; strip < end; ++strip) {
-      pack_strip(p.x, strip * kStrip, cut.rows, cut.in, cut.padded_in, packed + strip * kStrip * cut.padded_in);
+      pack_strip(x, strip * kStrip, cut.rows, cut.in, cut.padded_in, packed + strip * kStrip * cut.padded_in);
     }
   });
 

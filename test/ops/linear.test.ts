@@ -11,7 +11,7 @@ const dtypes = ['f32', 'bf16', 'f16'] as const;
 
 onEveryDevice('linear', () => {
   // Rows, in, out: one row, a few, many; tails in every size; more panels of 64 outputs than are expanded at once;
-  // inputs in several pieces, rows in several blocks.
+  // inputs in several pieces, rows in several blocks, a result that goes past the caches.
   const cases = [
     [1, 1, 1],
     [1, 300, 130],
@@ -24,6 +24,7 @@ onEveryDevice('linear', () => {
     [65, 2101, 515],
     [1030, 20, 520],
     [263, 519, 327],
+    [1030, 20, 576],
   ] as const;
   for (const dtype of dtypes)
     for (const [rows, inner, out] of cases)

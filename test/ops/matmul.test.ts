@@ -62,29 +62,30 @@ onEveryDevice('matmul', () => {
             await expectClose(y, await matmul64(sizes, a, b, transposeA, transposeB), { terms: sizes.k });
           });
 
-  for (const transposeA of booleans)
-    for (const transposeB of booleans)
-      test(`many rows agree with float64 on bf16 ${JSON.stringify({ transposeA, transposeB })}, and so do sums over a stack`, async () => {
-        const [stack, m, k, n] = [2, 263, 519, 327];
-        const sizes: Sizes = { stack: [stack], m, k, n, shared: 'b' };
-        const shapes = operands(sizes, transposeA, transposeB);
-        const [a, b, dy] = [randn(shapes.a, 1, 'bf16'), randn(shapes.b, 2, 'bf16'), randn([stack, m, n], 3, 'bf16')];
-        b.requiresGrad = true;
-        const y = matmul(a, b, { transposeA, transposeB });
-        await expectClose(y, await matmul64(sizes, a, b, transposeA, transposeB), { terms: k });
-        backward(y, dy);
-        const [as, dys] = [await a.read(), await dy.read()];
-        const db = new Float64Array(k * n);
-        for (let s = 0; s < stack; s++) {
-          const [left, right] = [as.subarray(s * m * k), dys.subarray(s * m * n)];
-          const part = transposeB
-            ? product64({ rows: n, inner: m, columns: k }, right, [1, n], left, transposeA ? [1, m] : [k, 1])
-            : product64({ rows: k, inner: m, columns: n }, left, transposeA ? [m, 1] : [1, k], right, [n, 1]);
-          for (const [i, value] of part.entries()) db[i] = (db[i] as number) + value;
-        }
-        await expectClose(b.grad as Tensor, db, { terms: stack * m });
-        b.grad?.dispose();
-      });
+  for (const dtype of ['f32', 'bf16'] as const)
+    for (const transposeA of booleans)
+      for (const transposeB of booleans)
+        test(`many rows agree with float64 on ${dtype} ${JSON.stringify({ transposeA, transposeB })}, and so do sums over a stack`, async () => {
+          const [stack, m, k, n] = dtype === 'f32' ? [2, 515, 519, 521] : [2, 263, 519, 327];
+          const sizes: Sizes = { stack: [stack], m, k, n, shared: 'b' };
+          const shapes = operands(sizes, transposeA, transposeB);
+          const [a, b, dy] = [randn(shapes.a, 1, dtype), randn(shapes.b, 2, dtype), randn([stack, m, n], 3, dtype)];
+          b.requiresGrad = true;
+          const y = matmul(a, b, { transposeA, transposeB });
+          await expectClose(y, await matmul64(sizes, a, b, transposeA, transposeB), { terms: k });
+          backward(y, dy);
+          const [as, dys] = [await a.read(), await dy.read()];
+          const db = new Float64Array(k * n);
+          for (let s = 0; s < stack; s++) {
+            const [left, right] = [as.subarray(s * m * k), dys.subarray(s * m * n)];
+            const part = transposeB
+              ? product64({ rows: n, inner: m, columns: k }, right, [1, n], left, transposeA ? [1, m] : [k, 1])
+              : product64({ rows: k, inner: m, columns: n }, left, transposeA ? [m, 1] : [1, k], right, [n, 1]);
+            for (const [i, value] of part.entries()) db[i] = (db[i] as number) + value;
+          }
+          await expectClose(b.grad as Tensor, db, { terms: stack * m });
+          b.grad?.dispose();
+        });
 
   for (const shared of [undefined, 'a', 'b'] as const)
     for (const transposeA of booleans)
