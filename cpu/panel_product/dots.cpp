@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
+#include "cpu/panel_product/result.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
@@ -18,14 +18,11 @@ namespace mglmm::cpu {
 #if defined(__AVX512BF16__)
 namespace {
 
-constexpr int64_t kMostPanels = 4;                  // of a group
-constexpr int64_t kMostStrips = 33;                 // of a block
-constexpr int64_t kPiece = 1024;                    // inputs
-constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB, a usual second cache
+constexpr int64_t kMostPanels = 4;   // of a group
+constexpr int64_t kMostStrips = 33;  // of a block
+constexpr int64_t kPiece = 1024;     // inputs
 
-constexpr int64_t kStrip = 6;                                // rows
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // of a panel's outputs
-constexpr int64_t kSums = kStrip * kPanel;
 
 // How six vectors of a row's pairs each become six of all rows' pairs in turn.
 struct Interleave {
@@ -117,47 +114,6 @@ void multiply(const bf16* strip, const bf16* panel, int64_t depth, float* sums, 
   }
 }
 
-// Where a product goes: y [rows, out] = or += sums + bias.
-template <typename T>
-struct Result {
-  const bf16* bias;  // [out] or null
-  T* y;
-  int64_t rows, out;
-  bool accumulate;
-
-  // A large y, in whole lines, goes past the caches: a line that is written through them is read first.
-  bool past_caches() const {
-    return std::is_same_v<T, bf16> && !accumulate && rows * out > kManyOutputs && out % kPanel == 0 &&
-           reinterpret_cast<uintptr_t>(y) % 64 == 0;
-  }
-};
-
-// What sums [6][64] hold from `row` and `output` on.
-template <typename T>
-void write(const float* sums, int64_t row, int64_t output, const Result<T>& result) {
-  const int64_t outputs = std::min(kPanel, result.out - output);
-  const bf16* bias = result.bias ? result.bias + output : nullptr;
-  const bool past_caches = result.past_caches();
-  for (int64_t r = row; r < std::min(row + kStrip, result.rows); ++r, sums += kPanel) {
-    T* to = result.y + r * result.out + output;
-    const auto value = [&](int64_t o, auto... lanes) {
-      const vfloat sum = load(sums + o, lanes...);
-      return bias ? sum + load(bias + o, lanes...) : sum;
-    };
-    if (past_caches) {
-      for (int64_t o = 0; o < kPanel; o += 2 * kLanes) {
-        const auto line = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(value(o + kLanes)), std::bit_cast<__m512>(value(o)));
-        _mm512_stream_si512(reinterpret_cast<__m512i*>(to + o), std::bit_cast<__m512i>(line));
-      }
-      continue;
-    }
-    by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
-      const vfloat sum = value(o, lanes...);
-      store(to + o, result.accumulate ? sum + load(to + o, lanes...) : sum, lanes...);
-    });
-  }
-}
-
 // All strips of a left side, each written by pack(strip, memory).
 template <typename Pack>
 const bf16* strips_of(int64_t rows, int64_t padded_in, Stream& stream, Pack&& pack) {
@@ -183,7 +139,7 @@ void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, 
   const int64_t piece = round_up((padded_in + pieces - 1) / pieces, 2);
   const int64_t most_panels = (panels + groups - 1) / groups;
   const int64_t most_strips = (strips + blocks - 1) / blocks;
-  const int64_t sums_count = most_panels * most_strips * kSums;
+  const int64_t sums_count = most_panels * most_strips * kStripSums;
   const int64_t made_bytes = is_made ? most_panels * kPanel * padded_in * size_of(Dtype::bf16) : 0;
   float* all_sums = stream.scratch_of<float>(sums_count * thread_count());
   std::byte* made = stream.scratch(made_bytes * thread_count());
@@ -202,15 +158,15 @@ void multiply_strips(int64_t in, const bf16* packed, const PanelSource& source, 
         float* sums = thread_sums;
         for (int64_t panel = 0; panel < group_panels; ++panel) {
           const int64_t output = (first_panel + panel) * kPanel;
-          for (int64_t strip = first_strip; strip < end_strip; ++strip, sums += kSums) {
+          for (int64_t strip = first_strip; strip < end_strip; ++strip, sums += kStripSums) {
             multiply(packed + (strip * padded_in + first) * kStrip, weight + (panel * padded_in + first) * kPanel, depth,
                      sums, first > 0);
-            if (first + depth == padded_in) write(sums, strip * kStrip, output, result);
+            if (first + depth == padded_in) result.write(sums, strip * kStrip, output);
           }
         }
       }
     }
-    _mm_sfence();  // what went past the caches is there for other threads
+    _mm_sfence();
   });
 }
 
