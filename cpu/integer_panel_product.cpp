@@ -70,11 +70,15 @@ void make_block(const QuantizedPanel& panel, int64_t group, int64_t inputs, Bloc
   }
 }
 
-// Takes of each of 16 numbers what a byte holds.
-__m512i take_bytes(__m512i& numbers) {
+// Leaves of each of 16 numbers what a byte does not hold, and says of which four something is left.
+uint32_t take_bytes(__m512i numbers, int32_t* left) {
   const __m512i taken = _mm512_max_epi32(_mm512_min_epi32(numbers, _mm512_set1_epi32(127)), _mm512_set1_epi32(-127));
-  numbers = _mm512_sub_epi32(numbers, taken);
-  return taken;
+  const __m512i rest = _mm512_sub_epi32(numbers, taken);
+  _mm512_store_si512(left, rest);
+  const uint32_t lanes = _mm512_test_epi32_mask(rest, rest);
+  uint32_t words = 0;
+  for (int w = 0; w < 4; ++w) words |= static_cast<uint32_t>((lanes >> (w * 4) & 15U) != 0) << w;
+  return words;
 }
 
 // Inputs [first, first + kQuantizedGroup) of the rows [row, row + 6) of x; what is outside of x is 0. False when an element
@@ -82,53 +86,53 @@ __m512i take_bytes(__m512i& numbers) {
 template <typename T>
 bool pack_group(const LinearSizes& s, const T* x, int64_t row, int64_t first, bool four_bits, Group& group, Word* words) {
   const int64_t inputs = std::min(kQuantizedGroup, s.in - first);
-  const int64_t padded = round_up(inputs, 32);
-  alignas(64) int32_t left[kStrip][kQuantizedGroup];  // of the numbers, in steps
-  uint32_t beyond = 0;                                // words of which something is left
+  const int64_t vectors = round_up(inputs, 32) / kLanes;
+  alignas(64) int32_t left[kStrip][kQuantizedGroup];  // of the numbers, in steps; of rows that have any
+  bool has_left[kStrip];
+  uint32_t beyond = 0;  // words of which something is left
   for (int64_t r = 0; r < kStrip; ++r) {
-    const int64_t filled = row + r < s.rows ? inputs : 0;
     const T* from = x + (row + r) * s.in + first;
     vfloat values[kQuantizedGroup / kLanes] = {};
-    by_lanes(0, filled, [&](int64_t i, auto... lanes) { values[i / kLanes] = load(from + i, lanes...); });
-    vfloat largest{}, total{};
-    for (const vfloat value : values) {
+    vfloat largest{}, magnitudes{};
+    by_lanes(0, row + r < s.rows ? inputs : 0, [&](int64_t i, auto... lanes) {
+      const vfloat value = load(from + i, lanes...);
       const vfloat magnitude = std::bit_cast<vfloat>(std::bit_cast<vuint>(value) & 0x7fffffffU);
+      values[i / kLanes] = value;
       largest = max(largest, magnitude);
-      total += magnitude;
-    }
-    const float most = max(largest);
-    const float magnitudes = sum(total);
-    if (std::isnan(magnitudes) || std::isinf(most)) return false;
+      magnitudes += magnitude;
+    });
+    const float most = _mm512_reduce_max_ps(std::bit_cast<__m512>(largest));
+    const float total = _mm512_reduce_add_ps(std::bit_cast<__m512>(magnitudes));
+    if (std::isnan(total) || std::isinf(most)) return false;
     // Below 2^-100 steps grow no finer, for their inverse to be finite.
-    const float reach = std::max(std::min(most, kReach / static_cast<float>(inputs) * magnitudes), 0x1p-100F);
+    const float reach = std::max(std::min(most, kReach / static_cast<float>(inputs) * total), 0x1p-100F);
     const float inverse = 127 / reach;
+    has_left[r] = most > reach;
     __m512i number_sum = _mm512_setzero_si512();
-    for (int64_t v = 0; v < padded / kLanes; ++v) {
-      __m512i numbers = _mm512_cvtps_epi32(std::bit_cast<__m512>(values[v] * inverse));
+    for (int64_t v = 0; v < vectors; ++v) {
+      const __m512i numbers = _mm512_cvtps_epi32(std::bit_cast<__m512>(values[v] * inverse));
+      const __m128i bytes = _mm512_cvtsepi32_epi8(_mm512_max_epi32(numbers, _mm512_set1_epi32(-127)));
       number_sum = _mm512_add_epi32(number_sum, numbers);
-      const __m128i bytes = _mm512_cvtepi32_epi8(take_bytes(numbers));
-      alignas(16) int32_t quads[4];
-      _mm_store_si128(reinterpret_cast<__m128i*>(quads), bytes);
+      int32_t quads[4];
+      std::memcpy(quads, &bytes, sizeof bytes);
       for (int64_t w = 0; w < 4; ++w) words[v * 4 + w].inputs[r] = quads[w];
-      _mm512_store_si512(left[r] + v * kLanes, numbers);
-      const uint32_t lanes = _mm512_test_epi32_mask(numbers, numbers);
-      for (int64_t w = 0; lanes != 0 && w < 4; ++w) {
-        if ((lanes >> (w * 4) & 15U) != 0) beyond |= 1U << (v * 4 + w);
-      }
+      if (has_left[r]) beyond |= take_bytes(numbers, left[r] + v * kLanes) << (v * 4);
     }
-    const int32_t of_numbers = _mm512_reduce_add_epi32(number_sum);
+    const int32_t numbers = _mm512_reduce_add_epi32(number_sum);
     group.steps[r] = reach / 127;
-    group.sums[r] = group.steps[r] * static_cast<float>(of_numbers);
-    group.starts[r] = four_bits ? 0 : -128 * of_numbers;
+    group.sums[r] = group.steps[r] * static_cast<float>(numbers);
+    group.starts[r] = four_bits ? 0 : -128 * numbers;
   }
-  int32_t count = static_cast<int32_t>(padded / 4);
-  for (int32_t w = 0; w < count; ++w) words[w].place = w * static_cast<int32_t>(kPanel) * 4;
+  group.words = static_cast<int32_t>(vectors * 4);
+  for (int32_t w = 0; w < group.words; ++w) words[w].place = w * static_cast<int32_t>(kPanel) * 4;
   for (; beyond != 0; beyond &= beyond - 1) {
     const int w = __builtin_ctz(beyond);
     for (bool more = true; more;) {
       more = false;
-      words[count].place = words[w].place;
+      Word& word = words[group.words++];
+      word = {.place = words[w].place, .inputs = {}};
       for (int64_t r = 0; r < kStrip; ++r) {
+        if (!has_left[r]) continue;
         int8_t bytes[4];
         for (int i = 0; i < 4; ++i) {
           int32_t& number = left[r][w * 4 + i];
@@ -136,12 +140,10 @@ bool pack_group(const LinearSizes& s, const T* x, int64_t row, int64_t first, bo
           number -= bytes[i];
           more |= number != 0;
         }
-        std::memcpy(&words[count].inputs[r], bytes, sizeof bytes);
+        std::memcpy(&word.inputs[r], bytes, sizeof bytes);
       }
-      ++count;
     }
   }
-  group.words = count;
   return true;
 }
 
