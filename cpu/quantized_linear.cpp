@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/integer_panel_product.h"
 #include "cpu/integer_product.h"
 #include "cpu/parallel.h"
 #include "cpu/product.h"
@@ -119,6 +120,7 @@ void run(const QuantizedLinear& op, Stream& stream) {
                    bias, op.y.raw(), stream);
   }
   if (s.rows <= kFewRows) return few_rows(s, dtype, op.x.raw(), weight, bias, op.y.raw(), stream);
+  if (integer_panel_product(s, dtype, op.x.raw(), weight, bias, op.y.raw(), stream)) return;
   const Dtype panels = dtype == Dtype::bf16 && can_multiply(Dtype::bf16, true) ? Dtype::bf16 : Dtype::f32;
   product_of_panels(
       s, dtype, op.x.raw(), panels,

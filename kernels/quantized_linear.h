@@ -1,5 +1,6 @@
-// y = x weight^T + bias with a weight in 8 or 4 bits (kernels/quantize.h). Sums in f32. From 5 rows on, bf16 products read
-// the weight rounded to bf16.
+// y = x weight^T + bias with a weight in 8 or 4 bits (kernels/quantize.h). Sums in f32. From 5 rows on, a
+// backend may round x in bf16 or f16 to bytes, each group of 128 in steps of its own, or the weight to bf16:
+// docs/numerics.md.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"

@@ -4,9 +4,9 @@
 #include <cstring>
 #include <type_traits>
 
+#include "cpu/panel_product/result.h"
 #include "cpu/panels.h"
 #include "cpu/parallel.h"
-#include "cpu/past_caches.h"
 #include "cpu/simd.h"
 #include "kernels/error.h"
 #include "kernels/panels.h"
@@ -20,14 +20,11 @@ namespace mglmm::cpu {
 #if defined(__AVX512F__)
 namespace {
 
-constexpr int64_t kMostPanels = 4;                  // of a group
-constexpr int64_t kMostStrips = 33;                 // of a block
-constexpr int64_t kPiece = 256;                     // words
-constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB of bf16, a usual second cache
+constexpr int64_t kMostPanels = 4;   // of a group
+constexpr int64_t kMostStrips = 33;  // of a block
+constexpr int64_t kPiece = 256;      // words
 
-constexpr int64_t kStrip = 6;                                // rows
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // of a panel's outputs
-constexpr int64_t kSums = kStrip * kPanel;
 
 // How six vectors of a row's words each become six of all rows' words in turn.
 struct Interleave {
@@ -150,39 +147,9 @@ void multiply(const uint32_t* strip, const uint32_t* panel, int64_t words, float
   }
 }
 
-// Where a product goes: y [rows, out] = or += sums + bias.
-template <typename T, typename Y>
-struct Result {
-  const T* bias;  // [out] or null
-  Y* y;
-  int64_t rows, out;
-  bool accumulate;
-
-  // A large y, in whole lines, goes past the caches: a line that is written through them is read first.
-  bool past_caches() const {
-    return !accumulate && rows * out > kManyOutputs && out % kPanel == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
-  }
-};
-
-// What sums [6][64] hold from `row` and `output` on.
-template <typename T, typename Y>
-void write(const float* sums, int64_t row, int64_t output, const Result<T, Y>& result) {
-  const int64_t outputs = std::min(kPanel, result.out - output);
-  const T* bias = result.bias ? result.bias + output : nullptr;
-  const bool past_caches = result.past_caches();
-  for (int64_t r = row; r < std::min(row + kStrip, result.rows); ++r, sums += kPanel) {
-    Y* to = result.y + r * result.out + output;
-    store_by_lanes(to, 0, outputs, past_caches, [&](int64_t o, auto... lanes) {
-      vfloat sum = load(sums + o, lanes...);
-      if (bias) sum += load(bias + o, lanes...);
-      return result.accumulate ? sum + load(to + o, lanes...) : sum;
-    });
-  }
-}
-
 // `is_made`: the source needs memory.
 template <typename T, typename Y>
-void multiply_strips(const Left<T>& left, const PanelSource& source, bool is_made, const Result<T, Y>& result,
+void multiply_strips(const Left<T>& left, const PanelSource& source, bool is_made, const Result<Y, T>& result,
                      Stream& stream) {
   const int64_t words = left.words();
   const int64_t strips = (result.rows + kStrip - 1) / kStrip;
@@ -198,7 +165,7 @@ void multiply_strips(const Left<T>& left, const PanelSource& source, bool is_mad
   const int64_t piece = (words + pieces - 1) / pieces;
   const int64_t most_panels = (panels + groups - 1) / groups;
   const int64_t most_strips = (strips + blocks - 1) / blocks;
-  const int64_t sums_count = most_panels * most_strips * kSums;
+  const int64_t sums_count = most_panels * most_strips * kStripSums;
   const int64_t made_bytes = is_made ? most_panels * kPanel * words * 4 : 0;
   float* all_sums = stream.scratch_of<float>(sums_count * thread_count());
   std::byte* made = stream.scratch(made_bytes * thread_count());
@@ -225,14 +192,14 @@ void multiply_strips(const Left<T>& left, const PanelSource& source, bool is_mad
           const int64_t output = (first_panel + panel) * kPanel;
           const uint32_t* next_panel =
               panel + 1 < group_panels ? weight + ((panel + 1) * words + first) * kPanel : weight + next * kPanel;
-          for (int64_t i = 0; i < end_strip - first_strip; ++i, sums += kSums) {
+          for (int64_t i = 0; i < end_strip - first_strip; ++i, sums += kStripSums) {
             const int64_t strip = first_strip + i;
             const uint32_t* next_rows = packed + ((next_strip + i) * words + next) * kStrip;
             const Ahead ahead{reinterpret_cast<const char*>(next_rows) + panel * count * strip_step,
                               reinterpret_cast<const char*>(next_panel) + i * count * panel_step, strip_step, panel_step};
             multiply<T>(packed + (strip * words + first) * kStrip, weight + (panel * words + first) * kPanel, count, sums,
                         first > 0, ahead);
-            if (last) write(sums, strip * kStrip, output, result);
+            if (last) result.write(sums, strip * kStrip, output);
           }
         }
       }
@@ -299,7 +266,7 @@ void vector_product(const Product& p, const std::byte* a, const std::byte* b, co
     };
     const auto* shift = reinterpret_cast<const T*>(bias);
     if (p.result == Dtype::f32) {
-      const Result<T, float> result{shift, reinterpret_cast<float*>(y), p.rows, p.columns, p.accumulate};
+      const Result<float, T> result{shift, reinterpret_cast<float*>(y), p.rows, p.columns, p.accumulate};
       multiply_strips(left, panels, true, result, stream);
     } else {
       const Result<T, T> result{shift, reinterpret_cast<T*>(y), p.rows, p.columns, p.accumulate};

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, dequantize, quantize, quantizedLinear, tensor } from '../../lib';
+import { backward, cast, dequantize, quantize, quantizedLinear, type Tensor, tensor } from '../../lib';
 import { assertWithin, epsilon } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -8,7 +8,14 @@ import { expectGradient } from '../support/gradient';
 import { linear64, product64 } from '../support/products';
 
 const kinds = ['int8', 'int4'] as const;
+const float64 = async (tensor: Tensor) => Float64Array.from(await tensor.read());
 const largestOf = (values: Float64Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+/**
+ * What many rows may lose beside f32 sums, of weights of about 1: either x is off by up to half a step of its group, or bf16
+ * reads weights rounded to bf16, half an epsilon each; `inner` such errors add up as their square root.
+ */
+const roundedTerms = (dtype: 'bf16' | 'f16', inner: number, halfStep: number) =>
+  4 * Math.sqrt(inner) * Math.max(halfStep, dtype === 'bf16' ? epsilon.bf16 / 2 : 0);
 
 onEveryDevice('quantizedLinear', () => {
   for (const kind of kinds)
@@ -27,13 +34,60 @@ onEveryDevice('quantizedLinear', () => {
           for (const shift of [undefined, bias]) {
             const y = quantizedLinear(x, quantized, shift);
             const expected = await linear64(x, weight, shift);
-            // f32 sums of inner terms of about 1, int4's values and minimums twice that each; in bf16, many rows read weights
-            // that are rounded to bf16, half an epsilon of terms that add up as their square root.
+            // f32 sums of inner terms of about 1, int4's values and minimums twice that each.
             const sums = 16 * Math.sqrt(inner + 1) * epsilon.f32 * Math.max(largestOf(expected), 4);
-            const weights = dtype === 'bf16' && rows > 4 ? 4 * (epsilon.bf16 / 2) * Math.sqrt(inner) : 0;
-            assertWithin(await y.read(), expected, (wanted) => sums + weights + epsilon[dtype] * Math.abs(wanted), y);
+            const rounded = rows > 4 && dtype !== 'f32' ? roundedTerms(dtype, inner, largestOf(await float64(x)) / 254) : 0;
+            assertWithin(await y.read(), expected, (wanted) => sums + rounded + epsilon[dtype] * Math.abs(wanted), y);
           }
         });
+
+  /** Rows of x of which each group of 128 has one element of `large`, at another place in each row. */
+  const withLarge = (rows: number, inner: number, large: number, small: (i: number) => number) =>
+    Float32Array.from({ length: rows * inner }, (_, i) => ((i % inner) % 128 === (Math.floor(i / inner) * 37) % 128 ? large : small(i)));
+
+  for (const kind of kinds)
+    for (const dtype of ['bf16', 'f16'] as const) {
+      test(`large elements do not make the steps of the small ones coarse on ${kind}, ${dtype}`, async () => {
+        const [rows, inner, out] = [14, 300, 70];
+        const values = withLarge(rows, inner, 200, (i) => 2 * Math.sin(i * i));
+        const x = cast(tensor(values, [rows, inner]), dtype);
+        const quantized = quantize(randn([out, inner], 2, dtype), kind);
+        const expected = await linear64(x, dequantize(quantized));
+        // A step is 8 / 127 of the mean magnitude, at most that of a group of 44 with one of 200 among them.
+        const rounded = roundedTerms(dtype, inner, (4 * (200 / 44 + 2)) / 127);
+        const weights = dtype === 'bf16' ? 4 * (epsilon.bf16 / 2) * Math.sqrt(3) * 200 : 0;
+        const sums = 16 * Math.sqrt(inner) * epsilon.f32 * 800;
+        const y = quantizedLinear(x, quantized);
+        const allowed = (wanted: number) => sums + Math.max(rounded, weights) + epsilon[dtype] * Math.abs(wanted);
+        assertWithin(await y.read(), expected, allowed, y);
+      });
+
+      test(`an element that stands alone is kept on ${kind}, ${dtype}`, async () => {
+        const [rows, inner, out] = [14, 300, 70];
+        const x = cast(
+          tensor(
+            withLarge(rows, inner, -3, () => 0),
+            [rows, inner],
+          ),
+          dtype,
+        );
+        const quantized = quantize(randn([out, inner], 2, dtype), kind);
+        const expected = await linear64(x, dequantize(quantized));
+        // Three terms; half a step is a 4064th of the element in whole groups, a 1397th in that of 44.
+        const rounded = 3 * roundedTerms(dtype, 3, 1 / 1397);
+        const sums = 16 * Math.sqrt(inner) * epsilon.f32 * 12;
+        const y = quantizedLinear(x, quantized);
+        assertWithin(await y.read(), expected, (wanted) => sums + rounded + epsilon[dtype] * Math.abs(wanted), y);
+      });
+
+      test(`what is not finite reaches its own row alone on ${kind}, ${dtype}`, async () => {
+        const x = Float32Array.from(await randn([9, 140], 1).read());
+        [x[3 * 140 + 7], x[5 * 140 + 130]] = [Number.NaN, Number.POSITIVE_INFINITY];
+        const quantized = quantize(randn([70, 140], 2), kind);
+        const y = await quantizedLinear(cast(tensor(x, [9, 140]), dtype), quantized).read();
+        for (const [i, value] of y.entries()) assert.equal(Number.isFinite(value), ![3, 5].includes(Math.floor(i / 70)), `element ${i}`);
+      });
+    }
 
   for (const kind of kinds)
     test(`gradient agrees with central differences on ${kind}`, async () => {
