@@ -10,13 +10,14 @@ export function product64(
 ): Float64Array {
   const { rows, inner, columns } = sizes;
   const result = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) {
-      let sum = 0;
-      for (let i = 0; i < inner; i++)
-        sum += (a[row * aStrides[0] + i * aStrides[1]] as number) * (b[i * bStrides[0] + column * bStrides[1]] as number);
-      result[row * columns + column] = sum;
+  const right = new Float64Array(columns);
+  for (let i = 0; i < inner; i++) {
+    for (let column = 0; column < columns; column++) right[column] = b[i * bStrides[0] + column * bStrides[1]] as number;
+    for (let row = 0; row < rows; row++) {
+      const left = a[row * aStrides[0] + i * aStrides[1]] as number;
+      for (let column = 0, at = row * columns; column < columns; column++, at++) (result[at] as number) += left * (right[column] as number);
     }
+  }
   return result;
 }
 
