@@ -48,6 +48,23 @@ void spin_briefly() {
   });
 }
 
+// The backend in a library beside the addon; null, with a line in `tried`, when it cannot be used.
+const Backend* load_backend(const std::string& name, std::string& tried) {
+  const std::string path = addon_folder() + name;
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    tried += std::string("\n  ") + dlerror();
+    return nullptr;
+  }
+  const auto entry = reinterpret_cast<BackendEntry>(dlsym(library, kBackendEntry));
+  const Backend* backend = entry == nullptr ? nullptr : entry();
+  if (backend != nullptr && backend->abi == Backend::kAbi && backend->op_count == static_cast<int>(OpIndex::count)) {
+    return backend;
+  }
+  tried += "\n  " + path + ": built from other sources than the addon";
+  return nullptr;
+}
+
 }  // namespace
 
 const Backend& load_cpu_backend(const std::string& level) {
@@ -55,21 +72,17 @@ const Backend& load_cpu_backend(const std::string& level) {
   std::string tried;
   spin_briefly();
   for (const std::string& candidate : levels) {
-    const std::string path = addon_folder() + "libmglmm_cpu_" + candidate + ".so";
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-      tried += std::string("\n  ") + dlerror();
-      continue;
-    }
-    const auto entry = reinterpret_cast<BackendEntry>(dlsym(library, kBackendEntry));
-    const Backend* backend = entry == nullptr ? nullptr : entry();
-    if (backend != nullptr && backend->abi == Backend::kAbi && backend->op_count == static_cast<int>(OpIndex::count)) {
-      return *backend;
-    }
-    tried += "\n  " + path + ": built from other sources than the addon";
+    if (const Backend* backend = load_backend("libmglmm_cpu_" + candidate + ".so", tried)) return *backend;
   }
   throw Error(kDeviceError, "no CPU backend could be loaded; tried:" +
                                 (tried.empty() ? "\n  nothing: this CPU is below x86-64-v2" : tried));
+}
+
+const Backend& load_cuda_backend(const std::string& variant) {
+  std::string tried;
+  const std::string name = "libmglmm_cuda" + (variant.empty() ? "" : "_" + variant) + ".so";
+  if (const Backend* backend = load_backend(name, tried)) return *backend;
+  throw Error(kDeviceError, "the CUDA backend could not be loaded; tried:" + tried);
 }
 
 }  // namespace mglmm

@@ -34,16 +34,20 @@ class OpStep final : public Step {
   explicit OpStep(Op op) : op_(std::move(op)) {}
 
   void run(Executor& executor, const CancelToken* token) noexcept override {
+    Stream* stream = nullptr;
     try {
       if (token != nullptr && token->cancelled)
         throw Error(kAbortedError, std::string(Op::name) + ": aborted before it ran");
-      op_.fields([](const char*, auto& field) { ready(field); });
+      stream = &executor.stream();
+      stream->doubts.clear();
+      op_.fields([&](const char*, auto& field) { ready(field, *stream); });
     } catch (const Error& error) {
       fail(executor, error, false);
       return;
     }
     try {
-      executor.backend().run(op_index<Op>, &op_, executor);
+      executor.backend().run(op_index<Op>, &op_, *stream);
+      op_.fields([&](const char*, auto& field) { done(field, *stream); });
     } catch (const Error& error) {
       fail(executor, error, true);
     } catch (const std::bad_alloc&) {
@@ -51,7 +55,7 @@ class OpStep final : public Step {
     } catch (const std::exception& error) {
       fail(executor, Error(kKernelError, std::string(Op::name) + ": " + error.what()), true);
     }
-    executor.keep_scratch(0);
+    stream->keep_scratch(0);
   }
 
   void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {
@@ -59,25 +63,38 @@ class OpStep final : public Step {
   }
 
  private:
-  static void expect_filled(const TensorRef& ref) {
+  static void expect_filled(const TensorRef& ref, Stream& stream) {
     if (ref.storage == nullptr) return;
     if (!ref.storage->error.empty()) throw Error(ref.storage->error_code, ref.storage->error);
+    for (const auto& doubt : ref.storage->doubts) {
+      if (doubt->error) throw Error(*doubt->error);
+      if (!doubt->decided) stream.doubts.push_back(doubt);
+    }
     if (ref.storage->data == nullptr && ref.bytes() > 0) {
       throw Error(kArgumentError, std::string(Op::name) + ": an input was never written");
     }
   }
   template <typename Field>
-  static void ready(Field& field) {
+  static void ready(Field& field, Stream& stream) {
     if constexpr (std::same_as<Field, MaybeTensor>) {
-      if (field) expect_filled(*field);
+      if (field) expect_filled(*field, stream);
     } else if constexpr (Input<Field> || std::same_as<Field, InOut>) {
-      expect_filled(field);
+      expect_filled(field, stream);
     } else if constexpr (Output<Field>) {
       if (!field.storage) return;
       field.storage->error.clear();  // of an earlier run of a program
-      allocate_host(*field.storage);
+      stream.allocate(*field.storage);
     } else if constexpr (requires { field.begin()->storage; }) {
-      for (auto& element : field) ready(element);
+      for (auto& element : field) ready(element, stream);
+    }
+  }
+  // What was made of doubtful values is doubtful.
+  template <typename Field>
+  static void done(Field& field, const Stream& stream) {
+    if constexpr (Output<Field> || std::same_as<Field, InOut>) {
+      if (field.storage) field.storage->doubts = stream.doubts;
+    } else if constexpr (requires { field.begin()->storage; }) {
+      for (auto& element : field) done(element, stream);
     }
   }
   template <typename Field>
@@ -217,6 +234,11 @@ class Reader {
     return ref;
   }
 
+ public:
+  // That of the tensors; without any the number that follows the fields.
+  Device device() const { return device_ ? *device_ : expect_device(info_[argument_ + 1], op_); }
+
+ private:
   const Napi::CallbackInfo& info_;
   Napi::Env env_;
   size_t argument_ = 0;
@@ -224,8 +246,9 @@ class Reader {
   static constexpr std::string_view op_ = Op::name;
 };
 
-// name(token, ...fields): fields in the order of the struct, tensors as their handles, an output that is to be made as an
-// empty handle and one that is not wanted as undefined. lib/autograd/run.ts calls it, by names.
+// name(token, ...fields, device): fields in the order of the struct, tensors as their handles, an output that is to be made
+// as an empty handle and one that is not wanted as undefined; the device counts where no field is a tensor.
+// lib/autograd/run.ts calls it, by names.
 template <typename Op>
 Napi::Value call(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -235,7 +258,11 @@ Napi::Value call(const Napi::CallbackInfo& info) {
     op.fields(reader);
     check(op);
     Context& context = Context::of(env);
-    Executor& executor = context.executor();
+    const Device device = reader.device();
+    Executor& executor = context.executor(device);
+    if (!executor.backend().has(op_index<Op>)) {
+      throw Error(kDeviceError, std::string(Op::name) + ": has no kernel on " + to_string(device) + " yet, expected cpu");
+    }
     size_t output = 0;
     int place = 0;
     op.fields([&]<typename Field>(const char*, Field& field) {
@@ -243,8 +270,9 @@ Napi::Value call(const Napi::CallbackInfo& info) {
         Handle* const handle = reader.to_make[output++];
         if (handle == nullptr) return;
         if (field.wanted) {
-          expect_possible(field.bytes());
+          executor.expect_possible(field.bytes());
           field.storage = std::make_shared<Storage>();
+          field.storage->device = device;
           field.storage->bytes = field.bytes();
           make_tensor(env, *handle, field, Announce::yes, place);
         } else {
@@ -254,7 +282,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
       }
     });
     if (context.recording) {
-      context.recording->add(std::make_unique<OpStep<Op>>(std::move(op)));
+      context.recording->add(std::make_unique<OpStep<Op>>(std::move(op)), device);
     } else {
       executor.enqueue(std::make_unique<OpTask<Op>>(std::move(op), token_of(info[0])));
     }

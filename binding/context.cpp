@@ -8,13 +8,46 @@
 
 namespace mglmm {
 
-Executor& Context::executor() {
+Executor& Context::executor(Device device) {
+  const auto place = static_cast<size_t>(device);
   if (stopped_) throw Error(kAbortedError, "the environment is shutting down");
-  if (!executor_) {
-    const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    executor_ = std::make_unique<Executor>(load_cpu_backend(cpu_level), threads > 0 ? threads : all);
+  if (place < executors_.size() && executors_[place]) return *executors_[place];
+  const Backend* backend = nullptr;
+  if (is_cuda(device)) {
+    std::string why;
+    const int count = cuda_count(&why);
+    if (count == 0) throw Error(kDeviceError, to_string(device) + " cannot be used: " + why);
+    if (index_of(device) >= count) {
+      throw Error(kDeviceError, "there is no " + to_string(device) + ", the last is cuda:" + std::to_string(count - 1));
+    }
+    backend = cuda_;
+  } else {
+    backend = &load_cpu_backend(cpu_level);
   }
-  return *executor_;
+  const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (executors_.size() <= place) executors_.resize(place + 1);
+  executors_[place] = std::make_unique<Executor>(*backend, device, threads > 0 ? threads : all);
+  return *executors_[place];
+}
+
+std::vector<Device> Context::started() const {
+  std::vector<Device> devices;
+  for (size_t place = 0; place < executors_.size(); ++place) {
+    if (executors_[place]) devices.push_back(static_cast<Device>(place));
+  }
+  return devices;
+}
+
+int Context::cuda_count(std::string* why) {
+  try {
+    if (cuda_ == nullptr) cuda_ = &load_cuda_backend(cuda_variant);
+    const int count = cuda_->device_count();
+    if (count == 0) *why = "the driver finds no GPU";
+    return count;
+  } catch (const Error& error) {
+    *why = error.what();
+    return 0;
+  }
 }
 
 Promises& Context::promises() {
@@ -28,7 +61,9 @@ Promises& Context::promises() {
 
 void Context::stop() {
   stopped_ = true;
-  if (executor_) executor_->stop();
+  for (const auto& executor : executors_) {
+    if (executor) executor->stop();
+  }
   if (promises_) promises_->close();
 }
 

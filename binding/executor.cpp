@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "binding/host_stream.h"
 #include "binding/memory.h"
 
 namespace mglmm {
@@ -17,8 +18,8 @@ constexpr std::chrono::microseconds kAwake{20};
 
 }  // namespace
 
-Executor::Executor(const Backend& backend, int threads)
-    : backend_(backend), threads_(threads), thread_([this] { loop(); }) {}
+Executor::Executor(const Backend& backend, Device device, int threads)
+    : backend_(backend), device_(device), threads_(threads), thread_([this] { loop(); }) {}
 
 Executor::~Executor() { stop(); }
 
@@ -46,11 +47,22 @@ void Executor::stop() {
   running_.clear();
 }
 
+void Executor::open() {
+  try {
+    stream_ = backend_.open(index_of(device_));
+    if (!stream_) stream_ = std::make_unique<HostStream>();
+    opened_ = stream_.get();
+  } catch (const Error& error) {
+    unopened_ = std::make_unique<Error>(error);
+  }
+}
+
 void Executor::loop() {
   // One step below JavaScript's thread, for this thread and those OpenMP starts from it: with all cores busy a timer that
   // is due takes a core at once instead of at the end of a time slice.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   backend_.set_threads(threads_);
+  open();
   for (;;) {
     const auto awake_until = std::chrono::steady_clock::now() + kAwake;
     while (pending() == 0 && std::chrono::steady_clock::now() < awake_until) std::this_thread::yield();
@@ -72,18 +84,35 @@ void Executor::loop() {
   }
 }
 
-std::byte* Executor::scratch(int64_t bytes) {
-  auto storage = std::make_shared<Storage>();
-  storage->bytes = bytes;
-  allocate_host(*storage);
-  scratch_.push_back(storage);
-  return storage->data;
+Stream& Executor::stream() {
+  if (!stream_) throw Error(*unopened_);
+  return *stream_;
+}
+
+MemoryFigures Executor::memory() const {
+  const Stream* stream = opened_;
+  return stream == nullptr ? MemoryFigures{} : stream->memory();
+}
+
+void Executor::expect_possible(int64_t bytes) const {
+  if (!is_cuda(device_)) return mglmm::expect_possible(bytes);
+  const int64_t limit = memory().limit_bytes;
+  if (limit > 0 && bytes > limit) {
+    throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on " + to_string(device_) +
+                                       ": the limit is " + std::to_string(limit));
+  }
 }
 
 void Executor::note(const Error& error) {
   if (!noted_) noted_ = std::make_unique<Error>(error);
 }
 
-std::unique_ptr<Error> Executor::take_noted() { return std::move(noted_); }
+std::unique_ptr<Error> Executor::take_noted() {
+  if (stream_ && stream_->confirmed) {
+    note(*stream_->confirmed);
+    stream_->confirmed.reset();
+  }
+  return std::move(noted_);
+}
 
 }  // namespace mglmm

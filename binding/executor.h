@@ -19,16 +19,18 @@ struct CancelToken {
   std::atomic<bool> cancelled{false};
 };
 
-class Executor final : public Stream {
+class Executor {
  public:
   struct Task {
     virtual ~Task() = default;
     virtual void run(Executor& executor) noexcept = 0;
   };
 
-  // Starts the thread. `threads` is what kernels may use, this one included.
-  Executor(const Backend& backend, int threads);
-  ~Executor() override;  // as stop()
+  // Starts the thread, which opens the device. `threads` is what kernels may use, this one included.
+  Executor(const Backend& backend, Device device, int threads);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  ~Executor();  // as stop()
 
   void enqueue(std::unique_ptr<Task> task);
   // Drops what waits, lets the running kernel end, joins the thread. Any later enqueue drops its task.
@@ -37,20 +39,25 @@ class Executor final : public Stream {
   const Backend& backend() const { return backend_; }
   // Tasks enqueued and not yet done.
   int64_t pending() const { return pending_.load(std::memory_order_relaxed); }
+  // Of the device; zeros until it is open.
+  MemoryFigures memory() const;
+  // Throws OutOfMemoryError when a tensor of `bytes` could never be had, as far as is known.
+  void expect_possible(int64_t bytes) const;
 
   // Stream thread only ----------------------------------------------------------------------------------------------
-  std::byte* scratch(int64_t bytes) override;
-  size_t scratch_count() const override { return scratch_.size(); }
-  void keep_scratch(size_t count) override { scratch_.resize(count); }
+  // Throws DeviceError when the device could not be opened.
+  Stream& stream();
   // Keeps the first error that no read has told yet, for the next synchronize().
   void note(const Error& error);
   std::unique_ptr<Error> take_noted();
 
  private:
+  void open();
   void loop();
 
   const Backend& backend_;
-  int threads_;
+  const Device device_;
+  const int threads_;
   std::atomic<int64_t> pending_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -58,7 +65,9 @@ class Executor final : public Stream {
   bool asleep_ = false;                         // under mutex_
   std::vector<std::unique_ptr<Task>> running_;  // stream thread; once that is joined, the thread that joined it
   std::atomic<bool> stopping_{false};           // set under mutex_
-  std::vector<std::shared_ptr<Storage>> scratch_;
+  std::unique_ptr<Stream> stream_;              // stream thread
+  std::unique_ptr<Error> unopened_;             // why there is none
+  std::atomic<Stream*> opened_{nullptr};        // what other threads may ask for figures
   std::unique_ptr<Error> noted_;
   std::thread thread_;
 };

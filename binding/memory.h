@@ -8,14 +8,6 @@
 
 namespace mglmm {
 
-struct MemoryFigures {
-  int64_t live_bytes;    // held by tensors
-  int64_t peak_bytes;    // most of live_bytes since the last reset
-  int64_t cached_bytes;  // freed, kept for reuse
-  int64_t mapped_bytes;  // files mapped into memory
-  int64_t limit_bytes;   // live_bytes never goes above
-};
-
 // Gives `storage` its memory if it has none yet. Any thread. Throws OutOfMemoryError, with the figures.
 void allocate_host(Storage& storage);
 // Takes back what allocate_host gave; the next allocate_host gives anew. Any thread.

@@ -2,7 +2,6 @@
 
 #include <map>
 
-#include "binding/memory.h"
 #include "binding/tensor.h"
 
 namespace mglmm {
@@ -46,7 +45,7 @@ Napi::Value run_program(const Napi::CallbackInfo& info) {
     task->program = program_of(info);
     task->token = token_of(info[1]);
     task->program->seal();
-    Context::of(info.Env()).executor().enqueue(std::move(task));
+    Context::of(info.Env()).executor(task->program->device()).enqueue(std::move(task));
     return info.Env().Undefined();
   });
 }
@@ -57,6 +56,15 @@ Napi::Value dispose_program(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+void Program::add(std::unique_ptr<Step> step, Device device) {
+  if (!steps_.empty() && device != device_) {
+    throw Error(kDeviceError, "program: an op is on " + to_string(device) + ", expected " + to_string(device_) +
+                                  ", the device of the ops before");
+  }
+  device_ = device;
+  steps_.push_back(std::move(step));
+}
 
 void Program::seal() {
   if (sealed_) return;
@@ -85,7 +93,9 @@ void Program::seal() {
 void Program::run(Executor& executor, const CancelToken* token) noexcept {
   for (size_t i = 0; i < steps_.size(); ++i) {
     steps_[i]->run(executor, token);
-    for (const auto& storage : last_read_[i]) release_host(*storage);
+    for (const auto& storage : last_read_[i]) {
+      if (storage->release) storage->release(*storage);
+    }
   }
 }
 

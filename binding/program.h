@@ -22,7 +22,9 @@ class Step {
 
 class Program {
  public:
-  void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
+  // Throws DeviceError when steps before it are on another device.
+  void add(std::unique_ptr<Step> step, Device device);
+  Device device() const { return device_; }
   // Once nothing more is added: finds the memory that nobody but the steps holds. It is given back within a run as soon as
   // its last reader is done, so that a run needs, and touches, no more than the same ops outside a program would.
   void seal();
@@ -32,6 +34,7 @@ class Program {
  private:
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::vector<std::shared_ptr<Storage>>> last_read_;  // by step
+  Device device_ = Device::cpu;
   bool sealed_ = false;
 };
 

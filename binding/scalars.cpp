@@ -83,4 +83,11 @@ Dtype expect_dtype(const Napi::Value& value, std::string_view op) {
                                   ", expected \"f32\", \"bf16\", \"f16\", \"i32\" or \"u8\"");
 }
 
+Device expect_device(const Napi::Value& value, std::string_view op) {
+  const int64_t number = value.IsUndefined() ? 0 : expect_integer(value, op, "device");
+  if (number < 0 || number > 255)
+    throw Error(kDeviceError, std::string(op) + ": there is no device of number " + std::to_string(number));
+  return static_cast<Device>(number);
+}
+
 }  // namespace mglmm

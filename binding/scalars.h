@@ -15,6 +15,8 @@ std::string describe(const Napi::Value& value);
 
 Shape expect_shape(const Napi::Value& value, std::string_view op, const std::string& field);
 Dtype expect_dtype(const Napi::Value& value, std::string_view op);
+// A device's number: lib/tensor/device.ts has the names.
+Device expect_device(const Napi::Value& value, std::string_view op);
 double expect_number(const Napi::Value& value, std::string_view op, const std::string& field);
 int64_t expect_integer(const Napi::Value& value, std::string_view op, const std::string& field);
 bool expect_boolean(const Napi::Value& value, std::string_view op, const std::string& field);

@@ -1,17 +1,13 @@
 #include "binding/tensor.h"
 
-#include <cmath>
-#include <cstring>
-
 #include "binding/memory.h"
 #include "binding/scalars.h"
+#include "kernels/ops.h"
 
 namespace mglmm {
 namespace {
 
 constexpr napi_type_tag kTensorTag = {0x6d676c6d6d2d7465, 0x6e736f722d763031};
-// A synchronous copy in takes about 0.1 ms a MiB on JavaScript's thread, which must never be held for more than 1 ms.
-constexpr int64_t kMaxSynchronousBytes = int64_t{8} << 20;
 
 void tell_v8(Napi::Env env, Handle& handle, int64_t bytes) {
   Napi::MemoryManagement::AdjustExternalMemory(env, bytes - handle.told_v8);
@@ -21,52 +17,6 @@ void tell_v8(Napi::Env env, Handle& handle, int64_t bytes) {
 void drop(Napi::Env env, Handle& handle) {
   tell_v8(env, handle, 0);
   handle.ref.storage.reset();
-}
-
-TensorRef new_tensor(const Shape& shape, Dtype dtype) {
-  TensorRef ref;
-  ref.shape = shape;
-  ref.dtype = dtype;
-  expect_possible(ref.bytes());
-  ref.storage = std::make_shared<Storage>();
-  ref.storage->bytes = ref.bytes();
-  return ref;
-}
-
-// A typed array (or a Node Buffer) as bytes, with the dtype its elements can be.
-struct Source {
-  Napi::TypedArray array;
-  const std::byte* data;
-  int64_t bytes;
-};
-
-Source expect_source(const Napi::Value& value, const std::string& op, const TensorRef& ref) {
-  if (!value.IsTypedArray()) throw Error(kArgumentError, op + ": data is " + describe(value) + ", expected a typed array");
-  const auto array = value.As<Napi::TypedArray>();
-  const napi_typedarray_type wanted = ref.dtype == Dtype::f32   ? napi_float32_array
-                                      : ref.dtype == Dtype::i32 ? napi_int32_array
-                                      : ref.dtype == Dtype::u8  ? napi_uint8_array
-                                                                : napi_uint16_array;
-  const bool fits =
-      array.TypedArrayType() == wanted || (wanted == napi_uint8_array && array.TypedArrayType() == napi_uint8_clamped_array);
-  if (!fits) {
-    constexpr const char* names[] = {"Float32Array", "Uint16Array (bits)", "Uint16Array (bits)", "Int32Array", "Uint8Array"};
-    throw Error(kDtypeError, op + ": data is " + describe(value) + ", expected " + names[static_cast<int>(ref.dtype)] +
-                                 " for dtype " + to_string(ref.dtype));
-  }
-  if (static_cast<int64_t>(array.ByteLength()) != ref.bytes()) {
-    throw Error(kShapeError, op + ": data has " + std::to_string(array.ElementLength()) + " elements, expected " +
-                                 std::to_string(ref.count()) + " for shape " + to_string(ref.shape));
-  }
-  const auto* start = static_cast<const std::byte*>(array.ArrayBuffer().Data());
-  return {array, start + array.ByteOffset(), ref.bytes()};
-}
-
-// The empty handle that each function that makes a tensor is given first.
-Handle& handle_to_fill(const Napi::CallbackInfo& info) {
-  Handle* handle = handle_of(info.Env(), info[0]);
-  if (handle == nullptr || handle->ref.storage) throw Error(kArgumentError, "expected an empty handle");
-  return *handle;
 }
 
 Napi::Value new_handle(const Napi::CallbackInfo& info) {
@@ -83,69 +33,11 @@ Napi::Value new_handle(const Napi::CallbackInfo& info) {
   return {env, external};
 }
 
-// fromArray(handle, data, shape, dtype): copies now.
-Napi::Value from_array(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    TensorRef ref = new_tensor(expect_shape(info[2], "tensor", "shape"), expect_dtype(info[3], "tensor"));
-    const Source source = expect_source(info[1], "tensor", ref);
-    if (source.bytes > kMaxSynchronousBytes) {
-      throw Error(kArgumentError, "tensor: data has " + std::to_string(source.bytes) + " bytes, expected at most " +
-                                      std::to_string(kMaxSynchronousBytes) +
-                                      " in a synchronous copy; use `await upload(...)`");
-    }
-    allocate_host(*ref.storage);
-    if (source.bytes > 0) std::memcpy(ref.raw(), source.data, static_cast<size_t>(source.bytes));
-    make_tensor(info.Env(), handle_to_fill(info), std::move(ref));
-    return info.Env().Undefined();
-  });
-}
-
-struct UploadTask final : Executor::Task {
-  TensorRef ref;
-  const std::byte* data;
-  std::unique_ptr<Settlement> settlement;
-  Promises* promises;
-
-  void run(Executor&) noexcept override {
-    try {
-      allocate_host(*ref.storage);
-      if (ref.bytes() > 0) std::memcpy(ref.raw(), data, static_cast<size_t>(ref.bytes()));
-    } catch (const Error& error) {
-      settlement->error = error;
-      ref.storage->error_code = error.code;  // for ops that wait for the copy
-      ref.storage->error = error.what();
-    }
-    promises->settle(settlement.release());
-  }
-};
-
-// enqueueUpload(handle, data, shape, dtype, announce): a promise that settles once the copy is made, on the stream's thread,
-// before any op that is enqueued later. Without `announce` V8 is not told of the bytes: being told of
-// tens of MiB, it collects garbage at once, for 10 ms and more.
-Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    TensorRef ref = new_tensor(expect_shape(info[2], "upload", "shape"), expect_dtype(info[3], "upload"));
-    const Source source = expect_source(info[1], "upload", ref);
-    Context& context = Context::of(env);
-    Executor& executor = context.executor();
-    const Announce announce = info[4].ToBoolean() ? Announce::yes : Announce::no;
-    make_tensor(env, handle_to_fill(info), ref, announce);
-    auto task = std::make_unique<UploadTask>();
-    task->ref = std::move(ref);
-    task->data = source.data;
-    task->settlement.reset(context.promises().open(env, source.array));  // which keeps the data alive until then
-    task->promises = &context.promises();
-    const Napi::Promise copied = task->settlement->deferred.Promise();
-    executor.enqueue(std::move(task));
-    return copied;
-  });
-}
-
-// empty(handle, shape, dtype)
+// empty(handle, shape, dtype, device)
 Napi::Value empty(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    TensorRef ref = new_tensor(expect_shape(info[1], "empty", "shape"), expect_dtype(info[2], "empty"));
+    TensorRef ref = new_tensor(info.Env(), expect_shape(info[1], "empty", "shape"), expect_dtype(info[2], "empty"),
+                               expect_device(info[3], "empty"));
     make_tensor(info.Env(), handle_to_fill(info), std::move(ref), Announce::no);
     return info.Env().Undefined();
   });
@@ -191,108 +83,92 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-struct ReadTask final : Executor::Task {
-  TensorRef ref;
-  std::byte* destination;
-  bool widen;
-  std::unique_ptr<Settlement> settlement;
-  Promises* promises;
-
-  void run(Executor& executor) noexcept override {
-    if (!ref.storage->error.empty()) {
-      settlement->error = Error(ref.storage->error_code, ref.storage->error);
-      executor.take_noted();  // it is told now
-    } else if (ref.storage->data == nullptr && ref.bytes() > 0) {
-      settlement->error = Error(kArgumentError, "read: the tensor was never written");
-    } else if (widen) {
-      auto* out = reinterpret_cast<float*>(destination);
-      by_dtype(ref.dtype, [&]<typename T>(Type<T>) {
-        const T* data = reinterpret_cast<const T*>(ref.raw());
-        for (int64_t i = 0; i < ref.count(); ++i) out[i] = data[i];
-      });
-    } else if (ref.bytes() > 0) {
-      std::memcpy(destination, ref.raw(), static_cast<size_t>(ref.bytes()));
-    }
-    promises->settle(settlement.release());
-  }
-};
-
-// read(tensor, bits): Float32Array (bf16 and f16 widened, or Uint16Array with `bits`), Int32Array or Uint8Array.
-Napi::Value read(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const TensorRef& ref = expect_tensor(env, info[0], "read", "x");
-    if (ref.layout == Layout::packed) throw Error(kArgumentError, "read: x is packed, expected rows; unpack it first");
-    const bool narrow = ref.dtype == Dtype::bf16 || ref.dtype == Dtype::f16;
-    const bool widen = narrow && !info[1].ToBoolean();
-    const auto count = static_cast<size_t>(ref.count());
-    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, widen ? count * 4 : static_cast<size_t>(ref.bytes()));
-    const Napi::TypedArray result =
-        widen || ref.dtype == Dtype::f32 ? Napi::TypedArray(Napi::Float32Array::New(env, count, buffer, 0))
-        : ref.dtype == Dtype::i32        ? Napi::TypedArray(Napi::Int32Array::New(env, count, buffer, 0))
-        : ref.dtype == Dtype::u8         ? Napi::TypedArray(Napi::Uint8Array::New(env, count, buffer, 0))
-                                         : Napi::TypedArray(Napi::Uint16Array::New(env, count, buffer, 0));
-    Context& context = Context::of(env);
-    Executor& executor = context.executor();
-    auto task = std::make_unique<ReadTask>();
-    task->ref = ref;
-    task->destination = static_cast<std::byte*>(buffer.Data());
-    task->widen = widen;
-    task->settlement.reset(context.promises().open(env, result));
-    task->promises = &context.promises();
-    const Napi::Promise promise = task->settlement->deferred.Promise();
-    executor.enqueue(std::move(task));
-    return promise;
-  });
-}
-
-struct SynchronizeTask final : Executor::Task {
-  std::unique_ptr<Settlement> settlement;
-  Promises* promises;
-
-  void run(Executor& executor) noexcept override {
-    if (const auto noted = executor.take_noted()) settlement->error = *noted;
-    promises->settle(settlement.release());
-  }
-};
-
-Napi::Value synchronize(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    Context& context = Context::of(env);
-    Executor& executor = context.executor();
-    auto task = std::make_unique<SynchronizeTask>();
-    task->settlement.reset(context.promises().open(env, env.Undefined()));
-    task->promises = &context.promises();
-    const Napi::Promise promise = task->settlement->deferred.Promise();
-    executor.enqueue(std::move(task));
-    return promise;
-  });
-}
-
+// memory(device)
 Napi::Value memory(const Napi::CallbackInfo& info) {
-  const MemoryFigures figures = memory_figures();
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("liveBytes", static_cast<double>(figures.live_bytes));
-  result.Set("peakBytes", static_cast<double>(figures.peak_bytes));
-  result.Set("cachedBytes", static_cast<double>(figures.cached_bytes));
-  result.Set("mappedBytes", static_cast<double>(figures.mapped_bytes));
-  result.Set("limitBytes", static_cast<double>(figures.limit_bytes));
-  return result;
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Device device = expect_device(info[0], "memory");
+    const MemoryFigures figures = is_cuda(device) ? Context::of(info.Env()).executor(device).memory() : memory_figures();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("liveBytes", static_cast<double>(figures.live_bytes));
+    result.Set("peakBytes", static_cast<double>(figures.peak_bytes));
+    result.Set("cachedBytes", static_cast<double>(figures.cached_bytes));
+    result.Set("mappedBytes", static_cast<double>(figures.mapped_bytes));
+    result.Set("limitBytes", static_cast<double>(figures.limit_bytes));
+    return result;
+  });
 }
 
-// configure({level, threads}): before the first op.
+// What the stream does in its turn: for a device whose memory is not the host's.
+struct MemoryTask final : Executor::Task {
+  void (*act)(Stream&, int64_t);
+  int64_t bytes;
+  void run(Executor& executor) noexcept override {
+    try {
+      act(executor.stream(), bytes);
+    } catch (const Error& error) {
+      executor.note(error);
+    }
+  }
+};
+
+// At once on the CPU, in the order of the stream elsewhere.
+Napi::Value change_memory(const Napi::CallbackInfo& info, int64_t bytes, const Napi::Value& device_number,
+                          void (*at_once)(int64_t), void (*act)(Stream&, int64_t)) {
+  return guarded(info.Env(), [&] {
+    const Device device = expect_device(device_number, "memory");
+    if (is_cuda(device)) {
+      auto task = std::make_unique<MemoryTask>();
+      task->act = act;
+      task->bytes = bytes;
+      Context::of(info.Env()).executor(device).enqueue(std::move(task));
+    } else {
+      at_once(bytes);
+    }
+    return info.Env().Undefined();
+  });
+}
+
+// devices(): {count, cudaProblem}: how many there are in all, and why there is no GPU among them.
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    std::string why;
+    const int count = Context::of(info.Env()).cuda_count(&why);
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("count", 1 + count);
+    if (count == 0) result.Set("cudaProblem", why);
+    return result;
+  });
+}
+
+// missingOps(device): names of the ops that have no kernel there.
+Napi::Value missing_ops(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Backend& backend = Context::of(info.Env()).executor(expect_device(info[0], "missingOps")).backend();
+    Napi::Array names = Napi::Array::New(info.Env());
+    const auto add = [&](int index, std::string_view name) {
+      if (!backend.has(index)) names.Set(names.Length(), std::string(name));
+    };
+#define MGLMM_MISSING(Op) add(op_index<Op>, Op::name);
+    MGLMM_OPS(MGLMM_MISSING)
+#undef MGLMM_MISSING
+    return names;
+  });
+}
+
+// configure({level, cuda, threads}): before the first op.
 Napi::Value configure(const Napi::CallbackInfo& info) {
   Context& context = Context::of(info.Env());
   const auto options = info[0].As<Napi::Object>();
   if (options.Get("level").IsString()) context.cpu_level = options.Get("level").As<Napi::String>();
+  if (options.Get("cuda").IsString()) context.cuda_variant = options.Get("cuda").As<Napi::String>();
   if (options.Get("threads").IsNumber()) context.threads = options.Get("threads").As<Napi::Number>().Int32Value();
   return info.Env().Undefined();
 }
 
 Napi::Value backend_name(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::String::New(info.Env(), Context::of(info.Env()).executor().backend().name);
+    return Napi::String::New(info.Env(),
+                             Context::of(info.Env()).executor(expect_device(info[0], "backendName")).backend().name);
   });
 }
 
@@ -309,6 +185,26 @@ void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce
   *description++ = static_cast<double>(made.shape.rank);
   for (int axis = 0; axis < made.shape.rank; ++axis) description[axis] = static_cast<double>(made.shape[axis]);
   if (announce == Announce::yes) tell_v8(env, handle, made.storage->bytes);
+}
+
+TensorRef new_tensor(Napi::Env env, const Shape& shape, Dtype dtype, Device device) {
+  TensorRef ref;
+  ref.shape = shape;
+  ref.dtype = dtype;
+  if (is_cuda(device))
+    Context::of(env).executor(device).expect_possible(ref.bytes());
+  else
+    expect_possible(ref.bytes());
+  ref.storage = std::make_shared<Storage>();
+  ref.storage->device = device;
+  ref.storage->bytes = ref.bytes();
+  return ref;
+}
+
+Handle& handle_to_fill(const Napi::CallbackInfo& info) {
+  Handle* handle = handle_of(info.Env(), info[0]);
+  if (handle == nullptr || handle->ref.storage) throw Error(kArgumentError, "expected an empty handle");
+  return *handle;
 }
 
 Handle* handle_of(Napi::Env env, Napi::Value value) {
@@ -339,22 +235,30 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("newHandle", new_handle);
   add("configure", configure);
   add("backendName", backend_name);
-  add("fromArray", from_array);
-  add("enqueueUpload", enqueue_upload);
   add("empty", empty);
   add("mapFile", map_tensor);
   add("alias", alias);
   add("dispose", dispose);
-  add("read", read);
-  add("synchronize", synchronize);
   add("memory", memory);
-  exports.Set("resetPeak", Napi::Function::New(env, [](const Napi::CallbackInfo&) { reset_peak(); }));
-  exports.Set("trimMemory", Napi::Function::New(env, [](const Napi::CallbackInfo&) { trim_memory(); }));
-  exports.Set("setMemoryLimit", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-                set_memory_limit(info[0].As<Napi::Number>().Int64Value());
-              }));
+  add("devices", devices);
+  add("missingOps", missing_ops);
+  add("resetPeak", [](const Napi::CallbackInfo& info) {
+    return change_memory(
+        info, 0, info[0], [](int64_t) { reset_peak(); }, [](Stream& stream, int64_t) { stream.reset_peak(); });
+  });
+  add("trimMemory", [](const Napi::CallbackInfo& info) {
+    return change_memory(
+        info, 0, info[0], [](int64_t) { trim_memory(); }, [](Stream& stream, int64_t) { stream.trim_memory(); });
+  });
+  add("setMemoryLimit", [](const Napi::CallbackInfo& info) {
+    return change_memory(info, info[0].As<Napi::Number>().Int64Value(), info[1], set_memory_limit,
+                         [](Stream& stream, int64_t bytes) { stream.set_memory_limit(bytes); });
+  });
   exports.Set("pending", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
-                return Napi::Number::New(info.Env(), static_cast<double>(Context::of(info.Env()).executor().pending()));
+                Context& context = Context::of(info.Env());
+                int64_t pending = 0;
+                for (const Device device : context.started()) pending += context.executor(device).pending();
+                return Napi::Number::New(info.Env(), static_cast<double>(pending));
               }));
 }
 

@@ -3,7 +3,9 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "binding/executor.h"
 #include "binding/promises.h"
@@ -30,7 +32,12 @@ class Context {
 
   static Context& of(Napi::Env env) { return *env.GetInstanceData<Context>(); }
 
-  Executor& executor();  // starts it on first use; throws DeviceError when there is no backend to run
+  // Of a device: started on first use; throws DeviceError when there is no such device, or no backend for it.
+  Executor& executor(Device device);
+  // The devices whose executors were started.
+  std::vector<Device> started() const;
+  // How many GPUs there are; where none can be used, `why` says so.
+  int cuda_count(std::string* why);
   Promises& promises();
   void stop();
 
@@ -44,13 +51,15 @@ class Context {
   void describe_none(int place) { description_of(place)[3] = -1; }
   std::shared_ptr<Program> recording;  // ops are added to it while it is there
   std::string cpu_level;
-  int threads = 0;  // 0: all cores
+  std::string cuda_variant;  // "simulated", or empty for the real one
+  int threads = 0;           // 0: all cores
 
  private:
   Napi::Env env_;
   bool stopped_ = false;
   std::unique_ptr<Promises> promises_;
-  std::unique_ptr<Executor> executor_;
+  std::vector<std::unique_ptr<Executor>> executors_;  // by device
+  const Backend* cuda_ = nullptr;
 };
 
 // Whether V8 is told of a tensor's bytes, so that garbage of unscoped code is collected before memory runs out. Not for
@@ -58,6 +67,10 @@ class Context {
 enum class Announce { yes, no };
 // Puts `ref` into the handle of a tensor that is being made and describes it, as the `place`-th of this call.
 void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce = Announce::yes, int place = 0);
+// A tensor without memory yet. Throws OutOfMemoryError when it could never have it.
+TensorRef new_tensor(Napi::Env env, const Shape& shape, Dtype dtype, Device device);
+// The empty handle that each function that makes a tensor is given first.
+Handle& handle_to_fill(const Napi::CallbackInfo& info);
 // The handle that `value` is, or null for anything else.
 Handle* handle_of(Napi::Env env, Napi::Value value);
 // The live tensor behind `value`. Throws ArgumentError for anything else.
@@ -78,6 +91,7 @@ auto guarded(Napi::Env env, Body&& body) {
 }
 
 void register_tensor(Napi::Env env, Napi::Object exports);
+void register_copies(Napi::Env env, Napi::Object exports);
 void register_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace mglmm

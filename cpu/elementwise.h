@@ -1,8 +1,8 @@
 // y[i] = formula(a[i], b[j]) with b broadcast to a.
 #pragma once
-#include "cpu/axes.h"
 #include "cpu/parallel.h"
 #include "cpu/past_caches.h"
+#include "kernels/axes.h"
 
 namespace mglmm::cpu {
 

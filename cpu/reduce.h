@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cpu/axes.h"
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
+#include "kernels/axes.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {

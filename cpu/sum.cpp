@@ -6,21 +6,12 @@
 namespace mglmm::cpu {
 namespace {
 
-Axes sum_axes(const Shape& shape, const std::vector<int64_t>& summed) {
-  std::array<bool, Shape::kMaxRank> wide{};
-  for (const int64_t axis : summed) wide[static_cast<size_t>(axis < 0 ? axis + shape.rank : axis)] = true;
-  Axes axes;
-  for (int axis = 0; axis < shape.rank; ++axis) axes.push(shape[axis], summed.empty() || wide[static_cast<size_t>(axis)]);
-  axes.finish();
-  return axes;
-}
-
 float factor_of(const Axes& axes, bool mean) { return mean ? 1.0F / static_cast<float>(axes.count_of(true)) : 1.0F; }
 
 }  // namespace
 
 void run(const Sum& op, Stream& stream) {
-  const Axes axes = sum_axes(op.x.shape, op.axes);
+  const Axes axes = summed_axes(op.x.shape, op.axes);
   const float factor = factor_of(axes, op.mean);
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
     const T* x = op.x.data<T>();
@@ -32,7 +23,7 @@ void run(const Sum& op, Stream& stream) {
 }
 
 void run(const SumBackward& op, Stream&) {
-  const Axes axes = sum_axes(op.shape, op.axes);
+  const Axes axes = summed_axes(op.shape, op.axes);
   const float factor = factor_of(axes, op.mean);
   by_dtype(op.dy.dtype, [&]<typename T>(Type<T>) {
     const T* dy = op.dy.data<T>();

@@ -10,7 +10,7 @@
 
 namespace mglmm {
 
-inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t seed) {
+constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t seed) {
   auto key0 = static_cast<uint32_t>(seed);
   auto key1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -25,11 +25,11 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t 
 }
 
 // [0, 1) in steps of 2^-24.
-inline float unit_uniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
+constexpr float unit_uniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
 
 // Two standard normal numbers of two words. Box, Muller 1958. Every operation is rounded to f32 by itself: compiled without
 // contraction to fused multiply-adds (square roots and divisions are exact by IEEE 754), all backends give the same bits.
-inline std::array<float, 2> box_muller(uint32_t first, uint32_t second) {
+constexpr std::array<float, 2> box_muller(uint32_t first, uint32_t second) {
   // log(u) of u in (0, 1], u = m 2^e with m in [sqrt(1/2), sqrt(2)): e ln 2 + 2 atanh((m - 1) / (m + 1)).
   const float u = static_cast<float>((first >> 8) + 1) * 0x1p-24F;
   const auto shifted = static_cast<int32_t>(std::bit_cast<uint32_t>(u) - 0x3f3504f3);  // above sqrt(1/2)

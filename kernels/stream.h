@@ -1,9 +1,32 @@
-// What a kernel is given beside its op: scratch memory that lives until the kernel returns.
+// A device as kernels and the binding see it: its memory, and work on it in one order.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "kernels/error.h"
 
 namespace mglmm {
+
+struct Storage;
+
+struct MemoryFigures {
+  int64_t live_bytes;    // held by tensors
+  int64_t peak_bytes;    // most of live_bytes since the last reset
+  int64_t cached_bytes;  // freed, kept for reuse
+  int64_t mapped_bytes;  // files mapped into memory
+  int64_t limit_bytes;   // live_bytes never goes above
+};
+
+// A value inside a tensor (an id, a label) that only the device can look at: whether it was right is known once the stream
+// has come that far. Whatever was made of it shares the doubt.
+struct Doubt {
+  bool decided = false;
+  std::optional<Error> error;  // once decided: what was wrong, if anything
+};
+using Doubts = std::vector<std::shared_ptr<Doubt>>;
 
 struct Stream {
   virtual ~Stream() = default;
@@ -17,6 +40,24 @@ struct Stream {
   T* scratch_of(int64_t count) {
     return reinterpret_cast<T*>(scratch(count * static_cast<int64_t>(sizeof(T))));
   }
+
+  // Gives `storage` its memory, in stream order, if it has none yet. Throws OutOfMemoryError, with the figures.
+  virtual void allocate(Storage& storage) = 0;
+  // Between host memory and the stream's, after all that was enqueued. When they return `from` may change, `to` is filled.
+  virtual void upload(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  virtual void download(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  // Waits until all that was enqueued is done, and every doubt decided.
+  virtual void synchronize() = 0;
+
+  virtual MemoryFigures memory() const = 0;  // any thread
+  virtual void reset_peak() = 0;
+  virtual void set_memory_limit(int64_t bytes) = 0;
+  virtual void trim_memory() = 0;
+
+  // Of the op that is running: those of what it reads, and its own.
+  Doubts doubts;
+  // The first doubt that turned out well-founded, until somebody takes it.
+  std::optional<Error> confirmed;
 };
 
 // Gives back what scratch memory was asked for while it lives: one step of an op that has many.

@@ -11,11 +11,15 @@
 #include "kernels/dtype.h"
 #include "kernels/panels.h"
 #include "kernels/shape.h"
+#include "kernels/stream.h"
 
 namespace mglmm {
 
-enum class Device : uint8_t { cpu, cuda };
-constexpr const char* to_string(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
+// The CPU, or from cuda0 on a GPU by its number.
+enum class Device : uint8_t { cpu, cuda0 };
+constexpr bool is_cuda(Device device) { return device != Device::cpu; }
+constexpr int index_of(Device device) { return static_cast<int>(device) - static_cast<int>(Device::cuda0); }
+inline std::string to_string(Device device) { return is_cuda(device) ? "cuda:" + std::to_string(index_of(device)) : "cpu"; }
 
 // `rows`: dense row-major. `packed`: the order the products like best (kernels/panels.h), made once by the op `pack`; only a
 // `Weight` field takes it.
@@ -29,7 +33,9 @@ struct Storage {
   std::byte* data = nullptr;
   const char* error_code = nullptr;  // with `error`, set by the executor when the op that should have filled it failed
   std::string error;
+  Doubts doubts;  // of the values it was made from
   void (*release)(Storage&) = nullptr;
+  std::shared_ptr<void> owner;  // of the memory, where `release` needs one
   Storage() = default;
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

@@ -4,7 +4,8 @@ import { KernelError, typed } from './errors';
 import type { Tensor } from './tensor/tensor';
 
 export type Dtype = 'f32' | 'bf16' | 'f16' | 'i32' | 'u8';
-export type Device = 'cpu' | 'cuda';
+/** `cuda` is `cuda:0`, by which name tensors tell it. */
+export type Device = 'cpu' | 'cuda' | `cuda:${number}`;
 export type TypedArray = Float32Array | Int32Array | Uint8Array | Uint8ClampedArray | Uint16Array;
 export type ReadArray = Float32Array | Int32Array | Uint8Array | Uint16Array;
 
@@ -18,11 +19,12 @@ declare const handleBrand: unique symbol;
 export interface Handle {
   readonly [handleBrand]: true;
 }
-/** Fields in the order of the contract: tensors as handles, an output that is to be made as an empty handle. */
-export type NativeOp = (token: unknown, ...fields: unknown[]) => void;
+/** Fields in the order of the contract: tensors as handles, an output that is to be made as an empty handle; then the device. */
+export type NativeOp = (token: unknown, ...fieldsAndDevice: unknown[]) => void;
 
+/** Of host memory, or of a GPU's. */
 export interface MemoryFigures {
-  /** Bytes held by tensors of this process, host memory. */
+  /** Bytes held by tensors of this process. */
   liveBytes: number;
   /** Most of `liveBytes` since the last `resetPeak()`. */
   peakBytes: number;
@@ -37,26 +39,40 @@ export interface MemoryFigures {
 interface Addon {
   ops: Record<string, NativeOp>;
   fields: Record<string, Record<string, FieldKind>>;
-  configure(options: { level?: string; threads?: number }): void;
-  backendName(): string;
+  configure(options: { level?: string; cuda?: string; threads?: number }): void;
+  /** Devices go by their number: 0 is the CPU, from 1 on GPUs. */
+  backendName(device: number): string;
+  /** How many devices there are, and why none of them is a GPU. */
+  devices(): { count: number; cudaProblem?: string };
+  /** Names of the ops that have no kernel there. */
+  missingOps(device: number): string[];
   newHandle(): Handle;
   /**
    * The tensors that the last call made, in numbers: ten each, dtype, device, layout, rank (-1: none was made), up to
    * six sizes. They hold until the next call.
    */
   described: Float64Array;
-  fromArray(made: Handle, data: TypedArray, shape: readonly number[], dtype: Dtype): void;
-  enqueueUpload(made: Handle, data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean): Promise<unknown>;
-  empty(made: Handle, shape: readonly number[], dtype: Dtype): void;
+  fromArray(made: Handle, data: TypedArray, shape: readonly number[], dtype: Dtype, device: number): void;
+  enqueueUpload(
+    made: Handle,
+    data: TypedArray,
+    shape: readonly number[],
+    dtype: Dtype,
+    announce: boolean,
+    device: number,
+  ): Promise<unknown>;
+  empty(made: Handle, shape: readonly number[], dtype: Dtype, device: number): void;
   mapFile(made: Handle, path: string, offset: number, shape: readonly number[], dtype: Dtype): void;
   alias(made: Handle, tensor: Handle, shape?: readonly number[], offset?: number): void;
   dispose(tensor: Handle): void;
   read(tensor: Handle, bits?: boolean): Promise<ReadArray>;
-  synchronize(): Promise<void>;
-  memory(): MemoryFigures;
-  resetPeak(): void;
-  trimMemory(): void;
-  setMemoryLimit(bytes: number): void;
+  synchronize(device: number): Promise<void>;
+  /** Numbers of the devices that something was enqueued on. */
+  started(): number[];
+  memory(device: number): MemoryFigures;
+  resetPeak(device: number): void;
+  trimMemory(device: number): void;
+  setMemoryLimit(bytes: number, device: number): void;
   pending(): number;
   makeProgram(): unknown;
   /** Ops are added to `program` from here on; without one they are enqueued again. */
@@ -73,6 +89,7 @@ function load(): Addon {
     const addon = require('node-gyp-build')(root) as Addon;
     addon.configure({
       level: process.env.MGLMM_CPU_LEVEL,
+      cuda: process.env.MGLMM_CUDA,
       threads: process.env.MGLMM_THREADS ? Number(process.env.MGLMM_THREADS) : undefined,
     });
     return addon;

@@ -1,6 +1,7 @@
 /** Calls a native op without a gradient: the graph's own sums, and ops whose result has none (ids, counts, updates). */
 import { type FieldKind, type Fields, guarded, type Handle, type NativeOp, native, type Outputs } from '../native';
 import { ambient } from '../tensor/ambient';
+import { defaultDevice } from '../tensor/device';
 import { Tensor } from '../tensor/tensor';
 
 type Call = (fields: Fields, wanted?: readonly string[]) => Outputs;
@@ -38,6 +39,7 @@ function named(op: string, call: NativeOp, kinds: readonly (readonly [string, Fi
       }
     }
     const { token } = ambient();
+    values.push(defaultDevice());
     guarded(() => call(token, ...values));
     const outputs: Outputs = {};
     made.forEach(({ name, handle }, place) => {

@@ -1,6 +1,7 @@
 /** Tensors from numbers, bytes and files. */
 import { typed } from '../errors';
-import { type Dtype, guarded, native, type TypedArray } from '../native';
+import { type Device, type Dtype, guarded, native, type TypedArray } from '../native';
+import { defaultDevice, deviceNumber } from './device';
 import { Tensor } from './tensor';
 
 function dtypeOf(data: TypedArray): Dtype {
@@ -16,7 +17,13 @@ function dtypeOf(data: TypedArray): Dtype {
 export function tensor(data: TypedArray | readonly number[], shape?: readonly number[], dtype?: Dtype): Tensor {
   const array = Array.isArray(data) ? (dtype === 'i32' ? Int32Array : dtype === 'u8' ? Uint8Array : Float32Array).from(data) : data;
   return Tensor.make((made) =>
-    native.fromArray(made, array as TypedArray, shape ?? [(array as TypedArray).length], dtype ?? dtypeOf(array as TypedArray)),
+    native.fromArray(
+      made,
+      array as TypedArray,
+      shape ?? [(array as TypedArray).length],
+      dtype ?? dtypeOf(array as TypedArray),
+      defaultDevice(),
+    ),
   );
 }
 
@@ -46,37 +53,38 @@ export function enqueueUpload(data: TypedArray, shape: readonly number[], dtype:
 function copyLater(data: TypedArray, shape: readonly number[], dtype: Dtype, announce: boolean) {
   let copied: Promise<unknown> = Promise.resolve();
   const tensor = Tensor.make((made) => {
-    copied = native.enqueueUpload(made, data, shape, dtype, announce);
+    copied = native.enqueueUpload(made, data, shape, dtype, announce, defaultDevice());
   });
   return { tensor, copied };
 }
 
 /** A tensor whose values are whatever the first op writes; reading it before is an error. */
 export function empty(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
-  return Tensor.make((made) => native.empty(made, shape, dtype));
+  return Tensor.make((made) => native.empty(made, shape, dtype, defaultDevice()));
 }
 
-/** Part of a file as a tensor, mapped into memory, not read: pages come when an op touches them. `offset` in bytes. */
+/** Part of a file as a tensor on the CPU, mapped into memory, not read: pages come when an op touches them. `offset` in bytes. */
 export function mapFile(path: string, offset: number, shape: readonly number[], dtype: Dtype): Tensor {
   return Tensor.make((made) => native.mapFile(made, path, offset, shape, dtype));
 }
 
-/** Resolves when all that was enqueued has run; rejects with the first error that no read has reported. */
+/** Resolves when all that was enqueued, on every device, has run; rejects with the first error that no read has reported. */
 export async function synchronize(): Promise<void> {
   try {
-    await guarded(() => native.synchronize());
+    await Promise.all(native.started().map((device) => guarded(() => native.synchronize(device))));
   } catch (error) {
     throw typed(error);
   }
 }
 
-/** The backend that runs the ops, such as `cpu x86-64-v4`. */
-export const backendName = () => native.backendName();
+/** The backend that runs the ops of a device, such as `cpu x86-64-v4`. */
+export const backendName = (device: Device = 'cpu') => guarded(() => native.backendName(deviceNumber(device)));
 
-/** Memory of this process's tensors. */
-export const memory = () => native.memory();
-export const resetPeak = () => native.resetPeak();
+/** Memory of this process's tensors on a device. Of a GPU zeros until it was opened. */
+export const memory = (device: Device = 'cpu') => guarded(() => native.memory(deviceNumber(device)));
+export const resetPeak = (device: Device = 'cpu') => guarded(() => native.resetPeak(deviceNumber(device)));
 /** Gives freed, cached memory back to the system. */
-export const trimMemory = () => native.trimMemory();
-/** `bytes` of host memory that tensors may hold; default nine tenths of the machine's. */
-export const setMemoryLimit = (bytes: number) => native.setMemoryLimit(bytes);
+export const trimMemory = (device: Device = 'cpu') => guarded(() => native.trimMemory(deviceNumber(device)));
+/** `bytes` that tensors may hold on a device; default nine tenths of the machine's memory, or all of a GPU's. */
+export const setMemoryLimit = (bytes: number, device: Device = 'cpu') =>
+  guarded(() => native.setMemoryLimit(bytes, deviceNumber(device)));

@@ -6,10 +6,10 @@ import type { GradNode } from '../autograd/graph';
 import { DisposedError, typed } from '../errors';
 import { type Device, type Dtype, debugFromStart, guarded, type Handle, native, type ReadArray } from '../native';
 import { ambient } from './ambient';
+import { deviceName } from './device';
 import { type Owned, Scope } from './scope';
 
 const dtypes: readonly Dtype[] = ['f32', 'bf16', 'f16', 'i32', 'u8'];
-const devices: readonly Device[] = ['cpu', 'cuda'];
 const layouts = ['rows', 'packed'] as const;
 
 /** Handles of disposed tensors, for the next ones. */
@@ -52,7 +52,7 @@ export class Tensor implements Disposable, Owned {
     for (let axis = 0; axis < (described[at + 3] as number); axis++) shape.push(described[at + 4 + axis] as number);
     this.shape = Object.freeze(shape);
     this.dtype = dtypes[described[at] as number] as Dtype;
-    this.device = devices[described[at + 1] as number] as Device;
+    this.device = deviceName(described[at + 1] as number);
     this.layout = layouts[described[at + 2] as number] as 'rows' | 'packed';
     this.#handle = handle;
     if (debug)

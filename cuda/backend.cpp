@@ -1,0 +1,75 @@
+// The one symbol this library exports: its table of kernels.
+#include "kernels/backend.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "cuda/missing.h"
+#include "cuda/stream.h"
+#include "kernels/ops.h"
+
+namespace mglmm::cuda {
+
+#define MGLMM_DECLARE(Op) void run(const Op& op, CudaStream& stream);
+MGLMM_OPS(MGLMM_DECLARE)
+#undef MGLMM_DECLARE
+
+// The binding asks before it enqueues, so that these are never called. They are what makes an op that has a kernel and is
+// called missing an error of the linker.
+#define MGLMM_REFUSE(Op) \
+  void run(const Op&, CudaStream&) { throw Error(kDeviceError, std::string(Op::name) + ": has no kernel on cuda yet"); }
+MGLMM_CUDA_MISSING(MGLMM_REFUSE)
+#undef MGLMM_REFUSE
+
+namespace {
+
+constexpr size_t kOps = static_cast<size_t>(OpIndex::count);
+
+#define MGLMM_MISSING(Op) op_index<Op>,
+constexpr int kMissing[] = {MGLMM_CUDA_MISSING(MGLMM_MISSING)};
+#undef MGLMM_MISSING
+
+using Run = void (*)(const void*, CudaStream&);
+
+template <typename Op>
+void run_as(const void* op, CudaStream& stream) {
+  run(*static_cast<const Op*>(op), stream);
+}
+
+#define MGLMM_ENTRY(Op) run_as<Op>,
+constexpr std::array<Run, kOps> kRuns = {MGLMM_OPS(MGLMM_ENTRY)};
+#undef MGLMM_ENTRY
+
+void run_op(int op_index, const void* op, Stream& stream) {
+  kRuns[static_cast<size_t>(op_index)](op, static_cast<CudaStream&>(stream));
+}
+
+bool has(int op_index) { return std::find(std::begin(kMissing), std::end(kMissing), op_index) == std::end(kMissing); }
+
+void set_threads(int) {}
+
+int device_count() {
+  int count = 0;
+  if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
+    throw Error(kDeviceError, std::string("CUDA cannot be used: ") + cudaGetErrorString(error));
+  }
+  return std::min(count, 255);
+}
+
+std::unique_ptr<Stream> open(int device) { return std::make_unique<CudaStream>(device); }
+
+}  // namespace
+}  // namespace mglmm::cuda
+
+extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_backend() {
+  using namespace mglmm;
+#if defined(MGLMM_SIMULATED)
+  constexpr const char* kName = "cuda simulated";
+#else
+  constexpr const char* kName = "cuda";
+#endif
+  static const Backend backend{Backend::kAbi, static_cast<int>(OpIndex::count), kName,      cuda::run_op, cuda::has,
+                               cuda::set_threads,      cuda::device_count,           cuda::open};
+  return &backend;
+}

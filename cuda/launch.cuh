@@ -1,0 +1,70 @@
+// How a kernel is launched, and where it finds shared memory: on a GPU, or in the simulator. No bare <<<>>> anywhere.
+#pragma once
+#include <cstdint>
+
+#include "cuda/stream.h"
+#if defined(MGLMM_SIMULATED)
+#include "cuda/simulator/device.h"
+#endif
+
+namespace mglmm::cuda {
+
+// Blocks of `threads`, a multiple of 32, along three axes, of which y and z take at most 65535.
+struct Grid {
+  int64_t blocks = 1;
+  int threads = 256;
+  int64_t y = 1, z = 1;
+  int64_t shared_bytes = 0;  // what dynamic_shared points to
+};
+
+// Enqueues `kernel(arguments...)`. A grid without blocks is nothing to do. Throws KernelError.
+template <typename... Parameters, typename... Arguments>
+void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
+  if (grid.blocks * grid.y * grid.z == 0) return;
+  if (grid.blocks > INT32_MAX) throw Error(kKernelError, "more blocks than a GPU takes: " + std::to_string(grid.blocks));
+  const dim3 blocks{static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)};
+#if defined(MGLMM_SIMULATED)
+  static_cast<void>(stream);
+  const simulator::Grid simulated{blocks, dim3{static_cast<unsigned>(grid.threads)}, static_cast<size_t>(grid.shared_bytes)};
+  simulator::run_grid(simulated, [&] { kernel(arguments...); });
+#else
+  if (grid.shared_bytes > 48 << 10) {
+    expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
+           "asking for shared memory");
+  }
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
+  config.dynamicSmemBytes = static_cast<size_t>(grid.shared_bytes);
+  config.stream = stream.handle();
+  expect(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "launching a kernel");
+#endif
+}
+
+// A value in shared memory that the threads of a block have in common: one of each type T in a kernel, so give it a type of
+// its own. It is not initialised.
+template <typename T>
+__device__ T& shared() {
+#if defined(MGLMM_SIMULATED)
+  static char key;
+  return *reinterpret_cast<T*>(simulator::static_shared(&key, sizeof(T)));
+#else
+  __shared__ T value;
+  return value;
+#endif
+}
+
+// The launch's shared_bytes, aligned to 16.
+template <typename T>
+__device__ T* dynamic_shared() {
+#if defined(MGLMM_SIMULATED)
+  return reinterpret_cast<T*>(simulator::dynamic_shared());
+#else
+  extern __shared__ __align__(16) unsigned char memory[];
+  return reinterpret_cast<T*>(memory);
+#endif
+}
+
+inline int64_t blocks_for(int64_t count, int64_t per_block) { return (count + per_block - 1) / per_block; }
+
+}  // namespace mglmm::cuda

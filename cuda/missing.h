@@ -1,0 +1,31 @@
+// Ops that have no kernel on the GPU yet: calling one there is a DeviceError that names op and device. One that gets a kernel
+// leaves this list, or the library does not link; test/cuda/missing.test.ts shows it.
+// clang-format off
+#pragma once
+
+#define MGLMM_CUDA_MISSING(X) \
+  X(Attention) X(AttentionBackward) \
+  X(AttentionCached) \
+  X(Bilinear) X(BilinearBackward) \
+  X(Conv2d) X(Conv2dBackward) \
+  X(ConvTranspose2d) X(ConvTranspose2dBackward) \
+  X(FourierEncoding) \
+  X(Linear) X(LinearBackward) \
+  X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
+  X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
+  X(MaskBits) \
+  X(MaskIntersections) \
+  X(MaskLoss) X(MaskLossBackward) \
+  X(Matmul) X(MatmulBackward) \
+  X(NormalizeImage) \
+  X(Pack) \
+  X(PackBits) \
+  X(Quantize) X(Dequantize) \
+  X(QuantizedLinear) X(QuantizedLinearBackward) \
+  X(ResizeImage) \
+  X(RleDecode) \
+  X(RleEncode) \
+  X(SamAttention) X(SamAttentionBackward) X(SamAttentionPacked) X(SamAttentionPackedBackward) \
+  X(SampleToken) \
+  X(Unpack) \
+  X(UpscaleMasks)

@@ -1,0 +1,35 @@
+// Places offset ... offset + count of a seed's random words, four to a thread as a counter of Philox gives them.
+#pragma once
+#include "cuda/number.cuh"
+#include "kernels/philox.h"
+
+namespace mglmm::cuda {
+namespace {
+
+constexpr int kWordThreads = 256;
+
+// Formula: float operator()(int64_t i, const std::array<uint32_t, 4>& words, int place) const; words[place] is that of i.
+template <typename T, typename Formula>
+__global__ void __launch_bounds__(kWordThreads)
+    random_words_kernel(uint64_t seed, int64_t offset, int64_t count, T* y, Formula formula) {
+  const int64_t counter = offset / 4 + static_cast<int64_t>(blockIdx.x) * kWordThreads + threadIdx.x;
+  const int64_t first = counter * 4 - offset;
+  if (first >= count) return;
+  const auto low = static_cast<uint64_t>(counter);
+  const std::array<uint32_t, 4> words = philox({static_cast<uint32_t>(low), static_cast<uint32_t>(low >> 32), 0, 0}, seed);
+  for (int place = 0; place < 4; ++place) {
+    const int64_t i = first + place;
+    if (i >= 0 && i < count) put(y[i], formula(i, words, place));
+  }
+}
+
+}  // namespace
+
+template <typename T, typename Formula>
+void by_random_words(CudaStream& stream, int64_t seed, int64_t offset, int64_t count, T* y, Formula formula) {
+  const int64_t counters = count == 0 ? 0 : (offset + count - 1) / 4 - offset / 4 + 1;
+  launch(stream, random_words_kernel<T, Formula>, {.blocks = blocks_for(counters, kWordThreads), .threads = kWordThreads},
+         static_cast<uint64_t>(seed), offset, count, y, formula);
+}
+
+}  // namespace mglmm::cuda

@@ -1,0 +1,72 @@
+// Cosines and sines once for all heads, then the rotation, two halves of a head to a thread.
+#include "kernels/rope.h"
+
+#include "cuda/number.cuh"
+
+namespace mglmm::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+struct Sizes {
+  int64_t batch, heads, seq, half;
+  bool tokens_first;
+};
+
+// [tokens, half] each. The angle is formed in f32, as the contract says; what is made of it is good to the last bit, whatever
+// the position, because it is done in f64.
+__global__ void __launch_bounds__(kThreads) angles_kernel(int64_t count, int64_t half, const int32_t* positions, float base,
+                                                          float direction, float* cosines, float* sines) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= count) return;
+  const float exponent = static_cast<float>(2 * (i % half)) / static_cast<float>(2 * half);
+  const float frequency = 1.0F / static_cast<float>(pow(static_cast<double>(base), static_cast<double>(exponent)));
+  const auto angle = static_cast<double>(frequency * static_cast<float>(positions[i / half]));
+  cosines[i] = static_cast<float>(cos(angle));
+  sines[i] = static_cast<float>(sin(angle)) * direction;
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    rotate_kernel(Sizes sizes, const float* cosines, const float* sines, const T* x, T* y) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index >= sizes.batch * sizes.heads * sizes.seq * sizes.half) return;
+  const int64_t i = index % sizes.half;
+  const int64_t row = index / sizes.half;  // of headDim numbers, as they lie
+  const int64_t image = row / (sizes.heads * sizes.seq);
+  const int64_t within = sizes.tokens_first ? row / sizes.heads % sizes.seq : row % sizes.seq;
+  const int64_t angle = (image * sizes.seq + within) * sizes.half + i;
+  const int64_t at = row * 2 * sizes.half + i;
+  const float low = to_float(x[at]);
+  const float high = to_float(x[at + sizes.half]);
+  put(y[at], low * cosines[angle] - high * sines[angle]);
+  put(y[at + sizes.half], high * cosines[angle] + low * sines[angle]);
+}
+
+void rotate(CudaStream& stream, const TensorRef& x, const ConstTensor& position_ids, double base, bool tokens_first,
+            float direction, const TensorRef& y) {
+  const Sizes sizes{x.shape[0], x.shape[tokens_first ? 2 : 1], x.shape[tokens_first ? 1 : 2], x.shape[3] / 2, tokens_first};
+  const int64_t angles = sizes.batch * sizes.seq * sizes.half;
+  const int64_t count = angles * sizes.heads;
+  if (count == 0) return;
+  float* cosines = stream.scratch_of<float>(2 * angles);
+  float* sines = cosines + angles;
+  launch(stream, angles_kernel, {.blocks = blocks_for(angles, kThreads), .threads = kThreads}, angles, sizes.half,
+         position_ids.data<int32_t>(), static_cast<float>(base), direction, cosines, sines);
+  by_dtype(x.dtype, [&]<typename T>(Type<T>) {
+    launch(stream, rotate_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, sizes, cosines, sines,
+           reinterpret_cast<const T*>(x.raw()), reinterpret_cast<T*>(y.raw()));
+  });
+}
+
+}  // namespace
+
+void run(const Rope& op, CudaStream& stream) {
+  rotate(stream, op.x, op.positionIds, op.base, op.tokensFirst, 1, op.y);
+}
+
+void run(const RopeBackward& op, CudaStream& stream) {
+  if (op.dx) rotate(stream, op.dy, op.positionIds, op.base, op.tokensFirst, -1, op.dx);
+}
+
+}  // namespace mglmm::cuda

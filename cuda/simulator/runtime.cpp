@@ -1,0 +1,160 @@
+#include "cuda/simulator/runtime.h"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "cuda/simulator/grid.h"
+
+struct SimulatedStream {
+  int device;
+};
+struct SimulatedEvent {};
+struct SimulatedPool {
+  size_t used = 0;
+};
+
+namespace {
+
+constexpr int kDevices = 2;
+constexpr size_t kDeviceBytes = size_t{4} << 30;
+
+struct Memory {
+  std::mutex mutex;
+  std::array<SimulatedPool, kDevices> pools;
+  std::map<void*, std::pair<int, size_t>> blocks;  // device, bytes
+};
+
+Memory& memory() {
+  static auto* memory = new Memory;  // never destroyed: tensors of a worker may outlive static destruction
+  return *memory;
+}
+
+thread_local int current_device = 0;
+
+}  // namespace
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = kDevices;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= kDevices) return cudaErrorInvalidDevice;
+  current_device = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 2;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const std::lock_guard lock(memory().mutex);
+  *total = kDeviceBytes;
+  *free = kDeviceBytes - memory().pools[static_cast<size_t>(current_device)].used;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    default: return "invalid argument";
+  }
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new SimulatedStream{current_device};
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new SimulatedEvent;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  *pool = &memory().pools[static_cast<size_t>(device)];
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  const std::lock_guard lock(memory().mutex);
+  const unsigned long long used = pool->used;
+  std::memcpy(value, &used, sizeof used);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
+
+cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  SimulatedPool& pool = m.pools[static_cast<size_t>(stream->device)];
+  if (bytes > kDeviceBytes - pool.used) return cudaErrorMemoryAllocation;
+  // The size itself, so that AddressSanitizer sees a kernel that goes beyond it.
+  if (posix_memalign(block, 256, bytes) != 0) return cudaErrorMemoryAllocation;
+  pool.used += bytes;
+  m.blocks[*block] = {stream->device, bytes};
+  mglmm::simulator::poison(*block, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeAsync(void* block, cudaStream_t) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const auto place = m.blocks.find(block);
+  if (place == m.blocks.end()) return cudaErrorInvalidValue;
+  const auto [device, bytes] = place->second;
+  m.pools[static_cast<size_t>(device)].used -= bytes;
+  m.blocks.erase(place);
+  mglmm::simulator::poison(block, bytes);  // for whoever reads it all the same
+  std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** block, size_t bytes) {
+  *block = std::malloc(bytes);
+  return *block == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* block) {
+  std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* block, int value, size_t bytes, cudaStream_t) {
+  std::memset(block, value, bytes);
+  return cudaSuccess;
+}

@@ -1,0 +1,184 @@
+#include "cuda/stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace mglmm::cuda {
+namespace {
+
+constexpr int64_t kPinnedBytes = int64_t{4} << 20;  // a copy goes through it in two halves
+constexpr size_t kOpenDoubts = 1024;                // before somebody has to wait for answers
+
+void release_storage(Storage& storage) {
+  if (storage.data == nullptr) return;
+  static_cast<Pool*>(storage.owner.get())->release(std::exchange(storage.data, nullptr), storage.bytes);
+}
+
+}  // namespace
+
+void expect(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) throw Error(kKernelError, std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+Pool::Pool(int device) : device_(device) {
+  if (const cudaError_t error = cudaSetDevice(device); error != cudaSuccess) {
+    throw Error(kDeviceError, "cuda:" + std::to_string(device) + " cannot be opened: " + cudaGetErrorString(error));
+  }
+  expect(cudaDeviceGetDefaultMemPool(&pool_, device), "finding the device's memory pool");
+  unsigned long long keep_all = ~0ULL;  // what is freed stays for reuse; `trim` gives it back
+  expect(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_all), "setting up the memory pool");
+  size_t free = 0, total = 0;
+  expect(cudaMemGetInfo(&free, &total), "asking for the device's memory");
+  limit = static_cast<int64_t>(total);
+  expect(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+}
+
+Pool::~Pool() {
+  if (stream != nullptr) cudaStreamDestroy(stream);
+}
+
+std::byte* Pool::allocate(int64_t bytes) {
+  if (live + bytes <= limit) {
+    void* memory = nullptr;
+    cudaError_t error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is dealt with
+      trim();
+      error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
+    }
+    if (error == cudaSuccess) {
+      live += bytes;
+      peak = std::max(peak.load(), live.load());
+      return static_cast<std::byte*>(memory);
+    }
+    cudaGetLastError();
+    if (error != cudaErrorMemoryAllocation) expect(error, "allocating memory");
+  }
+  throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on cuda:" + std::to_string(device_) +
+                                     ": " + std::to_string(live) + " are in use, the limit is " + std::to_string(limit));
+}
+
+void Pool::release(std::byte* memory, int64_t bytes) {
+  cudaFreeAsync(memory, stream);
+  live -= bytes;
+}
+
+void Pool::trim() {
+  expect(cudaStreamSynchronize(stream), "waiting for the stream");  // what it frees is free then
+  expect(cudaMemPoolTrimTo(pool_, 0), "giving memory back");
+}
+
+MemoryFigures Pool::figures() const {
+  unsigned long long reserved = 0;
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved);
+  return {live, peak, std::max<int64_t>(0, static_cast<int64_t>(reserved) - live), 0, limit};
+}
+
+CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
+  expect(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "making a stream");
+  expect(cudaEventCreateWithFlags(&computed_, cudaEventDisableTiming), "making an event");
+  expect(cudaEventCreateWithFlags(&copied_, cudaEventDisableTiming), "making an event");
+  void* memory = nullptr;
+  expect(cudaMallocHost(&memory, kPinnedBytes + kOpenDoubts * sizeof(Refusal)), "allocating pinned memory");
+  pinned_ = static_cast<std::byte*>(memory);
+  answers_ = reinterpret_cast<Refusal*>(pinned_ + kPinnedBytes);
+  expect(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), "asking for multiprocessors");
+}
+
+CudaStream::~CudaStream() {
+  cudaStreamSynchronize(handle());
+  keep_scratch(0);
+  cudaFreeHost(pinned_);
+  cudaEventDestroy(copied_);
+  cudaEventDestroy(computed_);
+  cudaStreamDestroy(copies_);
+}
+
+std::byte* CudaStream::scratch(int64_t bytes) {
+  bytes = std::max<int64_t>(bytes, 1);
+  scratch_.push_back({pool_->allocate(bytes), bytes});
+  return scratch_.back().memory;
+}
+
+void CudaStream::keep_scratch(size_t count) {
+  for (; scratch_.size() > count; scratch_.pop_back()) pool_->release(scratch_.back().memory, scratch_.back().bytes);
+}
+
+void CudaStream::allocate(Storage& storage) {
+  if (storage.data != nullptr || storage.bytes == 0) return;
+  storage.data = pool_->allocate(storage.bytes);
+  storage.owner = pool_;
+  storage.release = release_storage;
+}
+
+// One half of the pinned memory is filled while the other is on its way.
+void CudaStream::upload(std::byte* to, const std::byte* from, int64_t bytes) {
+  if (bytes == 0) return;
+  expect(cudaEventRecord(computed_, handle()), "recording an event");
+  expect(cudaStreamWaitEvent(copies_, computed_, 0), "waiting for an event");
+  constexpr int64_t kHalf = kPinnedBytes / 2;
+  for (int64_t begin = 0, half = 0; begin < bytes; begin += kHalf, half = 1 - half) {
+    if (begin >= kPinnedBytes) expect(cudaStreamSynchronize(copies_), "waiting for a copy");
+    std::byte* staged = pinned_ + half * kHalf;
+    const auto size = static_cast<size_t>(std::min(kHalf, bytes - begin));
+    std::memcpy(staged, from + begin, size);
+    expect(cudaMemcpyAsync(to + begin, staged, size, cudaMemcpyHostToDevice, copies_), "copying to the device");
+  }
+  expect(cudaEventRecord(copied_, copies_), "recording an event");
+  expect(cudaStreamWaitEvent(handle(), copied_, 0), "waiting for an event");
+  expect(cudaEventSynchronize(copied_), "waiting for a copy");  // the pinned memory is free again
+}
+
+void CudaStream::download(std::byte* to, const std::byte* from, int64_t bytes) {
+  synchronize();
+  for (int64_t begin = 0; begin < bytes; begin += kPinnedBytes) {
+    const auto size = static_cast<size_t>(std::min(kPinnedBytes, bytes - begin));
+    expect(cudaMemcpyAsync(pinned_, from + begin, size, cudaMemcpyDeviceToHost, copies_), "copying from the device");
+    expect(cudaStreamSynchronize(copies_), "waiting for a copy");
+    std::memcpy(to + begin, pinned_, size);
+  }
+}
+
+void CudaStream::synchronize() {
+  expect(cudaStreamSynchronize(handle()), "waiting for the stream");
+  decide();
+}
+
+void CudaStream::trim_memory() { pool_->trim(); }
+
+void CudaStream::clear(void* memory, int64_t bytes) {
+  if (bytes > 0) expect(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle()), "clearing memory");
+}
+
+void CudaStream::copy(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  expect(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, handle()), "copying");
+}
+
+Refusal* CudaStream::question() {
+  auto* word = scratch_of<Refusal>(1);
+  expect(cudaMemsetAsync(word, 0xff, sizeof(Refusal), handle()), "clearing memory");
+  return word;
+}
+
+void CudaStream::doubt(const Refusal* word, Complaint complaint) {
+  if (open_.size() == kOpenDoubts) synchronize();
+  Refusal* answer = answers_ + open_.size();
+  expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, handle()), "copying from the device");
+  open_.push_back({std::make_shared<Doubt>(), std::move(complaint), answer});
+  doubts.push_back(open_.back().doubt);
+}
+
+void CudaStream::decide() {
+  for (Open& one : open_) {
+    one.doubt->decided = true;
+    if (*one.answer == kNothingRefused) continue;
+    one.doubt->error = one.complaint(static_cast<int64_t>(*one.answer >> 32), static_cast<int32_t>(*one.answer));
+    if (!confirmed) confirmed = one.doubt->error;
+  }
+  open_.clear();
+}
+
+}  // namespace mglmm::cuda

@@ -1,0 +1,107 @@
+// A CUDA stream as the contract's Stream: memory in the order of the work on it, copies through pinned memory on a stream of
+// their own, and questions whose answers only the device knows.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#if defined(MGLMM_SIMULATED)
+#include "cuda/simulator/runtime.h"
+#else
+#include <cuda_runtime.h>
+#endif
+#include "kernels/error.h"
+#include "kernels/stream.h"
+#include "kernels/tensor.h"
+
+namespace mglmm::cuda {
+
+// Throws KernelError for a call that failed. `what` is what was tried.
+void expect(cudaError_t error, const char* what);
+
+// The memory of one stream. Tensors keep it alive: they may be freed after the stream is gone.
+class Pool {
+ public:
+  explicit Pool(int device);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  std::byte* allocate(int64_t bytes);              // throws OutOfMemoryError
+  void release(std::byte* memory, int64_t bytes);  // any thread
+  void trim();
+  MemoryFigures figures() const;  // any thread
+
+  cudaStream_t stream = nullptr;
+  std::atomic<int64_t> live{0}, peak{0}, limit{0};
+
+ private:
+  int device_;
+  cudaMemPool_t pool_ = nullptr;
+};
+
+// What a kernel finds wrong with the values of a tensor: the first place, and the value there. No other word may be in it.
+using Refusal = unsigned long long;
+inline constexpr Refusal kNothingRefused = ~0ULL;
+
+class CudaStream final : public Stream {
+ public:
+  explicit CudaStream(int device);  // of the calling thread; throws DeviceError
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+  ~CudaStream() override;
+
+  std::byte* scratch(int64_t bytes) override;
+  size_t scratch_count() const override { return scratch_.size(); }
+  void keep_scratch(size_t count) override;
+  void allocate(Storage& storage) override;
+  void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
+  void download(std::byte* to, const std::byte* from, int64_t bytes) override;
+  void synchronize() override;
+  MemoryFigures memory() const override { return pool_->figures(); }
+  void reset_peak() override { pool_->peak = pool_->live.load(); }
+  void set_memory_limit(int64_t bytes) override { pool_->limit = bytes; }
+  void trim_memory() override;
+
+  cudaStream_t handle() const { return pool_->stream; }
+  int processors() const { return processors_; }
+  void clear(void* memory, int64_t bytes);  // zeros
+  void copy(void* to, const void* from, int64_t bytes);
+  // A table of the host, as scratch memory.
+  template <typename T>
+  const T* table(const std::vector<T>& rows) {
+    T* memory = scratch_of<T>(static_cast<int64_t>(rows.size()));
+    upload(reinterpret_cast<std::byte*>(memory), reinterpret_cast<const std::byte*>(rows.data()),
+           static_cast<int64_t>(rows.size() * sizeof(T)));
+    return memory;
+  }
+
+  // A word for kernels of this op to put what they refuse; then, once they are launched, what is to become of it.
+  Refusal* question();
+  using Complaint = std::function<Error(int64_t place, int32_t value)>;
+  void doubt(const Refusal* word, Complaint complaint);
+
+ private:
+  struct Block {
+    std::byte* memory;
+    int64_t bytes;
+  };
+  struct Open {
+    std::shared_ptr<Doubt> doubt;
+    Complaint complaint;
+    const Refusal* answer;  // in pinned memory
+  };
+  void decide();
+
+  std::shared_ptr<Pool> pool_;
+  cudaStream_t copies_ = nullptr;
+  cudaEvent_t computed_ = nullptr, copied_ = nullptr;
+  std::byte* pinned_ = nullptr;
+  Refusal* answers_ = nullptr;
+  std::vector<Block> scratch_;
+  std::vector<Open> open_;
+  int processors_ = 1;
+};
+
+}  // namespace mglmm::cuda
