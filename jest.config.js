@@ -8,4 +8,5 @@ module.exports = {
   // Two cores: one test file at a time would leave one idle, more would fight over both.
   maxWorkers: 2,
   testTimeout: 60_000,
+  reporters: ['default', '<rootDir>/test/support/device_counts.js'],
 };

@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new mglmm::Context(env));
   mglmm::register_tensor(env, exports);
   mglmm::register_copies(env, exports);
+  mglmm::register_transfers(env, exports);
   mglmm::register_ops(env, exports);
   mglmm::register_programs(env, exports);
   return exports;

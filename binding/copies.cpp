@@ -1,7 +1,7 @@
-// Values on their way: from JavaScript's arrays into tensors, back, and from device to device.
-#include <condition_variable>
+// Values on their way from JavaScript's arrays into tensors, and back.
 #include <cstring>
-#include <mutex>
+#include <optional>
+#include <vector>
 
 #include "binding/memory.h"
 #include "binding/scalars.h"

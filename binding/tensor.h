@@ -92,6 +92,7 @@ auto guarded(Napi::Env env, Body&& body) {
 
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_copies(Napi::Env env, Napi::Object exports);
+void register_transfers(Napi::Env env, Napi::Object exports);
 void register_ops(Napi::Env env, Napi::Object exports);
 
 }  // namespace mglmm

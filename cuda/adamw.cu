@@ -60,8 +60,8 @@ void run(const Adamw& op, CudaStream& stream) {
     parameters.push_back({params[i], grads[i], op.expAvg[i].data<float>(), op.expAvgSq[i].data<float>(),
                           op.masters.empty() ? nullptr : op.masters[i].data<float>()});
   }
-  launch(stream, step_kernel, {.blocks = static_cast<int64_t>(pieces.size()), .threads = kPieceThreads}, stream.table(pieces),
-         stream.table(parameters), op.norm ? op.norm->data<float>() : nullptr, Factors(op));
+  launch(stream, step_kernel, {.blocks = static_cast<int64_t>(pieces.size()), .threads = kPieceThreads},
+         stream.table(pieces), stream.table(parameters), op.norm ? op.norm->data<float>() : nullptr, Factors(op));
 }
 
 }  // namespace mglmm::cuda

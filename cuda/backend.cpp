@@ -69,7 +69,8 @@ extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_ba
 #else
   constexpr const char* kName = "cuda";
 #endif
-  static const Backend backend{Backend::kAbi, static_cast<int>(OpIndex::count), kName,      cuda::run_op, cuda::has,
-                               cuda::set_threads,      cuda::device_count,           cuda::open};
+  static const Backend backend{
+      Backend::kAbi, static_cast<int>(OpIndex::count), kName, cuda::run_op, cuda::has, cuda::set_threads, cuda::device_count,
+      cuda::open};
   return &backend;
 }

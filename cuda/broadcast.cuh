@@ -34,10 +34,11 @@ void broadcast(CudaStream& stream, const Axes& axes, const T* a, const T* b, T* 
   const int64_t run = axes.size[axes.last()];
   constexpr int kWide = kPacket<T>;
   if (run % kWide == 0 && aligned(a, b, y)) {
-    launch(stream, broadcast_kernel<kWide, T, Formula>, {.blocks = blocks_for(axes.count(), kMapThreads * kWide)}, axes, a, b,
-           y, formula);
+    launch(stream, broadcast_kernel<kWide, T, Formula>, {.blocks = blocks_for(axes.count(), kMapThreads * kWide)}, axes, a,
+           b, y, formula);
   } else {
-    launch(stream, broadcast_kernel<1, T, Formula>, {.blocks = blocks_for(axes.count(), kMapThreads)}, axes, a, b, y, formula);
+    launch(stream, broadcast_kernel<1, T, Formula>, {.blocks = blocks_for(axes.count(), kMapThreads)}, axes, a, b, y,
+           formula);
   }
 }
 

@@ -55,7 +55,8 @@ void run(const Cast& op, CudaStream& stream) {
       const From* x = op.x.data<From>();
       To* y = op.y.data<To>();
       if (aligned(x, y))
-        launch(stream, cast_kernel<4, To, From>, {.blocks = blocks_for(count, 4 * kThreads), .threads = kThreads}, count, y, x);
+        launch(stream, cast_kernel<4, To, From>, {.blocks = blocks_for(count, 4 * kThreads), .threads = kThreads}, count, y,
+               x);
       else
         launch(stream, cast_kernel<1, To, From>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, count, y, x);
     });

@@ -19,8 +19,8 @@ __global__ void __launch_bounds__(kPieceThreads)
 void run(const ClipGradients& op, CudaStream& stream) {
   const auto pieces = pieces_of(op.grads);
   if (pieces.empty()) return;
-  launch(stream, clip_kernel, {.blocks = static_cast<int64_t>(pieces.size()), .threads = kPieceThreads}, stream.table(pieces),
-         stream.table(numbers_of(op.grads)), op.norm.data<float>(), op.maxNorm, op.eps);
+  launch(stream, clip_kernel, {.blocks = static_cast<int64_t>(pieces.size()), .threads = kPieceThreads},
+         stream.table(pieces), stream.table(numbers_of(op.grads)), op.norm.data<float>(), op.maxNorm, op.eps);
 }
 
 }  // namespace mglmm::cuda

@@ -25,9 +25,7 @@ struct Labels {
         vocab(op.logits.shape[-1]) {}
 
   __device__ int64_t place(int64_t row) const { return seq > 0 ? row + 1 : row; }
-  __device__ bool has_none(int64_t row) const {
-    return (seq > 0 && row % seq == seq - 1) || labels[place(row)] == ignored;
-  }
+  __device__ bool has_none(int64_t row) const { return (seq > 0 && row % seq == seq - 1) || labels[place(row)] == ignored; }
   __device__ bool fits(int64_t row) const { return labels[place(row)] >= 0 && labels[place(row)] < vocab; }
   // One that does not fit, which is refused, counts as none.
   __device__ int64_t at(int64_t row) const { return has_none(row) || !fits(row) ? kNoLabel : labels[place(row)]; }
@@ -46,9 +44,9 @@ void doubt_labels(CudaStream& stream, const Labels& labels) {
   Refusal* refused = stream.question();
   launch(stream, check_labels_kernel, {.blocks = blocks_for(labels.rows, kThreads), .threads = kThreads}, labels, refused);
   stream.doubt(refused, [vocab = labels.vocab, ignored = labels.ignored](int64_t place, int32_t value) {
-    return Error(kArgumentError, std::string(Op::name) + ": labels[" + std::to_string(place) + "] is " + std::to_string(value) +
-                                     ", expected from 0 to below " + std::to_string(vocab) + ", or " +
-                                     std::to_string(ignored) + " to be ignored");
+    return Error(kArgumentError, std::string(Op::name) + ": labels[" + std::to_string(place) + "] is " +
+                                     std::to_string(value) + ", expected from 0 to below " + std::to_string(vocab) +
+                                     ", or " + std::to_string(ignored) + " to be ignored");
   });
 }
 
@@ -106,8 +104,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(512) backward_kernel(Labels labels, const T* logits, const float* logsumexp, const float* dloss,
-                                                       const int32_t* count, bool mean, T* dlogits) {
+__global__ void __launch_bounds__(512) backward_kernel(Labels labels, const T* logits, const float* logsumexp,
+                                                       const float* dloss, const int32_t* count, bool mean, T* dlogits) {
   const int64_t row = blockIdx.x;
   const int64_t label = labels.at(row);
   const T* own = logits + row * labels.vocab;

@@ -1,5 +1,5 @@
-// A block a row, read three times, twice of them from the cache: the squares are of what is left after the mean, so that a mean
-// far from 0 costs no digits.
+// A block a row, read three times, twice of them from the cache: the squares are of what is left after the mean, so that a
+// mean far from 0 costs no digits.
 #include "kernels/layer_norm.h"
 
 #include "cuda/row.cuh"
@@ -9,8 +9,8 @@ namespace mglmm::cuda {
 namespace {
 
 template <int packet, typename T>
-__global__ void __launch_bounds__(512) forward_kernel(int64_t dim, const T* x, const T* weight, const T* bias, float eps, T* y,
-                                                      float* means, float* rstds) {
+__global__ void __launch_bounds__(512)
+    forward_kernel(int64_t dim, const T* x, const T* weight, const T* bias, float eps, T* y, float* means, float* rstds) {
   x += blockIdx.x * dim;
   y += blockIdx.x * dim;
   float total = 0;
@@ -46,8 +46,8 @@ __global__ void __launch_bounds__(512) forward_kernel(int64_t dim, const T* x, c
 }
 
 template <int packet, typename T>
-__global__ void __launch_bounds__(512) backward_kernel(int64_t dim, const T* dy, const T* x, const T* weight, const float* means,
-                                                       const float* rstds, T* dx) {
+__global__ void __launch_bounds__(512)
+    backward_kernel(int64_t dim, const T* dy, const T* x, const T* weight, const float* means, const float* rstds, T* dx) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * dim;
   const float mean = means[blockIdx.x];
   const float rstd = rstds[blockIdx.x];
@@ -112,8 +112,8 @@ void run(const LayerNorm& op, CudaStream& stream) {
     by_packet<T>(
         dim,
         [&](auto packet) {
-          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)}, dim,
-                 x, weight, bias, op.eps, y, mean, rstd);
+          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)},
+                 dim, x, weight, bias, op.eps, y, mean, rstd);
         },
         x, weight, bias, y);
   });

@@ -1,5 +1,5 @@
-// Ops that have no kernel on the GPU yet: calling one there is a DeviceError that names op and device. One that gets a kernel
-// leaves this list, or the library does not link; test/cuda/missing.test.ts shows it.
+// Ops that have no kernel on the GPU yet: calling one there is a DeviceError that names op and device. One that gets a
+// kernel leaves this list, or the library does not link; test/cuda/missing.test.ts shows it.
 // clang-format off
 #pragma once
 
@@ -10,13 +10,11 @@
   X(Conv2d) X(Conv2dBackward) \
   X(ConvTranspose2d) X(ConvTranspose2dBackward) \
   X(FourierEncoding) \
-  X(Linear) X(LinearBackward) \
   X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
   X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
   X(MaskBits) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
-  X(Matmul) X(MatmulBackward) \
   X(NormalizeImage) \
   X(Pack) \
   X(PackBits) \

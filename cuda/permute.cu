@@ -1,5 +1,5 @@
-// Axes that stay neighbours are one. Rows that stay whole are copied in packets; else the axis that is dense in x and the one
-// that is dense in y make a matrix, which is transposed in tiles of 32 x 32 through shared memory.
+// Axes that stay neighbours are one. Rows that stay whole are copied in packets; else the axis that is dense in x and the
+// one that is dense in y make a matrix, which is transposed in tiles of 32 x 32 through shared memory.
 #include "kernels/permute.h"
 
 #include <array>
@@ -58,8 +58,7 @@ struct Tile {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    transpose_kernel(Walk walk, int dense, int64_t y_stride, const T* x, T* y) {
+__global__ void __launch_bounds__(kThreads) transpose_kernel(Walk walk, int dense, int64_t y_stride, const T* x, T* y) {
   auto& tile = shared<Tile<T>>();
   const int last = walk.rank - 1;
   const int64_t rows = walk.size[last];      // dense in y
@@ -120,8 +119,8 @@ void run(const Permute& op, CudaStream& stream) {
   y_stride *= walk.size[last];
   const int64_t tiles = blocks_for(walk.size[last], kTile) * blocks_for(walk.size[dense], kTile);
   by_width(op.x.dtype, [&]<typename T>(Type<T>) {
-    launch(stream, transpose_kernel<T>, {.blocks = places * tiles, .threads = kThreads}, walk, dense, y_stride, op.x.data<T>(),
-           op.y.data<T>());
+    launch(stream, transpose_kernel<T>, {.blocks = places * tiles, .threads = kThreads}, walk, dense, y_stride,
+           op.x.data<T>(), op.y.data<T>());
   });
 }
 

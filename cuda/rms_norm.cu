@@ -8,7 +8,8 @@ namespace mglmm::cuda {
 namespace {
 
 template <int packet, typename T>
-__global__ void __launch_bounds__(512) forward_kernel(int64_t dim, const T* x, const T* weight, float eps, T* y, float* rstds) {
+__global__ void __launch_bounds__(512)
+    forward_kernel(int64_t dim, const T* x, const T* weight, float eps, T* y, float* rstds) {
   x += blockIdx.x * dim;
   y += blockIdx.x * dim;
   float square = 0;
@@ -22,8 +23,7 @@ __global__ void __launch_bounds__(512) forward_kernel(int64_t dim, const T* x, c
     const auto loaded = load_packet<packet>(x + i);
     const auto weights = load_packet<packet>(weight + i);
     Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k)
-      put(result.values[k], to_float(loaded.values[k]) * rstd * to_float(weights.values[k]));
+    for (int k = 0; k < packet; ++k) put(result.values[k], to_float(loaded.values[k]) * rstd * to_float(weights.values[k]));
     store_packet(y + i, result);
   });
 }
@@ -76,8 +76,8 @@ void run(const RmsNorm& op, CudaStream& stream) {
     by_packet<T>(
         dim,
         [&](auto packet) {
-          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)}, dim,
-                 x, weight, op.eps, y, rstd);
+          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)},
+                 dim, x, weight, op.eps, y, rstd);
         },
         x, weight, y);
   });

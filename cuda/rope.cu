@@ -13,8 +13,8 @@ struct Sizes {
   bool tokens_first;
 };
 
-// [tokens, half] each. The angle is formed in f32, as the contract says; what is made of it is good to the last bit, whatever
-// the position, because it is done in f64.
+// [tokens, half] each. The angle is formed in f32, as the contract says; what is made of it is good to the last bit,
+// whatever the position, because it is done in f64.
 __global__ void __launch_bounds__(kThreads) angles_kernel(int64_t count, int64_t half, const int32_t* positions, float base,
                                                           float direction, float* cosines, float* sines) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -61,9 +61,7 @@ void rotate(CudaStream& stream, const TensorRef& x, const ConstTensor& position_
 
 }  // namespace
 
-void run(const Rope& op, CudaStream& stream) {
-  rotate(stream, op.x, op.positionIds, op.base, op.tokensFirst, 1, op.y);
-}
+void run(const Rope& op, CudaStream& stream) { rotate(stream, op.x, op.positionIds, op.base, op.tokensFirst, 1, op.y); }
 
 void run(const RopeBackward& op, CudaStream& stream) {
   if (op.dx) rotate(stream, op.dy, op.positionIds, op.base, op.tokensFirst, -1, op.dx);

@@ -8,7 +8,8 @@ namespace mglmm::cuda {
 // Calls `body(i)` for the first of each packet that is this thread's. The size is a multiple of `packet`.
 template <int packet, typename Body>
 __device__ __forceinline__ void each_packet(int64_t size, Body&& body) {
-  for (int64_t i = static_cast<int64_t>(threadIdx.x) * packet; i < size; i += static_cast<int64_t>(blockDim.x) * packet) body(i);
+  for (int64_t i = static_cast<int64_t>(threadIdx.x) * packet; i < size; i += static_cast<int64_t>(blockDim.x) * packet)
+    body(i);
 }
 
 // Calls `body(std::integral_constant)` with the packet that rows of `size` elements at these places allow.

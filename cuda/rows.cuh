@@ -10,15 +10,15 @@ namespace {
 
 constexpr int kRowThreads = 256;
 
-__global__ void __launch_bounds__(kRowThreads) check_indices_kernel(int64_t count, const int32_t* index, int64_t limit,
-                                                                    Refusal* refused) {
+__global__ void __launch_bounds__(kRowThreads)
+    check_indices_kernel(int64_t count, const int32_t* index, int64_t limit, Refusal* refused) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
   if (i >= count || (index[i] >= 0 && index[i] < limit)) return;
   atomicMin(refused, static_cast<Refusal>(i) << 32 | static_cast<uint32_t>(index[i]));
 }
 
-// Doubts the first of `index` that is not in [0, limit): "embedding: ids[3] is 99, expected 0 to 12". Kernels that follow take
-// such an index for 0 or pass it over: there may be no row at all.
+// Doubts the first of `index` that is not in [0, limit): "embedding: ids[3] is 99, expected 0 to 12". Kernels that follow
+// take such an index for 0 or pass it over: there may be no row at all.
 inline void doubt_indices(CudaStream& stream, const std::string& op, const std::string& name, const ConstTensor& index,
                           int64_t limit) {
   const int64_t count = index.count();
@@ -53,8 +53,8 @@ void move_rows(CudaStream& stream, int64_t rows, int64_t row_bytes, std::byte* y
     launch(stream, move_rows_kernel<Word, Source>, {.blocks = blocks_for(rows * words, kRowThreads), .threads = kRowThreads},
            rows, words, reinterpret_cast<Word*>(y), source);
   };
-  const auto all = (reinterpret_cast<uintptr_t>(y) | ... | reinterpret_cast<uintptr_t>(bases)) |
-                   static_cast<uintptr_t>(row_bytes);
+  const auto all =
+      (reinterpret_cast<uintptr_t>(y) | ... | reinterpret_cast<uintptr_t>(bases)) | static_cast<uintptr_t>(row_bytes);
   if (all % 16 == 0)
     with(Type<Packet<uint32_t, 4>>{});
   else if (all % 4 == 0)
@@ -88,7 +88,8 @@ struct Found {
   int earlier;
 };
 
-// A block a place, which does the work of its row if no earlier place has the same: adds up that row's places in their order.
+// A block a place, which does the work of its row if no earlier place has the same: adds up that row's places in their
+// order.
 template <typename T>
 __global__ void __launch_bounds__(kRowThreads)
     scatter_rows_kernel(int64_t count, int64_t rows, int64_t dim, const T* dy, const int32_t* index, T* dx) {

@@ -5,8 +5,8 @@
 namespace mglmm::cuda {
 namespace {
 
-// Sequences of `seq` rows, of which the one at `position` makes way for `n` others. A position out of range, which is refused,
-// is taken for the nearest that there is.
+// Sequences of `seq` rows, of which the one at `position` makes way for `n` others. A position out of range, which is
+// refused, is taken for the nearest that there is.
 struct Places {
   const int32_t* positions;
   int64_t seq, n, row_bytes;
@@ -55,8 +55,8 @@ void run(const SpliceRows& op, CudaStream& stream) {
   const int64_t seq = op.x.shape[1];
   doubt_indices(stream, "spliceRows", "positions", op.positions, seq);
   const Places places{op.positions.data<int32_t>(), seq, op.rows.shape[1], op.x.shape[2] * size_of(op.x.dtype)};
-  move_rows(stream, op.y.shape[0] * op.y.shape[1], places.row_bytes, op.y.raw(),
-            Spliced{places, op.x.raw(), op.rows.raw()}, op.x.raw(), op.rows.raw());
+  move_rows(stream, op.y.shape[0] * op.y.shape[1], places.row_bytes, op.y.raw(), Spliced{places, op.x.raw(), op.rows.raw()},
+            op.x.raw(), op.rows.raw());
 }
 
 void run(const SpliceRowsBackward& op, CudaStream& stream) {

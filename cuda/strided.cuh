@@ -25,8 +25,8 @@ inline void copy_rows(CudaStream& stream, int64_t rows, int64_t bytes, const std
            {.blocks = blocks_for(rows * (bytes / kSize), kStridedThreads), .threads = kStridedThreads}, rows, bytes / kSize,
            reinterpret_cast<const Word*>(x), x_stride / kSize, reinterpret_cast<Word*>(y), y_stride / kSize);
   };
-  const auto all = reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y) |
-                   static_cast<uintptr_t>(bytes | x_stride | y_stride);
+  const auto all =
+      reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y) | static_cast<uintptr_t>(bytes | x_stride | y_stride);
   if (all % 16 == 0)
     with(Type<Packet<uint32_t, 4>>{});
   else if (all % 4 == 0)

@@ -1,6 +1,6 @@
 // Sums over some axes of a tensor, in f32, in an order that depends on the sizes alone: pieces of fixed size first, then the
-// pieces. Value: float operator()(int64_t i) const, of an element of the larger tensor. Out: void operator()(int64_t j, float
-// sum) const, for an element of the smaller one.
+// pieces. Value: float operator()(int64_t i) const, of an element of the larger tensor. Out: void operator()(int64_t j,
+// float sum) const, for an element of the smaller one.
 #pragma once
 #include <algorithm>
 
@@ -18,7 +18,8 @@ constexpr int64_t kSumPieces = 64;   // pieces that the rows of a column are spl
 
 // A block a piece of a row.
 template <typename Value>
-__global__ void __launch_bounds__(kSumThreads) row_pieces_kernel(Axes axes, int64_t row_pieces, Value value, float* partial) {
+__global__ void __launch_bounds__(kSumThreads)
+    row_pieces_kernel(Axes axes, int64_t row_pieces, Value value, float* partial) {
   const int64_t run = axes.size[axes.last()];
   const int64_t pieces = axes.count_of(true, true) * row_pieces;
   const int64_t piece = blockIdx.x % pieces;

@@ -1,4 +1,5 @@
-// Many tensors of uneven sizes as one list of pieces of at most kPieceElements: one launch for all parameters, a block a piece.
+// Many tensors of uneven sizes as one list of pieces of at most kPieceElements: one launch for all parameters, a block a
+// piece.
 #pragma once
 #include <algorithm>
 #include <vector>

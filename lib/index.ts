@@ -166,6 +166,7 @@ export { softmax } from './ops/softmax';
 export { spliceRows } from './ops/splice_rows';
 export { mean, type SumOptions, sum } from './ops/sum';
 export { swiglu } from './ops/swiglu';
+export { toDevice } from './ops/to_device';
 export { topK } from './ops/top_k';
 export { type UpscaleWeights, upscaleMasks } from './ops/upscale_masks';
 export { windowPartition, windowUnpartition } from './ops/window_partition';

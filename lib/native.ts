@@ -64,6 +64,7 @@ interface Addon {
   empty(made: Handle, shape: readonly number[], dtype: Dtype, device: number): void;
   mapFile(made: Handle, path: string, offset: number, shape: readonly number[], dtype: Dtype): void;
   alias(made: Handle, tensor: Handle, shape?: readonly number[], offset?: number): void;
+  transfer(made: Handle, tensor: Handle, device: number): void;
   dispose(tensor: Handle): void;
   read(tensor: Handle, bits?: boolean): Promise<ReadArray>;
   synchronize(device: number): Promise<void>;

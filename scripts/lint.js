@@ -12,7 +12,7 @@ const changedOnly = process.argv.includes('--changed');
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\n').filter(Boolean);
 
 function sources() {
-  const tracked = git('ls-files', '--cached', '--others', '--exclude-standard', '*.h', '*.cpp').filter((path) =>
+  const tracked = git('ls-files', '--cached', '--others', '--exclude-standard', '*.h', '*.cpp', '*.cu', '*.cuh').filter((path) =>
     existsSync(join(root, path)),
   );
   if (tracked.length === 0) throw new Error('no C++ file was found to check');

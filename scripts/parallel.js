@@ -20,18 +20,20 @@ function run(command, args) {
   });
 }
 
-/** `command(item)` gives [command, args] of each item; passed when all are, with the output of those that are not. */
+/** `command(item)` gives [command, args] of each item; passed when all are, with the output of those that are not, and of all. */
 async function runAll(items, command) {
   const waiting = [...items];
   const outputs = [];
+  const all = [];
   const worker = async () => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
       const { passed, output } = await run(...command(item));
+      all.push(output);
       if (!passed) outputs.push(output);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return { passed: outputs.length === 0, output: outputs.join('\n') };
+  return { passed: outputs.length === 0, output: outputs.join('\n'), all: all.join('\n') };
 }
 
 module.exports = { root, run, runAll };

@@ -82,7 +82,7 @@ function installModules() {
 function sourcesIn(path) {
   return readdirSync(join(root, path)).flatMap((name) => {
     const inside = `${path}/${name}`;
-    if (/\.(cpp|h)$/.test(name)) return [inside];
+    if (/\.(cpp|h|cu|cuh)$/.test(name)) return [inside];
     return lstatSync(join(root, inside)).isDirectory() ? sourcesIn(inside) : [];
   });
 }
@@ -91,7 +91,7 @@ function sourcesIn(path) {
 function sourceHash() {
   const hash = createHash('sha1');
   const headers = ['node-addon-api', 'node-api-headers'].map((name) => `node_modules/${name}/package.json`);
-  for (const path of ['CMakeLists.txt', ...headers, ...['binding', 'cpu', 'kernels'].flatMap(sourcesIn)]) {
+  for (const path of ['CMakeLists.txt', ...headers, ...['binding', 'cpu', 'cuda', 'kernels'].flatMap(sourcesIn)]) {
     hash.update(path).update(readFileSync(join(root, path)));
   }
   return hash.digest('hex');

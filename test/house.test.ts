@@ -4,6 +4,9 @@ import { describe, test } from '@jest/globals';
 import { native } from '../lib/native';
 import { codeOf, files, read, stemOf } from './support/tree';
 
+/** A source of the CUDA backend is C++ as well. */
+const cpp = /\.(h|cpp|cu|cuh)$/;
+
 /** The files that match, of which there must be some. */
 function seen(pattern: RegExp): string[] {
   const found = files.filter((path) => pattern.test(path));
@@ -26,6 +29,8 @@ const headers = seen(/^kernels\/\w+\.h$/)
   }))
   .filter(({ path, structs }) => structs.length > 0 && path !== 'kernels/fields.h');
 const stems = new Set(headers.map(({ stem }) => stem));
+/** They keep what headers of others promise: the backend, cuda/product.h. */
+const headless = /^((cpu|cuda)\/backend|cuda\/(cublas|simulator\/product))\.cpp$/;
 
 describe('stems', () => {
   test('an op has a file of its stem in every room', () => {
@@ -54,16 +59,25 @@ describe('stems', () => {
   test('a proof and a price are of a wrapper that exists', () =>
     none(seen(/^(test|bench)\/ops\/\w+(\.test)?\.ts$/).flatMap((path) => missing([`lib/ops/${stemOf(path)}.ts`]))));
 
-  test('a file of cpu/ is a keeping of an op, or has a header that says what it offers', () =>
+  test('a file of cpu/ or cuda/ is a keeping of an op, or has a header that says what it offers', () =>
     none(
-      seen(/^cpu\/.*\.cpp$/)
-        .filter((path) => !stems.has(stemOf(path)) && !stems.has(path.split('/')[1] as string) && path !== 'cpu/backend.cpp')
-        .flatMap((path) => missing([path.replace(/\.cpp$/, '.h')])),
+      seen(/^(cpu|cuda)\/.*\.(cpp|cu)$/)
+        .filter((path) => !stems.has(stemOf(path)) && !stems.has(path.split('/')[1] as string) && !headless.test(path))
+        .flatMap((path) => missing([path.replace(/\.(cpp|cu)$/, '.h')])),
     ));
 
+  test('cuda/ has a kernel of each op, or cuda/missing.h says that it has not', () => {
+    const lacking = read('cuda/missing.h');
+    none(
+      headers.flatMap(({ stem, structs }) => [
+        ...(structs.every(({ struct }) => lacking.includes(`X(${struct})`)) ? [] : missing([`cuda/${stem}.cu`])),
+      ]),
+    );
+  });
+
   test('CMakeLists.txt lists every source and nothing else', () => {
-    const listed = [...read('CMakeLists.txt').matchAll(/^ {2}((?:kernels|cpu|binding)\/\S+\.cpp)$/gm)].map(([, path]) => path as string);
-    const sources = seen(/^(kernels|cpu|binding)\/.*\.cpp$/);
+    const listed = [...read('CMakeLists.txt').matchAll(/^ {2}((?:kernels|cpu|cuda|binding)\/\S+\.(?:cpp|cu))$/gm)].map(([, path]) => path as string);
+    const sources = seen(/^(kernels|cpu|cuda|binding)\/.*\.(cpp|cu)$/);
     none([...missing(listed), ...sources.filter((path) => !listed.includes(path)).map((path) => `${path} is not in CMakeLists.txt`)]);
   });
 
@@ -116,22 +130,26 @@ describe('names of the addon', () => {
 
 /** `what` may be said in `allowed` only, of the files that match `where`. */
 const rooms: { api: string; what: RegExp; where: RegExp; allowed: RegExp }[] = [
-  { api: 'Napi', what: /\bNapi::|napi\.h/, where: /\.(h|cpp)$/, allowed: /^binding\// },
-  { api: 'oneDNN', what: /\bdnnl/, where: /\.(h|cpp)$/, allowed: /^cpu\/onednn\w*\.(h|cpp)$/ },
-  { api: 'OpenMP', what: /\bomp_\w+\(|#pragma omp|omp\.h/, where: /\.(h|cpp)$/, allowed: /^cpu\/(parallel\.h|backend\.cpp)$/ },
-  { api: 'threads', what: /\bstd::j?thread\b/, where: /\.(h|cpp)$/, allowed: /^(binding|bench)\// },
+  { api: 'Napi', what: /\bNapi::|napi\.h/, where: cpp, allowed: /^binding\// },
+  { api: 'oneDNN', what: /\bdnnl/, where: cpp, allowed: /^cpu\/onednn\w*\.(h|cpp)$/ },
+  { api: 'OpenMP', what: /\bomp_\w+\(|#pragma omp|omp\.h/, where: cpp, allowed: /^cpu\/(parallel\.h|backend\.cpp)$/ },
+  { api: 'threads', what: /\bstd::j?thread\b/, where: cpp, allowed: /^(binding|bench)\// },
   {
     api: 'intrinsics',
     what: /\b_mm\d*_|immintrin|__m512|__m256/,
-    where: /\.(h|cpp)$/,
+    where: cpp,
     allowed: /^(cpu\/|kernels\/dtype\.h|bench\/probe\.cpp)/,
   },
-  { api: 'dlopen', what: /\bdlopen\(/, where: /\.(h|cpp)$/, allowed: /^binding\/backends\.cpp$/ },
+  { api: 'dlopen', what: /\bdlopen\(/, where: cpp, allowed: /^binding\/backends\.cpp$/ },
+  { api: 'CUDA runtime', what: /\bcuda(Malloc|Free|Memcpy|Memset|Stream|Event|MemPool|SetDevice)\w*\(/, where: cpp, allowed: /^cuda\/(stream\.cpp|simulator\/)/ },
+  { api: 'cuBLAS', what: /\bcublas/i, where: cpp, allowed: /^cuda\/cublas\.cpp$/ },
+  { api: 'a bare launch', what: /<<<|\b__shared__\b|\bcudaLaunch/, where: cpp, allowed: /^cuda\/launch\.cuh$/ },
+  { api: 'PTX', what: /\basm\b/, where: /^cuda\//, allowed: /^cuda\/tile\.cuh$/ },
   { api: 'native', what: /\bnative\./, where: /^(lib|examples|bench)\/.*\.ts$/, allowed: /^lib\/(native\.ts|(tensor|autograd|ops)\/)/ },
   { api: 'environment', what: /process\.env/, where: /^lib\//, allowed: /^lib\/(native\.ts|cli\/|service\/server\.ts)/ },
   { api: 'console', what: /\bconsole\./, where: /^lib\//, allowed: /^lib\/(cli\/|train\/log\.ts)/ },
-  { api: 'printing', what: /\b(std::(cout|cerr)|f?printf\(|puts\()/, where: /\.(h|cpp)$/, allowed: /^bench\// },
-  { api: 'exit', what: /process\.exit\(|(?<!\.)\b(std::)?(exit|abort)\(\)/, where: /^(lib|kernels|cpu|binding)\//, allowed: /^lib\/cli\// },
+  { api: 'printing', what: /\b(std::(cout|cerr)|f?printf\(|puts\()/, where: cpp, allowed: /^bench\// },
+  { api: 'exit', what: /process\.exit\(|(?<!\.)\b(std::)?(exit|abort)\(\)/, where: /^(lib|kernels|cpu|cuda|binding)\//, allowed: /^lib\/cli\// },
 ];
 
 describe('rooms', () => {
@@ -187,9 +205,16 @@ describe('imports', () => {
   });
 
   test('of C++ go from the binding and the backend to the contract', () => {
-    const may: Record<string, string[]> = { kernels: ['kernels'], cpu: ['cpu', 'kernels'], binding: ['binding', 'kernels'], bench: [] };
+    const may: Record<string, string[]> = {
+      kernels: ['kernels'],
+      cpu: ['cpu', 'kernels'],
+      cuda: ['cuda', 'kernels'],
+      binding: ['binding', 'kernels'],
+      test: ['cuda'],
+      bench: [],
+    };
     none(
-      seen(/\.(h|cpp)$/).flatMap((path) =>
+      seen(cpp).flatMap((path) =>
         [...codeOf(path).matchAll(/#include "([^/"]+)\//g)]
           .filter(([, room]) => !may[path.split('/')[0] as string]?.includes(room as string))
           .map(([line]) => `${path}: ${line}`),
@@ -199,7 +224,7 @@ describe('imports', () => {
 });
 
 describe('files', () => {
-  const code = () => seen(/\.(ts|js|h|cpp|py)$/);
+  const code = () => seen(/\.(ts|js|h|cpp|cu|cuh|py)$/);
 
   test('have at most 400 lines', () => {
     const lines = (path: string) => read(path).split('\n').length - 1;

@@ -181,7 +181,8 @@ void run_grid(const Grid& which, const std::function<void()>& kernel) {
   const std::lock_guard lock(m.mutex);
   const size_t count = count_of(which.threads);
   if (count == 0 || count > 1024 || count % kWarp != 0) {
-    throw Error(kKernelError, "a block of " + std::to_string(count) + " threads, expected whole warps, at most 1024 threads");
+    throw Error(kKernelError,
+                "a block of " + std::to_string(count) + " threads, expected whole warps, at most 1024 threads");
   }
   if (which.blocks.y > 65535 || which.blocks.z > 65535 || which.shared_bytes > 227 << 10) {
     throw Error(kKernelError, "a grid beyond what a GPU takes: " + std::to_string(which.blocks.y) + " x " +
@@ -257,7 +258,8 @@ const std::array<uint64_t, kWarp>& exchange(uint32_t mask, uint64_t value, const
 
 void fail(const char* what, const std::source_location& where) {
   Machine& m = machine();
-  m.failure = "block " + to_string(block_index) + ", thread " + to_string(thread_index) + ": " + what + ", at " + to_string(where);
+  m.failure =
+      "block " + to_string(block_index) + ", thread " + to_string(thread_index) + ": " + what + ", at " + to_string(where);
   for (;;) m.threads[static_cast<size_t>(m.current)].fiber->leave();
 }
 
@@ -276,7 +278,8 @@ std::byte* static_shared(const void* key, size_t bytes) {
 void poison(void* memory, size_t bytes) {
   auto* words = static_cast<uint32_t*>(memory);
   std::fill(words, words + bytes / sizeof(uint32_t), kPoison);
-  std::memset(reinterpret_cast<std::byte*>(words) + bytes / sizeof(uint32_t) * sizeof(uint32_t), 0x7f, bytes % sizeof(uint32_t));
+  std::memset(reinterpret_cast<std::byte*>(words) + bytes / sizeof(uint32_t) * sizeof(uint32_t), 0x7f,
+              bytes % sizeof(uint32_t));
 }
 
 }  // namespace mglmm::simulator

@@ -86,5 +86,4 @@ export const resetPeak = (device: Device = 'cpu') => guarded(() => native.resetP
 /** Gives freed, cached memory back to the system. */
 export const trimMemory = (device: Device = 'cpu') => guarded(() => native.trimMemory(deviceNumber(device)));
 /** `bytes` that tensors may hold on a device; default nine tenths of the machine's memory, or all of a GPU's. */
-export const setMemoryLimit = (bytes: number, device: Device = 'cpu') =>
-  guarded(() => native.setMemoryLimit(bytes, deviceNumber(device)));
+export const setMemoryLimit = (bytes: number, device: Device = 'cpu') => guarded(() => native.setMemoryLimit(bytes, deviceNumber(device)));

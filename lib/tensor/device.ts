@@ -35,4 +35,4 @@ export const devices = (): Device[] => Array.from({ length: native.devices().cou
 export const cudaProblem = (): string | undefined => native.devices().cudaProblem;
 
 /** Names of the ops that have no kernel on `device` yet: calling one is a DeviceError. */
-export const missingOps = (device: Device): string[] => guarded(() => native.missingOps(deviceNumber(device)));
+export const missingOps = (device: Device): string[] => [...guarded(() => native.missingOps(deviceNumber(device)))];

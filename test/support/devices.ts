@@ -1,7 +1,7 @@
 /** The devices that tests run on: every one that is present. In a run with MGLMM_TEST_DEVICES, a list, those. */
 import { strict as assert } from 'node:assert';
 import { afterAll, afterEach, beforeAll, describe, test } from '@jest/globals';
-import { type Device, devices as present, missingOps, setDefaultDevice, synchronize } from '../../lib';
+import { type Device, missingOps, devices as present, setDefaultDevice, synchronize } from '../../lib';
 import { native } from '../../lib/native';
 
 /** One GPU stands for all: `cpu`, and `cuda:0` where there is one. */

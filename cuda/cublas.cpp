@@ -1,0 +1,158 @@
+// cuBLASLt, named here alone. The algorithm for sizes met before is remembered: to ask for it takes longer than a small
+// product.
+#include <cublasLt.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "cuda/product.h"
+
+namespace mglmm::cuda {
+namespace {
+
+constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+constexpr size_t kRemembered = 4096;
+
+void expect_done(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(kKernelError, std::string(what) + ": " + cublasLtGetStatusString(status));
+}
+
+using Key = std::array<int64_t, 11>;
+struct Choice {
+  cublasLtMatmulAlgo_t algorithm;
+  size_t workspace;
+};
+
+// Of one device.
+struct Library {
+  cublasLtHandle_t handle = nullptr;
+  std::map<Key, Choice> choices;
+};
+
+struct Libraries {
+  std::mutex mutex;
+  std::map<int, Library> by_device;
+};
+
+Libraries& libraries() {
+  static auto* libraries = new Libraries;  // never destroyed: the driver may be gone by then
+  return *libraries;
+}
+
+cudaDataType_t type_of(Dtype dtype) {
+  return dtype == Dtype::bf16 ? CUDA_R_16BF : dtype == Dtype::f16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+// The largest power of two up to 16 that divides an address: algorithms ask for some.
+int64_t alignment(const void* memory) {
+  const auto address = reinterpret_cast<uintptr_t>(memory) | 16;
+  return static_cast<int64_t>(address & (~address + 1));
+}
+
+// A matrix as cuBLAS sees it: what is row-major here has rows and columns changed over there.
+struct Layout {
+  cublasLtMatrixLayoutOpaque_t opaque;
+  Layout(Dtype dtype, int64_t rows, int64_t columns, int64_t stack, bool shared) {
+    const auto count = static_cast<int32_t>(stack);
+    const int64_t step = shared ? 0 : rows * columns;
+    expect_done(cublasLtMatrixLayoutInit(&opaque, type_of(dtype), static_cast<uint64_t>(columns),
+                                         static_cast<uint64_t>(rows), columns),
+                "describing a matrix");
+    expect_done(cublasLtMatrixLayoutSetAttribute(&opaque, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
+                "describing a stack");
+    expect_done(cublasLtMatrixLayoutSetAttribute(&opaque, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step),
+                "describing a stack");
+  }
+};
+
+struct Operation {
+  cublasLtMatmulDescOpaque_t opaque;
+  Operation(const Product& p, const std::byte* bias) {
+    expect_done(cublasLtMatmulDescInit(&opaque, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    set(CUBLASLT_MATMUL_DESC_TRANSA, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);  // theirs is our b
+    set(CUBLASLT_MATMUL_DESC_TRANSB, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (bias == nullptr) return;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.dtype));
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  }
+  template <typename T>
+  void set(cublasLtMatmulDescAttributes_t attribute, T value) {
+    expect_done(cublasLtMatmulDescSetAttribute(&opaque, attribute, &value, sizeof value), "describing a product");
+  }
+};
+
+Choice ask(cublasLtHandle_t handle, Operation& operation, Layout& first, Layout& second, Layout& result,
+           const std::array<int64_t, 3>& alignments) {
+  cublasLtMatmulPreferenceOpaque_t preference;
+  const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    expect_done(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value), "choosing an algorithm");
+  };
+  expect_done(cublasLtMatmulPreferenceInit(&preference), "choosing an algorithm");
+  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+  // Sums are never kept in bf16 or f16 between.
+  set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(alignments[0]));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(alignments[1]));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(alignments[2]));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[2]));
+  cublasLtMatmulHeuristicResult_t found{};
+  int count = 0;
+  expect_done(cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
+                                             &result.opaque, &preference, 1, &found, &count),
+              "choosing an algorithm");
+  if (count == 0) throw Error(kKernelError, "cuBLASLt has no algorithm for this product");
+  return {found.algo, found.workspaceSize};
+}
+
+}  // namespace
+
+void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+              std::byte* y) {
+  Operation operation(p, bias);
+  Layout first(p.dtype, p.b_transposed ? p.columns : p.inner, p.b_transposed ? p.inner : p.columns, p.stack, p.b_shared);
+  Layout second(p.dtype, p.a_transposed ? p.inner : p.rows, p.a_transposed ? p.rows : p.inner, p.stack, p.a_shared);
+  Layout result(p.result, p.rows, p.columns, p.stack, false);
+  const std::array<int64_t, 3> alignments{alignment(b), alignment(a), alignment(y)};
+  const int64_t flags = int64_t{p.a_transposed} | int64_t{p.b_transposed} << 1 | int64_t{p.a_shared} << 2 |
+                        int64_t{p.b_shared} << 3 | int64_t{bias != nullptr} << 4;
+  const Key key{p.stack,
+                p.rows,
+                p.columns,
+                p.inner,
+                flags,
+                static_cast<int64_t>(p.dtype),
+                static_cast<int64_t>(p.result),
+                alignments[0],
+                alignments[1],
+                alignments[2],
+                alignment(bias)};
+  Choice choice{};
+  cublasLtHandle_t handle = nullptr;
+  {
+    int device = 0;
+    expect(cudaGetDevice(&device), "asking for the device");
+    Libraries& all = libraries();
+    const std::lock_guard lock(all.mutex);
+    Library& library = all.by_device[device];
+    if (library.handle == nullptr) expect_done(cublasLtCreate(&library.handle), "starting cuBLASLt");
+    handle = library.handle;
+    if (library.choices.size() > kRemembered) library.choices.clear();
+    auto place = library.choices.find(key);
+    if (place == library.choices.end()) {
+      place = library.choices.emplace(key, ask(handle, operation, first, second, result, alignments)).first;
+    }
+    choice = place->second;
+  }
+  const float one = 1, zero = 0;
+  std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
+  expect_done(cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &zero, y, &result.opaque,
+                             y, &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
+              "multiplying matrices");
+}
+
+}  // namespace mglmm::cuda

@@ -1,0 +1,27 @@
+// Products of matrices. On a GPU they are cuBLASLt's (cuda/cublas.cpp); the simulator has plain loops in their place.
+#pragma once
+#include "cuda/stream.h"
+
+namespace mglmm::cuda {
+
+// y[s] = a[s] b[s], row-major; sums in f32.
+struct Product {
+  int64_t stack = 1;
+  int64_t rows = 0, columns = 0, inner = 0;
+  // Whether a is stored [inner, rows], b [columns, inner].
+  bool a_transposed = false, b_transposed = false;
+  // Whether one matrix is that of the whole stack.
+  bool a_shared = false, b_shared = false;
+  Dtype dtype = Dtype::f32;   // of a, b and bias
+  Dtype result = Dtype::f32;  // of y: dtype, or f32
+};
+
+// `bias` [columns] is added to each row unless it is null.
+void product(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+             std::byte* y);
+
+// Without sizes of 0. Kept by cuda/cublas.cpp, or by the simulator.
+void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+              std::byte* y);
+
+}  // namespace mglmm::cuda

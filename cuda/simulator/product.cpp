@@ -1,0 +1,52 @@
+// What cuBLASLt does on a GPU, in plain loops: f32 sums in the order of the inner axis.
+#include "cuda/product.h"
+
+#include <vector>
+
+namespace mglmm::cuda {
+namespace {
+
+// A stored matrix as f32, [rows, columns]; with `transposed` it is stored [columns, rows].
+std::vector<float> widened(const std::byte* data, Dtype dtype, int64_t rows, int64_t columns, bool transposed) {
+  std::vector<float> values(static_cast<size_t>(rows * columns));
+  by_dtype(dtype, [&]<typename T>(Type<T>) {
+    const T* stored = reinterpret_cast<const T*>(data);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t column = 0; column < columns; ++column) {
+        values[static_cast<size_t>(row * columns + column)] =
+            stored[transposed ? column * rows + row : row * columns + column];
+      }
+    }
+  });
+  return values;
+}
+
+}  // namespace
+
+void multiply(CudaStream&, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias, std::byte* y) {
+  const int64_t size = size_of(p.dtype);
+  std::vector<float> sums(static_cast<size_t>(p.columns));
+  for (int64_t s = 0; s < p.stack; ++s) {
+    const auto left = widened(a + (p.a_shared ? 0 : s * p.rows * p.inner * size), p.dtype, p.rows, p.inner, p.a_transposed);
+    const auto right =
+        widened(b + (p.b_shared ? 0 : s * p.inner * p.columns * size), p.dtype, p.inner, p.columns, p.b_transposed);
+    const auto added = bias == nullptr ? std::vector<float>() : widened(bias, p.dtype, 1, p.columns, false);
+    for (int64_t row = 0; row < p.rows; ++row) {
+      sums.assign(static_cast<size_t>(p.columns), 0.0F);
+      for (int64_t i = 0; i < p.inner; ++i) {
+        const float factor = left[static_cast<size_t>(row * p.inner + i)];
+        const float* from = right.data() + i * p.columns;
+        for (int64_t column = 0; column < p.columns; ++column) sums[static_cast<size_t>(column)] += factor * from[column];
+      }
+      if (bias != nullptr) {
+        for (size_t column = 0; column < sums.size(); ++column) sums[column] += added[column];
+      }
+      by_dtype(p.result, [&]<typename T>(Type<T>) {
+        T* to = reinterpret_cast<T*>(y) + (s * p.rows + row) * p.columns;
+        for (int64_t column = 0; column < p.columns; ++column) to[column] = T(sums[static_cast<size_t>(column)]);
+      });
+    }
+  }
+}
+
+}  // namespace mglmm::cuda

@@ -1,0 +1,172 @@
+/** What a device does beyond its ops: names, memory, copies, errors that only it can find. */
+import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from '@jest/globals';
+import {
+  add,
+  backendName,
+  cast,
+  cudaProblem,
+  type Device,
+  devices,
+  embedding,
+  linear,
+  memory,
+  missingOps,
+  noGradients,
+  Program,
+  relu,
+  resetPeak,
+  setDefaultDevice,
+  setMemoryLimit,
+  synchronize,
+  tensor,
+  trimMemory,
+  upload,
+  zeros,
+} from '../../lib';
+import { randnArray } from '../support/data';
+import { onEveryDevice } from '../support/devices';
+
+describe('devices', () => {
+  test('are the CPU and what a driver finds, else there is a reason', () => {
+    const [first, ...gpus] = devices();
+    assert.equal(first, 'cpu');
+    assert.deepEqual(
+      gpus,
+      gpus.map((_, index) => `cuda:${index}`),
+    );
+    if (gpus.length > 0) assert.equal(cudaProblem(), undefined);
+    else assert.match(cudaProblem() ?? '', /CUDA|GPU/);
+  });
+
+  test('go by their names', () => {
+    assert.match(backendName(), /^cpu /);
+    assert.throws(() => setDefaultDevice('gpu' as Device), {
+      name: 'ArgumentError',
+      message: /^device is "gpu", expected "cpu", "cuda" or/,
+    });
+    assert.throws(() => setDefaultDevice('cuda:98'), { name: 'DeviceError', message: /cuda:98/ });
+    assert.equal(tensor([1]).device, 'cpu');
+  });
+
+  test('the CPU has every op', () => assert.deepEqual(missingOps('cpu'), []));
+
+  test('ops that a GPU lacks are those of cuda/missing.h, and say so', () => {
+    const header = readFileSync(join(__dirname, '../../cuda/missing.h'), 'utf8');
+    const listed = [...header.matchAll(/\bX\((\w)(\w+)\)/g)].map(([, first, rest]) => `${first?.toLowerCase()}${rest}`);
+    const gpu = devices()[1];
+    if (gpu === undefined) return assert.throws(() => missingOps('cuda'), { name: 'DeviceError' });
+    assert.deepEqual(missingOps(gpu).sort(), listed.sort());
+    setDefaultDevice(gpu);
+    try {
+      const call = () => linear(zeros([2, 3]), zeros([4, 3]));
+      if (listed.includes('linear'))
+        assert.throws(call, { name: 'DeviceError', message: `linear: has no kernel on ${gpu} yet, expected cpu` });
+      else assert.deepEqual(call().shape, [2, 4]);
+    } finally {
+      setDefaultDevice('cpu');
+    }
+  });
+});
+
+onEveryDevice('memory', () => {
+  const here = () => zeros([1]).device;
+
+  test('is counted, given back, and limited by an error that is survived', async () => {
+    await synchronize();
+    trimMemory(here());
+    resetPeak(here());
+    const before = memory(here()).liveBytes;
+    const megabyte = 1 << 20;
+    const x = zeros([megabyte], 'u8');
+    await synchronize();
+    assert.ok(memory(here()).liveBytes >= before + megabyte);
+    x.dispose();
+    await synchronize();
+    assert.ok(memory(here()).liveBytes < before + megabyte);
+    assert.ok(memory(here()).peakBytes >= before + megabyte);
+    const { limitBytes } = memory(here());
+    const limited = async () => {
+      setMemoryLimit(memory(here()).liveBytes + 3 * megabyte, here());
+      await synchronize();
+      const held = [zeros([megabyte], 'u8'), zeros([megabyte], 'u8')];
+      const tooMuch = zeros([megabyte + 1], 'u8');
+      await assert.rejects(tooMuch.read(), {
+        name: 'OutOfMemoryError',
+        message: /cannot allocate 1048577 bytes on (cpu|cuda:0): \d+ are in use, the limit/,
+      });
+      await assert.rejects(relu(cast(tooMuch, 'bf16')).read(), { name: 'OutOfMemoryError' });
+      for (const one of held) one.dispose();
+      await synchronize();
+      assert.equal((await zeros([megabyte], 'u8').read()).length, megabyte);
+      assert.throws(() => zeros([100 * megabyte], 'u8'), { name: 'OutOfMemoryError' });
+    };
+    await limited().finally(() => setMemoryLimit(limitBytes, here()));
+    await synchronize();
+  });
+
+  test('takes and gives arrays larger than what is pinned for copies', async () => {
+    const values = new Float32Array((5 << 19) + 77).map((_, i) => i % 4099); // 10 MiB
+    const x = await upload(values, [values.length]);
+    assert.ok(Buffer.from((await x.read()).buffer).equals(Buffer.from(values.buffer)));
+    const half = (await upload(new Uint16Array([0x3f80, 0xc000, 0x7f80]), [3], 'bf16')) as ReturnType<typeof zeros>;
+    assert.deepEqual([...(await half.read())], [1, -2, Infinity]);
+    assert.deepEqual([...(await half.readBits())], [0x3f80, 0xc000, 0x7f80]);
+  });
+
+  test('of a program is given back within a run', async () => {
+    const x = tensor(randnArray(1000, 1));
+    using program = new Program();
+    const y = noGradients(() =>
+      program.record(() => {
+        let next = x;
+        for (let i = 0; i < 10; i++) {
+          const last = next;
+          next = add(last, x);
+          if (last !== x) last.dispose();
+        }
+        return next;
+      }),
+    );
+    await synchronize();
+    resetPeak(here());
+    await synchronize();
+    const before = memory(here()).liveBytes;
+    program.run();
+    program.run();
+    const [values, sums] = [await x.read(), await y.read()];
+    assert.ok(sums.every((sum, i) => Math.abs(sum - 11 * (values[i] as number)) < 1e-4));
+    assert.ok(memory(here()).peakBytes - before <= 4 * 4096, `${memory(here()).peakBytes - before} bytes`);
+  });
+});
+
+onEveryDevice('an error that only the device can find', () => {
+  const table = () => tensor([1, 2, 3], [3, 1]);
+  const ids = (...values: number[]) => tensor(values, [values.length], 'i32');
+  const wrong = { name: 'ArgumentError', message: 'embedding: ids[1] is 3, expected 0 to 2' };
+
+  test('reaches whoever reads what was made of it, and nobody else', async () => {
+    const [bad, good] = [embedding(table(), ids(0, 3, 4)), embedding(table(), ids(2, 1))];
+    const later = relu(add(bad, bad));
+    assert.deepEqual([...(await relu(good).read())], [3, 2]);
+    await assert.rejects(later.read(), wrong);
+    await assert.rejects(relu(later).read(), wrong);
+    await assert.rejects(bad.read(), wrong);
+    await synchronize();
+  });
+
+  test('is told by synchronize when nobody reads', async () => {
+    embedding(table(), ids(0, 3));
+    await assert.rejects(synchronize(), wrong);
+    await synchronize();
+  });
+
+  test('is found among more ops than are looked at at a time', async () => {
+    const rows = table();
+    const made = Array.from({ length: 2100 }, (_, i) => embedding(rows, ids(i === 1500 ? 9 : 1)));
+    await assert.rejects((made[1500] as ReturnType<typeof zeros>).read(), { message: 'embedding: ids[0] is 9, expected 0 to 2' });
+    assert.deepEqual([...(await (made[2099] as ReturnType<typeof zeros>).read())], [2]);
+  });
+});
