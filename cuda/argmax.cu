@@ -9,7 +9,7 @@ namespace {
 template <typename T>
 __global__ void __launch_bounds__(512) argmax_kernel(int64_t size, const T* x, int32_t* ids) {
   const T* row = x + blockIdx.x * size;
-  Candidate best = kNoCandidate;
+  Candidate best = no_candidate();
   each_packet<1>(size, [&](int64_t i) {
     const Candidate candidate{sort_key(to_float(row[i])), static_cast<int32_t>(i)};
     if (candidate.before(best)) best = candidate;

@@ -148,9 +148,10 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
     }
     choice = place->second;
   }
-  const float one = 1, zero = 0;
+  const float one = 1;
+  const float kept = p.accumulate ? 1 : 0;
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  expect_done(cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &zero, y, &result.opaque,
+  expect_done(cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &kept, y, &result.opaque,
                              y, &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
               "multiplying matrices");
 }

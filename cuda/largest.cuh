@@ -13,7 +13,7 @@ struct Candidate {
     return key > other.key || (key == other.key && index < other.index);
   }
 };
-inline constexpr Candidate kNoCandidate{INT32_MIN, INT32_MAX};
+__device__ __forceinline__ Candidate no_candidate() { return {INT32_MIN, INT32_MAX}; }
 
 __device__ __forceinline__ int32_t sort_key(float value) {
   const float positive_zero = value + 0.0F;  // -0 + 0 is 0
@@ -42,7 +42,7 @@ __device__ __forceinline__ Candidate first_of_block(Candidate best) {
   __syncthreads();  // an earlier result may still be read
   if (lane == 0) results.values[threadIdx.x / 32] = best;
   __syncthreads();
-  return first_of_warp(lane < static_cast<int>(blockDim.x) / 32 ? results.values[lane] : kNoCandidate);
+  return first_of_warp(lane < static_cast<int>(blockDim.x) / 32 ? results.values[lane] : no_candidate());
 }
 
 }  // namespace mglmm::cuda

@@ -91,11 +91,6 @@ struct WeightGradient {
     return to_float(dy[i]) * (to_float(x[i]) - mean[row]) * rstd[row];
   }
 };
-template <typename T>
-struct BiasGradient {
-  const T* dy;
-  __device__ float operator()(int64_t i) const { return to_float(dy[i]); }
-};
 
 }  // namespace
 
@@ -143,7 +138,7 @@ void run(const LayerNormBackward& op, CudaStream& stream) {
     if (op.dweight) {
       sum_over(stream, axes, WeightGradient<T>{dy, x, mean, rstd, dim}, StoreSum<T>{op.dweight.data<T>()});
     }
-    if (op.dbias) sum_over(stream, axes, BiasGradient<T>{dy}, StoreSum<T>{op.dbias.data<T>()});
+    if (op.dbias) sum_over(stream, axes, ValueAt<T>{dy}, StoreSum<T>{op.dbias.data<T>()});
   });
 }
 

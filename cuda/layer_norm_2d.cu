@@ -83,11 +83,6 @@ struct WeightGradient {
     return to_float(dy[i]) * (to_float(x[i]) - mean[pixel]) * rstd[pixel];
   }
 };
-template <typename T>
-struct BiasGradient {
-  const T* dy;
-  __device__ float operator()(int64_t i) const { return to_float(dy[i]); }
-};
 
 }  // namespace
 
@@ -118,7 +113,7 @@ void run(const LayerNorm2dBackward& op, CudaStream& stream) {
     if (op.dweight) {
       sum_over(stream, axes, WeightGradient<T>{at, dy, x, mean, rstd}, StoreSum<T>{op.dweight.data<T>()});
     }
-    if (op.dbias) sum_over(stream, axes, BiasGradient<T>{dy}, StoreSum<T>{op.dbias.data<T>()});
+    if (op.dbias) sum_over(stream, axes, ValueAt<T>{dy}, StoreSum<T>{op.dbias.data<T>()});
   });
 }
 

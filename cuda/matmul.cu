@@ -6,11 +6,6 @@
 namespace mglmm::cuda {
 namespace {
 
-struct ValueAt {
-  const float* x;
-  __device__ float operator()(int64_t i) const { return x[i]; }
-};
-
 struct Operand {
   const std::byte* data;
   bool transposed, shared;
@@ -49,7 +44,7 @@ void stacked(CudaStream& stream, Product p, Operand a, Operand b, bool summed, s
   auto* products = stream.scratch_of<float>(p.stack * count);
   product(stream, p, a.data, b.data, nullptr, reinterpret_cast<std::byte*>(products));
   by_dtype(dtype, [&]<typename T>(Type<T>) {
-    sum_over(stream, over_rows(p.stack, count), ValueAt{products}, StoreSum<T>{reinterpret_cast<T*>(y)});
+    sum_over(stream, over_rows(p.stack, count), ValueAt<float>{products}, StoreSum<T>{reinterpret_cast<T*>(y)});
   });
 }
 

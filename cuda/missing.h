@@ -4,14 +4,7 @@
 #pragma once
 
 #define MGLMM_CUDA_MISSING(X) \
-  X(Attention) X(AttentionBackward) \
-  X(AttentionCached) \
-  X(Bilinear) X(BilinearBackward) \
-  X(Conv2d) X(Conv2dBackward) \
-  X(ConvTranspose2d) X(ConvTranspose2dBackward) \
-  X(FourierEncoding) \
   X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
-  X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
   X(MaskBits) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \

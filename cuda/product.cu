@@ -1,6 +1,7 @@
 #include "cuda/product.h"
 
 #include "cuda/rows.cuh"
+#include "cuda/sums.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -16,13 +17,32 @@ void product(CudaStream& stream, const Product& p, const std::byte* a, const std
              std::byte* y) {
   const int64_t rows = p.stack * p.rows;
   const int64_t row_bytes = p.columns * size_of(p.result);
-  if (rows * row_bytes == 0) return;
+  if (rows * row_bytes == 0 || (p.inner == 0 && p.accumulate)) return;
   if (p.inner > 0)
     multiply(stream, p, a, b, bias, y);
   else if (bias == nullptr)
     stream.clear(y, rows * row_bytes);
   else
     move_rows(stream, rows, row_bytes, y, SameRow{bias}, bias);
+}
+
+void linear_input_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy,
+                           const std::byte* weight, std::byte* dx) {
+  product(stream, {.rows = s.rows, .columns = s.in, .inner = s.out, .dtype = dtype, .result = dtype}, dy, weight, nullptr,
+          dx);
+}
+
+void linear_weight_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, const std::byte* x,
+                            std::byte* dweight) {
+  product(stream, {.rows = s.out, .columns = s.in, .inner = s.rows, .a_transposed = true, .dtype = dtype, .result = dtype},
+          dy, x, nullptr, dweight);
+}
+
+void linear_bias_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, std::byte* dbias) {
+  by_dtype(dtype, [&]<typename T>(Type<T>) {
+    sum_over(stream, over_rows(s.rows, s.out), ValueAt<T>{reinterpret_cast<const T*>(dy)},
+             StoreSum<T>{reinterpret_cast<T*>(dbias)});
+  });
 }
 
 }  // namespace mglmm::cuda

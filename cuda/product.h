@@ -14,11 +14,22 @@ struct Product {
   bool a_shared = false, b_shared = false;
   Dtype dtype = Dtype::f32;   // of a, b and bias
   Dtype result = Dtype::f32;  // of y: dtype, or f32
+  bool accumulate = false;    // y is added to
 };
 
 // `bias` [columns] is added to each row unless it is null.
 void product(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
              std::byte* y);
+
+// Of y = x weight^T with x [rows, in] and weight [out, in], all of `dtype`.
+struct LinearSizes {
+  int64_t rows, in, out;
+};
+void linear_input_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy,
+                           const std::byte* weight, std::byte* dx);
+void linear_weight_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, const std::byte* x,
+                            std::byte* dweight);
+void linear_bias_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, std::byte* dbias);
 
 // Without sizes of 0. Kept by cuda/cublas.cpp, or by the simulator.
 void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,

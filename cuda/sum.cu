@@ -6,12 +6,6 @@
 namespace mglmm::cuda {
 namespace {
 
-template <typename T>
-struct ValueAt {
-  const T* x;
-  __device__ float operator()(int64_t i) const { return to_float(x[i]); }
-};
-
 // dy repeated along the summed axes.
 template <typename T>
 __global__ void __launch_bounds__(kMapThreads) repeat_kernel(Axes axes, const T* dy, T* dx, float factor) {

@@ -128,6 +128,12 @@ inline Axes over_rows(int64_t rows, int64_t columns) {
   return axes;
 }
 
+// The element itself.
+template <typename T>
+struct ValueAt {
+  const T* x;
+  __device__ float operator()(int64_t i) const { return to_float(x[i]); }
+};
 // Stores a sum.
 template <typename T>
 struct StoreSum {

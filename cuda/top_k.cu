@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(512) top_k_kernel(int64_t size, int64_t k, con
   const T* row = x + blockIdx.x * size;
   Candidate last{INT32_MAX, -1};  // before every other
   for (int64_t i = 0; i < k; ++i) {
-    Candidate best = kNoCandidate;
+    Candidate best = no_candidate();
     each_packet<1>(size, [&](int64_t at) {
       const Candidate candidate{sort_key(to_float(row[at])), static_cast<int32_t>(at)};
       if (last.before(candidate) && candidate.before(best)) best = candidate;

@@ -43,7 +43,10 @@ void multiply(CudaStream&, const Product& p, const std::byte* a, const std::byte
       }
       by_dtype(p.result, [&]<typename T>(Type<T>) {
         T* to = reinterpret_cast<T*>(y) + (s * p.rows + row) * p.columns;
-        for (int64_t column = 0; column < p.columns; ++column) to[column] = T(sums[static_cast<size_t>(column)]);
+        for (int64_t column = 0; column < p.columns; ++column) {
+          const float before = p.accumulate ? static_cast<float>(to[column]) : 0.0F;
+          to[column] = T(before + sums[static_cast<size_t>(column)]);
+        }
       });
     }
   }

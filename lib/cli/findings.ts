@@ -144,14 +144,25 @@ function hasFont(folder: string, depth: number): boolean {
   return depth > 0 && entries.some((entry) => entry.isDirectory() && hasFont(join(folder, entry.name), depth - 1));
 }
 
-/** Graphics processors are looked for although this version has no use for them: people who have one ask. */
+/** Graphics processors, and whether tensors can be put there. */
 export function gpu(): Finding[] {
   const { present, driver, cuda, cublas } = graphics();
-  const unused = 'not used: this version computes on the CPU';
-  if (!present) return [{ what: 'GPU', found: `none of NVIDIA; ${unused}`, state: 'good' }];
+  const problem = cudaReason();
+  const used = problem === undefined ? 'models use the CPU; tensors can be put there' : `not used: ${problem}`;
+  if (!present) return [{ what: 'GPU', found: `none of NVIDIA; ${used}`, state: 'good' }];
   const found = driver ? `driver ${driver}${cuda ? `, ${cuda}` : ', libcuda.so.1 not found'}` : 'an NVIDIA GPU without a driver';
   return [
-    { what: 'GPU', found: `${found}; ${unused}`, state: 'note', ...(driver ? {} : { fix: 'sudo apt-get install nvidia-driver' }) },
-    { what: 'cuBLAS', found: `${cublas ?? 'not found'}; ${unused}`, state: 'note' },
+    { what: 'GPU', found: `${found}; ${used}`, state: 'note', ...(driver ? {} : { fix: 'sudo apt-get install nvidia-driver' }) },
+    { what: 'cuBLAS', found: cublas ?? 'not found', state: 'note' },
   ];
+}
+
+/** Why no GPU can be used. */
+function cudaReason(): string | undefined {
+  try {
+    const { cudaProblem } = require('../tensor/device') as typeof import('../tensor/device');
+    return cudaProblem();
+  } catch {
+    return 'the addon does not load';
+  }
 }
