@@ -1,5 +1,12 @@
 // Attention of one query a warp over tiles of 32 keys, a key a lane, with a running maximum: no [queries, keys] is kept. All
 // in f32. The four warps of a block share the tiles.
+//
+// A Sight says what a query sees and what is added to its logits:
+//   static constexpr bool kBiased                         whether anything is added
+//   int64_t keys(int64_t batch, int64_t query) const      how many first keys the query may see at most
+//   bool hides(int64_t batch, int64_t key) const          one of them all the same
+//   int64_t rows, columns                                 with a bias: the map's, of which a key is one place; else 0
+//   const T* toward_row(int64_t query, int64_t row) const, toward_column(...)   with a bias: what q is multiplied with
 #pragma once
 #include "cuda/number.cuh"
 #include "cuda/reduce.cuh"
@@ -10,13 +17,29 @@ inline constexpr int kAttentionWarps = 4;
 inline constexpr int kAttentionThreads = 32 * kAttentionWarps;
 inline constexpr int kKeys = 32;  // of a tile
 
-// Where the rows of headDim numbers of a tensor lie: [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim].
+// Where the rows of `dim` numbers of a tensor lie, in numbers.
 struct HeadRows {
-  int64_t heads, tokens, dim;
-  bool tokens_first;
+  int64_t heads, tokens, dim, batch_stride, head_stride, token_stride;
   __device__ int64_t offset(int64_t batch, int64_t head, int64_t token) const {
-    return (tokens_first ? (batch * tokens + token) * heads + head : (batch * heads + head) * tokens + token) * dim;
+    return batch * batch_stride + head * head_stride + token * token_stride;
   }
+};
+
+// Of a tensor [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim].
+inline HeadRows head_rows(const Shape& shape, bool tokens_first) {
+  const int64_t heads = shape[tokens_first ? 2 : 1];
+  const int64_t tokens = shape[tokens_first ? 1 : 2];
+  const int64_t dim = shape[3];
+  return {heads, tokens, dim, heads * tokens * dim, dim * (tokens_first ? 1 : tokens), dim * (tokens_first ? heads : 1)};
+}
+
+template <typename T>
+struct AttentionInputs {
+  const T* q;
+  const T* k;
+  const T* v;
+  HeadRows queries, keys, results;  // results: of y and dy
+  float scale;
 };
 
 // Rows of numbers in shared memory, one number longer than they are, so that lanes that read a column meet no bank twice.
@@ -25,6 +48,31 @@ struct SharedRows {
   int64_t dim;
   __device__ float* row(int64_t index) const { return rows + index * (dim + 1); }
 };
+
+// Of a block: two tiles, and for each warp two rows, two weights a key, and twice `places` numbers of a bias.
+inline int64_t attention_shared_bytes(int64_t dim, int64_t places) {
+  return (2 * kKeys * (dim + 1) + kAttentionWarps * 2 * (dim + 1 + kKeys + places)) * static_cast<int64_t>(sizeof(float));
+}
+
+struct AttentionShared {
+  SharedRows first, second;  // tiles
+  SharedRows own;            // rows 0 and 1 of the warp
+  float* weights;            // two times kKeys of the warp
+  float* bias;               // of the warp, rows then columns
+  float* bias_sums;
+  __device__ AttentionShared(int64_t dim, int64_t places, int warp) {
+    auto* memory = dynamic_shared<float>();
+    first = {memory, dim};
+    second = {memory + kKeys * (dim + 1), dim};
+    float* rest = memory + 2 * kKeys * (dim + 1) + warp * 2 * (dim + 1 + kKeys + places);
+    own = {rest, dim};
+    weights = rest + 2 * (dim + 1);
+    bias = weights + 2 * kKeys;
+    bias_sums = bias + places;
+  }
+};
+
+namespace {
 
 // Rows first ... first + kKeys of a head into shared memory, by the whole block; zeros beyond `end`.
 template <typename T>
@@ -37,9 +85,16 @@ __device__ void load_rows(const SharedRows& to, const T* x, const HeadRows& layo
   }
 }
 
-__device__ __forceinline__ float dot(const float* a, const float* b, int64_t dim) {
+// One row, by a warp, times `factor`.
+template <typename T>
+__device__ void load_row(float* to, const T* from, int64_t dim, float factor, int lane) {
+  for (int64_t i = lane; i < dim; i += 32) to[i] = to_float(from[i]) * factor;
+}
+
+template <typename T>
+__device__ __forceinline__ float dot(const float* a, const T* b, int64_t dim) {
   float sum = 0;
-  for (int64_t i = 0; i < dim; ++i) sum += a[i] * b[i];
+  for (int64_t i = 0; i < dim; ++i) sum += a[i] * to_float(b[i]);
   return sum;
 }
 
@@ -47,6 +102,7 @@ __device__ __forceinline__ float dot(const float* a, const float* b, int64_t dim
 template <int chunks>
 __device__ __forceinline__ void add_rows(float (&sums)[chunks], const float* weights, const SharedRows& rows, int lane) {
   for (int key = 0; key < kKeys; ++key) {
+    if (weights[key] == 0.0F) continue;  // of a hidden key, whatever it holds
 #pragma unroll
     for (int c = 0; c < chunks; ++c) {
       if (lane + 32 * c < rows.dim) sums[c] += weights[key] * rows.row(key)[lane + 32 * c];
@@ -54,49 +110,52 @@ __device__ __forceinline__ void add_rows(float (&sums)[chunks], const float* wei
   }
 }
 
-// Of a block: two tiles, and for each warp two rows and two weights a key.
-inline int64_t attention_shared_bytes(int64_t dim) {
-  return (2 * kKeys * (dim + 1) + kAttentionWarps * 2 * (dim + 1 + kKeys)) * static_cast<int64_t>(sizeof(float));
+template <int chunks, typename T>
+__device__ __forceinline__ void store_row(T* to, const float (&sums)[chunks], float divisor, int64_t dim, int lane) {
+#pragma unroll
+  for (int c = 0; c < chunks; ++c) {
+    if (lane + 32 * c < dim) put(to[lane + 32 * c], sums[c] / divisor);
+  }
 }
 
-struct AttentionShared {
-  SharedRows first, second;  // tiles
-  SharedRows own;            // rows 0 and 1 of the warp
-  float* weights;            // two times kKeys of the warp
-  __device__ AttentionShared(int64_t dim, int warp) {
-    auto* memory = dynamic_shared<float>();
-    first = {memory, dim};
-    second = {memory + kKeys * (dim + 1), dim};
-    own = {memory + (2 * kKeys + 2 * warp) * (dim + 1), dim};
-    weights = memory + (2 * kKeys + 2 * kAttentionWarps) * (dim + 1) + warp * 2 * kKeys;
-  }
-};
+// What q (times `scale` in `own`) has toward each row and column of the map.
+template <typename Sight>
+__device__ void find_bias(const AttentionShared& memory, const Sight& sight, int64_t query, int64_t dim, float scale,
+                          int lane) {
+  for (int64_t i = lane; i < sight.rows; i += 32)
+    memory.bias[i] = dot(memory.own.row(0), sight.toward_row(query, i), dim) / scale;
+  for (int64_t i = lane; i < sight.columns; i += 32)
+    memory.bias[sight.rows + i] = dot(memory.own.row(0), sight.toward_column(query, i), dim) / scale;
+  __syncwarp();
+}
 
-// Sight: __device__ int64_t keys(int64_t batch, int64_t query) const, how many first keys a query may see at most;
-//        __device__ bool hides(int64_t batch, int64_t key) const, one of them all the same;
-//        keys_of_all, no query sees more.
-// Blocks along x: query tiles; y: heads; z: batch.
+template <typename Sight>
+__device__ __forceinline__ float bias_of(const AttentionShared& memory, const Sight& sight, int64_t key) {
+  return memory.bias[key / sight.columns] + memory.bias[sight.rows + key % sight.columns];
+}
+
+// Blocks along x: tiles of queries; y: heads; z: batch.
 template <int chunks, typename T, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
-    attend_kernel(HeadRows queries, HeadRows keys, float scale, Sight sight, const T* q, const T* k, const T* v, T* y,
-                  float* logsumexp) {
+    attend_kernel(AttentionInputs<T> in, Sight sight, T* y, float* logsumexp) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int64_t dim = queries.dim;
-  const AttentionShared memory(dim, warp);
+  const int64_t dim = in.queries.dim;
+  const AttentionShared memory(dim, sight.rows + sight.columns, warp);
   const int64_t batch = blockIdx.z;
   const int64_t head = blockIdx.y;
-  const int64_t kv_head = head / (queries.heads / keys.heads);
+  const int64_t kv_head = head / (in.queries.heads / in.keys.heads);
   const int64_t first_query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps;
   const int64_t query = first_query + warp;
-  const bool exists = query < queries.tokens;
+  const bool exists = query < in.queries.tokens;
   if (exists) {
-    for (int64_t i = lane; i < dim; i += 32)
-      memory.own.row(0)[i] = to_float(q[queries.offset(batch, head, query) + i]) * scale;
+    load_row(memory.own.row(0), in.q + in.queries.offset(batch, head, query), dim, in.scale, lane);
+    __syncwarp();
+    if constexpr (Sight::kBiased) find_bias(memory, sight, query, dim, in.scale, lane);
   }
   const int64_t seen = exists ? sight.keys(batch, query) : 0;
   int64_t seen_by_block = 0;
-  for (int64_t other = first_query; other < first_query + kAttentionWarps && other < queries.tokens; ++other) {
+  for (int64_t other = first_query; other < first_query + kAttentionWarps && other < in.queries.tokens; ++other) {
     const int64_t count = sight.keys(batch, other);
     seen_by_block = count > seen_by_block ? count : seen_by_block;
   }
@@ -105,12 +164,16 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float sums[chunks] = {};
   for (int64_t first = 0; first < seen_by_block; first += kKeys) {
     __syncthreads();  // the tiles before are done with
-    load_rows(memory.first, k, keys, batch, kv_head, first, seen_by_block);
-    load_rows(memory.second, v, keys, batch, kv_head, first, seen_by_block);
+    load_rows(memory.first, in.k, in.keys, batch, kv_head, first, seen_by_block);
+    load_rows(memory.second, in.v, in.keys, batch, kv_head, first, seen_by_block);
     __syncthreads();
     const int64_t key = first + lane;
     const bool visible = key < seen && !sight.hides(batch, key);
-    const float logit = visible ? dot(memory.own.row(0), memory.first.row(lane), dim) : Larger::kNone;
+    float logit = Larger::kNone;
+    if (visible) {
+      logit = dot(memory.own.row(0), memory.first.row(lane), dim);
+      if constexpr (Sight::kBiased) logit += bias_of(memory, sight, key);
+    }
     const float above = Larger::of(largest, reduce_warp<Larger>(logit));
     const float base = above == Larger::kNone ? 0.0F : above;  // as long as there is none, or -infinity alone
     // A NaN, which the maximum passes over, comes back through its exponential.
@@ -126,15 +189,15 @@ __global__ void __launch_bounds__(kAttentionThreads)
     __syncwarp();
   }
   if (!exists) return;
-  const bool blind = total == 0.0F;
-#pragma unroll
-  for (int c = 0; c < chunks; ++c) {
-    if (lane + 32 * c < dim) put(y[queries.offset(batch, head, query) + lane + 32 * c], blind ? 0.0F : sums[c] / total);
-  }
+  const bool blind = total == 0.0F;  // and its sums are 0
+  store_row<chunks>(y + in.results.offset(batch, head, query), sums, blind ? 1.0F : total, dim, lane);
   if (logsumexp != nullptr && lane == 0) {
-    logsumexp[(batch * queries.heads + head) * queries.tokens + query] = blind ? -Larger::kNone : largest + logf(total);
+    logsumexp[(batch * in.queries.heads + head) * in.queries.tokens + query] =
+        blind ? -Larger::kNone : largest + logf(total);
   }
 }
+
+}  // namespace
 
 // Calls `body(std::integral_constant)` with the number of columns a lane has.
 template <typename Body>
@@ -142,6 +205,23 @@ void by_chunks(int64_t dim, Body&& body) {
   if (dim <= 64) return body(std::integral_constant<int, 2>{});
   if (dim <= 128) return body(std::integral_constant<int, 4>{});
   return body(std::integral_constant<int, 8>{});
+}
+
+// A warp for each token of `rows`.
+template <typename Sight>
+Grid attention_grid(const HeadRows& rows, int64_t batch, const Sight& sight) {
+  return {.blocks = blocks_for(rows.tokens, kAttentionWarps),
+          .threads = kAttentionThreads,
+          .y = rows.heads,
+          .z = batch,
+          .shared_bytes = attention_shared_bytes(rows.dim, sight.rows + sight.columns)};
+}
+
+template <typename T, typename Sight>
+void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp) {
+  by_chunks(in.queries.dim, [&](auto chunks) {
+    launch(stream, attend_kernel<chunks.value, T, Sight>, attention_grid(in.queries, batch, sight), in, sight, y, logsumexp);
+  });
 }
 
 }  // namespace mglmm::cuda

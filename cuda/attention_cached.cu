@@ -23,7 +23,9 @@ struct Room {
 };
 
 struct Sight {
+  static constexpr bool kBiased = false;
   Room room;
+  int64_t rows = 0, columns = 0;
   // A token that is not real sees nothing, which gives 0.
   __device__ int64_t keys(int64_t batch, int64_t query) const {
     return query < room.real(batch) ? room.offsets[batch] + query + 1 : 0;
@@ -79,29 +81,25 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void run(const AttentionCached& op, CudaStream& stream) {
-  const int heads = op.tokensFirst ? 2 : 1;
-  const int tokens = op.tokensFirst ? 1 : 2;
   const int64_t dim = op.q.shape[3];
   const Room room{op.offsets.data<int32_t>(), op.lengths ? op.lengths->data<int32_t>() : nullptr, op.q.shape[0],
-                  op.q.shape[tokens], op.keyCache.shape[2]};
-  const HeadRows queries{op.q.shape[heads], room.tokens, dim, op.tokensFirst};
-  const HeadRows rows{op.k.shape[heads], room.tokens, dim, op.tokensFirst};
-  const HeadRows cache{rows.heads, room.capacity, dim, false};
+                  op.q.shape[op.tokensFirst ? 1 : 2], op.keyCache.shape[2]};
+  const HeadRows queries = head_rows(op.q.shape, op.tokensFirst);
+  const HeadRows rows = head_rows(op.k.shape, op.tokensFirst);
+  const HeadRows cache = head_rows(op.keyCache.shape, false);
   doubt_room(stream, room);
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
     const int64_t count = room.batch * rows.heads * rows.tokens * dim;
     launch(stream, append_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, rows, cache, room,
            op.k.data<T>(), op.v.data<T>(), op.keyCache.data<T>(), op.valueCache.data<T>());
-    by_chunks(dim, [&](auto chunks) {
-      launch(stream, attend_kernel<chunks.value, T, Sight>,
-             {.blocks = blocks_for(room.tokens, kAttentionWarps),
-              .threads = kAttentionThreads,
-              .y = queries.heads,
-              .z = room.batch,
-              .shared_bytes = attention_shared_bytes(dim)},
-             queries, cache, static_cast<float>(op.softmaxScale), Sight{room}, op.q.data<T>(), op.keyCache.data<T>(),
-             op.valueCache.data<T>(), op.y.data<T>(), nullptr);
-    });
+    const AttentionInputs<T> in{op.q.data<T>(),
+                                op.keyCache.data<T>(),
+                                op.valueCache.data<T>(),
+                                queries,
+                                cache,
+                                queries,
+                                static_cast<float>(op.softmaxScale)};
+    attend(stream, room.batch, in, Sight{room}, op.y.data<T>(), nullptr);
   });
 }
 

@@ -2,7 +2,7 @@
 // image at a time. A kernel of 1 x 1 with stride 1 is a product as it is.
 #include "kernels/conv2d.h"
 
-#include "cuda/broadcast.cuh"
+#include "cuda/map.cuh"
 #include "cuda/product.h"
 #include "cuda/sums.cuh"
 
@@ -82,9 +82,14 @@ const std::byte* bytes(const T* values) {
   return reinterpret_cast<const std::byte*>(values);
 }
 
-struct Plus2 {
-  __device__ float operator()(float a, float b) const { return a + b; }
-};
+// Rounded once, after the bias.
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    bias_kernel(int64_t count, int64_t places, const float* sums, const T* bias, T* y) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < count) put(y[i], sums[i] + to_float(bias[i / places]));
+}
+
 struct Same {
   __device__ float operator()(float x) const { return x; }
 };
@@ -94,14 +99,23 @@ struct Same {
 void run(const Conv2d& op, CudaStream& stream) {
   const Sizes s(op.x.shape, op.weight.shape, op.stride, op.padding);
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
-    T* y = op.y.data<T>();
+    const int64_t count = s.out * s.places();
     for (int64_t n = 0; n < s.batch; ++n) {
       const ScratchScope scope(stream);
-      product(stream, {.rows = s.out, .columns = s.places(), .inner = s.column(), .dtype = op.x.dtype, .result = op.x.dtype},
+      T* y = op.y.data<T>() + n * count;
+      float* sums = op.bias ? stream.scratch_of<float>(count) : nullptr;
+      product(stream,
+              {.rows = s.out,
+               .columns = s.places(),
+               .inner = s.column(),
+               .dtype = op.x.dtype,
+               .result = op.bias ? Dtype::f32 : op.x.dtype},
               op.weight.raw(), bytes(columns_of(stream, s, op.x.data<T>() + n * s.in * s.height * s.width)), nullptr,
-              reinterpret_cast<std::byte*>(y + n * s.out * s.places()));
+              op.bias ? reinterpret_cast<std::byte*>(sums) : reinterpret_cast<std::byte*>(y));
+      if (!op.bias) continue;
+      launch(stream, bias_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, count, s.places(), sums,
+             op.bias->data<T>(), y);
     }
-    if (op.bias) broadcast(stream, broadcast_axes(op.y.shape, {s.out, 1, 1}), y, op.bias->data<T>(), y, Plus2{});
   });
 }
 

@@ -4,19 +4,15 @@
 #pragma once
 
 #define MGLMM_CUDA_MISSING(X) \
-  X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
   X(MaskBits) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
   X(NormalizeImage) \
-  X(Pack) \
   X(PackBits) \
   X(Quantize) X(Dequantize) \
   X(QuantizedLinear) X(QuantizedLinearBackward) \
   X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
-  X(SamAttention) X(SamAttentionBackward) X(SamAttentionPacked) X(SamAttentionPackedBackward) \
   X(SampleToken) \
-  X(Unpack) \
   X(UpscaleMasks)

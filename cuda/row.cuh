@@ -21,4 +21,16 @@ void by_packet(int64_t size, Body&& body, const Pointers*... pointers) {
     body(std::integral_constant<int, 1>{});
 }
 
+// Of a row of the block, in every thread.
+template <typename T>
+__device__ __forceinline__ float log_sum_exp(const T* row, int64_t size) {
+  float largest = Larger::kNone;
+  each_packet<1>(size, [&](int64_t i) { largest = Larger::of(largest, to_float(row[i])); });
+  largest = block_max(largest);
+  const float base = largest == Larger::kNone ? 0.0F : largest;
+  float total = 0;
+  each_packet<1>(size, [&](int64_t i) { total += expf(to_float(row[i]) - base); });
+  return base + logf(block_sum(total));
+}
+
 }  // namespace mglmm::cuda

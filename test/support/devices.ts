@@ -17,7 +17,7 @@ const alsoNeeds: Record<string, readonly string[]> = {};
  * A `describe` for each device present; an error of the stream that no read has told fails the test that caused it. For an op
  * that has no kernel on a device yet, a test that says so takes the place of `body`.
  */
-export function onEveryDevice(name: string, body: () => void): void {
+export function onEveryDevice(name: string, body: (device: Device) => void): void {
   for (const device of devices) {
     describe(`${name} on ${device}`, () => {
       const missing = missingOps(device);
@@ -27,9 +27,11 @@ export function onEveryDevice(name: string, body: () => void): void {
         return;
       }
       beforeAll(() => setDefaultDevice(device));
+      setDefaultDevice(device); // for what `body` makes on its way
       afterAll(() => setDefaultDevice('cpu'));
       afterEach(() => synchronize());
-      body();
+      body(device);
+      setDefaultDevice('cpu');
     });
   }
 }
