@@ -6,13 +6,9 @@
 #define MGLMM_CUDA_MISSING(X) \
   X(MaskBits) \
   X(MaskIntersections) \
-  X(MaskLoss) X(MaskLossBackward) \
-  X(NormalizeImage) \
-  X(PackBits) \
   X(Quantize) X(Dequantize) \
   X(QuantizedLinear) X(QuantizedLinearBackward) \
   X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
-  X(SampleToken) \
   X(UpscaleMasks)
