@@ -10,9 +10,6 @@ export const devices: readonly Device[] = (process.env.MGLMM_TEST_DEVICES?.split
   return device as Device;
 });
 
-/** What besides the op itself a test of it computes with, where that is an op of its own. */
-const alsoNeeds: Record<string, readonly string[]> = {};
-
 /**
  * A `describe` for each device present; an error of the stream that no read has told fails the test that caused it. For an op
  * that has no kernel on a device yet, a test that says so takes the place of `body`.
@@ -20,10 +17,8 @@ const alsoNeeds: Record<string, readonly string[]> = {};
 export function onEveryDevice(name: string, body: (device: Device) => void): void {
   for (const device of devices) {
     describe(`${name} on ${device}`, () => {
-      const missing = missingOps(device);
-      const lacking = [name, ...(alsoNeeds[name] ?? [])].filter((op) => missing.includes(op));
-      if (lacking.length > 0) {
-        test(`is not there yet: ${lacking.join(', ')}`, () => assert.ok(lacking.every((op) => op in native.ops)));
+      if (missingOps(device).includes(name)) {
+        test(`is not there yet: ${name}`, () => assert.ok(name in native.ops));
         return;
       }
       beforeAll(() => setDefaultDevice(device));
