@@ -76,7 +76,9 @@ describe('stems', () => {
   });
 
   test('CMakeLists.txt lists every source and nothing else', () => {
-    const listed = [...read('CMakeLists.txt').matchAll(/^ {2}((?:kernels|cpu|cuda|binding)\/\S+\.(?:cpp|cu))$/gm)].map(([, path]) => path as string);
+    const listed = [...read('CMakeLists.txt').matchAll(/^ {2}((?:kernels|cpu|cuda|binding)\/\S+\.(?:cpp|cu))$/gm)].map(
+      ([, path]) => path as string,
+    );
     const sources = seen(/^(kernels|cpu|cuda|binding)\/.*\.(cpp|cu)$/);
     none([...missing(listed), ...sources.filter((path) => !listed.includes(path)).map((path) => `${path} is not in CMakeLists.txt`)]);
   });
@@ -141,7 +143,12 @@ const rooms: { api: string; what: RegExp; where: RegExp; allowed: RegExp }[] = [
     allowed: /^(cpu\/|kernels\/dtype\.h|bench\/probe\.cpp)/,
   },
   { api: 'dlopen', what: /\bdlopen\(/, where: cpp, allowed: /^binding\/backends\.cpp$/ },
-  { api: 'CUDA runtime', what: /\bcuda(Malloc|Free|Memcpy|Memset|Stream|Event|MemPool|SetDevice)\w*\(/, where: cpp, allowed: /^cuda\/(stream\.cpp|simulator\/)/ },
+  {
+    api: 'CUDA runtime',
+    what: /\bcuda(Malloc|Free|Memcpy|Memset|Stream|Event|MemPool|SetDevice)\w*\(/,
+    where: cpp,
+    allowed: /^cuda\/(stream\.cpp|simulator\/)/,
+  },
   { api: 'cuBLAS', what: /\bcublas/i, where: cpp, allowed: /^cuda\/cublas\.cpp$/ },
   { api: 'a bare launch', what: /<<<|\b__shared__\b|\bcudaLaunch/, where: cpp, allowed: /^cuda\/launch\.cuh$/ },
   { api: 'PTX', what: /\basm\b/, where: /^cuda\//, allowed: /^cuda\/tile\.cuh$/ },
@@ -149,7 +156,12 @@ const rooms: { api: string; what: RegExp; where: RegExp; allowed: RegExp }[] = [
   { api: 'environment', what: /process\.env/, where: /^lib\//, allowed: /^lib\/(native\.ts|cli\/|service\/server\.ts)/ },
   { api: 'console', what: /\bconsole\./, where: /^lib\//, allowed: /^lib\/(cli\/|train\/log\.ts)/ },
   { api: 'printing', what: /\b(std::(cout|cerr)|f?printf\(|puts\()/, where: cpp, allowed: /^bench\// },
-  { api: 'exit', what: /process\.exit\(|(?<!\.)\b(std::)?(exit|abort)\(\)/, where: /^(lib|kernels|cpu|cuda|binding)\//, allowed: /^lib\/cli\// },
+  {
+    api: 'exit',
+    what: /process\.exit\(|(?<!\.)\b(std::)?(exit|abort)\(\)/,
+    where: /^(lib|kernels|cpu|cuda|binding)\//,
+    allowed: /^lib\/cli\//,
+  },
 ];
 
 describe('rooms', () => {
