@@ -78,7 +78,7 @@ struct Row {
   __device__ double total(uint64_t least, bool weighed) const {
     auto& totals = shared<WarpTotals>();
     double sum = 0;
-    for (int64_t id = threadIdx.x; id < vocab; id += kThreads) {
+    for (int64_t id = threadIdx.x; id < vocab; id += blockDim.x) {
       if (rank(scores[id], id) >= least) sum += weighed ? static_cast<double>(weight(id)) : 1.0;
     }
     for (int bits = 16; bits > 0; bits /= 2) sum += __shfl_xor_sync(kAllLanes, sum, bits);
@@ -86,7 +86,7 @@ struct Row {
     if (threadIdx.x % 32 == 0) totals.values[threadIdx.x / 32] = sum;
     __syncthreads();
     double all = 0;
-    for (const double value : totals.values) all += value;
+    for (unsigned warp = 0; warp < blockDim.x / 32; ++warp) all += totals.values[warp];
     return all;
   }
 
@@ -193,7 +193,7 @@ void run(const SampleToken& op, CudaStream& stream) {
            previous, static_cast<float>(op.repetitionPenalty), logits, banned, scores);
   });
   Refusal* refused = stream.question();
-  launch(stream, draw_kernel, {.blocks = batch, .threads = kThreads}, vocab, scores,
+  launch(stream, draw_kernel, {.blocks = batch, .threads = threads_for_row(vocab)}, vocab, scores,
          Choice{static_cast<float>(op.temperature), op.topK, op.topP, static_cast<uint64_t>(op.seed),
                 static_cast<uint64_t>(op.offset)},
          refused, op.ids.data<int32_t>());

@@ -1,6 +1,6 @@
 // npm run test:sanitize [-- JEST_ARGS]: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer into a folder
 // of its own and runs the tests on it. One instruction-set level (MGLMM_CPU_LEVEL, default x86-64-v3), which is enough:
-// the levels share their sources.
+// the levels share their sources. With MGLMM_CUDA=simulated the kernels of the CUDA backend are tested too, on its simulator.
 const { execFileSync, spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
@@ -20,6 +20,7 @@ if (!existsSync(join(folder, 'CMakeCache.txt'))) {
   const cmake = join(root, 'node_modules/cmake-js/bin/cmake-js');
   run(process.execPath, [cmake, 'configure', '-O', folder, '--CDMGLMM_SANITIZE=ON', `--CDMGLMM_CPU_LEVELS=${level}`]);
 }
+run('cmake', ['-B', folder, `-DMGLMM_CUDA=${process.env.MGLMM_CUDA ?? 'off'}`]);
 console.log('sanitize: building the addon');
 run('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
 
