@@ -136,7 +136,7 @@ __device__ __forceinline__ float bias_of(const AttentionShared& memory, const Si
 
 // Blocks along x: tiles of queries; y: heads; z: batch.
 template <int chunks, typename T, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 4)
     attend_kernel(AttentionInputs<T> in, Sight sight, T* y, float* logsumexp) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;

@@ -16,7 +16,8 @@ namespace {
 
 // A warp a query.
 template <typename T>
-__global__ void __launch_bounds__(kAttentionThreads) level_kernel(HeadRows results, const T* dy, const T* y, float* levels) {
+__global__ void __launch_bounds__(kAttentionThreads, 4)
+    level_kernel(HeadRows results, const T* dy, const T* y, float* levels) {
   const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
   if (query >= results.tokens) return;
   const int64_t offset = results.offset(blockIdx.z, blockIdx.y, query);
@@ -29,7 +30,7 @@ __global__ void __launch_bounds__(kAttentionThreads) level_kernel(HeadRows resul
 // With a bias, `bias_sums` [batch, heads, queries, rows + columns] gets what each query has for each row and column of the
 // map.
 template <int chunks, typename T, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 4)
     query_gradient_kernel(AttentionInputs<T> in, AttentionUpstream<T> up, Sight sight, T* dq, float* bias_sums) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 // Of each head that shares the key.
 template <int chunks, typename T, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 4)
     key_gradient_kernel(AttentionInputs<T> in, AttentionUpstream<T> up, Sight sight, T* dk, T* dv) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;

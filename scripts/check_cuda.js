@@ -30,8 +30,15 @@ async function main() {
   const objects = (file) => join(folder, `${file.replaceAll('/', '_')}.o`);
   const { passed, all: output } = await runAll(files, (file) => ['nvcc', [...flags, '-c', file, '-o', objects(file)]]);
   rmSync(folder, { recursive: true });
-  const kernels = [...output.matchAll(/(\d+) bytes spill stores, (\d+) bytes spill loads/g)];
-  const spilling = kernels.filter(([, stores, loads]) => Number(stores) + Number(loads) > 0);
+  const kernels = [
+    ...output.matchAll(
+      /entry function '(\w+)' for '(\w+)'[^\n]*\n[^\n]*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/g,
+    ),
+  ];
+  const spilling = kernels.filter(([, , , , stores, loads]) => Number(stores) + Number(loads) > 0);
+  for (const [, name, architecture, , stores, loads] of spilling) {
+    console.log(`check:cuda: ${name} on ${architecture} spills ${stores} bytes and reads ${loads}`);
+  }
   const warnings = output.split('\n').filter((line) => /\bwarning\b|\berror\b/.test(line) && !line.startsWith('ptxas info'));
   if (!passed || warnings.length > 0)
     console.log(
