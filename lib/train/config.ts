@@ -122,6 +122,10 @@ const pretraining = z.strictObject({
     })
     .prefault({})
     .describe('masks that are asked for in each picture'),
+  trainable: z
+    .union([z.literal('full'), z.array(z.string().min(1)).min(1)])
+    .default('full')
+    .describe('what is trained: all, or regular expressions for keys of parameters'),
   optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
   loss: loss.prefault({}).describe('what the losses are multiplied by; ce is of the words of patches and places'),
   snapshots: snapshots.prefault({}).describe('from which it goes on'),
