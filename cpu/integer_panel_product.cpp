@@ -198,8 +198,8 @@ bool integer_panel_product(const LinearSizes& s, Dtype dtype, const std::byte* x
   const int64_t strips = (s.rows + kStrip - 1) / kStrip;
   const int64_t panels = (s.out + kPanel - 1) / kPanel;
   const int64_t blocks = (strips + kMostStrips - 1) / kMostStrips;
-  // Where each strip's part of a group begins; a group's are one after the other.
-  auto** packed = stream.scratch_of<const Group*>(groups * strips);
+  // Where in memory each strip's part of a group begins; a group's are one after the other.
+  auto* packed = stream.scratch_of<int64_t>(groups * strips);
   std::byte* memory = stream.scratch(groups * strips * kMostBytes);
   std::atomic<bool> is_finite = true;
   by_dtype(dtype, [&]<typename T>(Type<T>) {
@@ -214,7 +214,7 @@ bool integer_panel_product(const LinearSizes& s, Dtype dtype, const std::byte* x
             is_finite = false;
             return;
           }
-          packed[group * strips + strip] = header;
+          packed[group * strips + strip] = reinterpret_cast<std::byte*>(header) - memory;
           to = reinterpret_cast<std::byte*>(words + header->words);
         }
       }
@@ -237,7 +237,8 @@ bool integer_panel_product(const LinearSizes& s, Dtype dtype, const std::byte* x
                      block);
           const auto product = four_bits ? multiply<true> : multiply<false>;
           for (int64_t strip = first; strip < last; ++strip) {
-            product(*packed[group * strips + strip], block, sums + (strip - first) * kStripSums);
+            const auto* x_group = reinterpret_cast<const Group*>(memory + packed[group * strips + strip]);
+            product(*x_group, block, sums + (strip - first) * kStripSums);
           }
         }
         for (int64_t strip = first; strip < last; ++strip) {

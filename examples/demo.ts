@@ -43,8 +43,8 @@ async function main(): Promise<void> {
     return segments;
   };
   const things = await ask('whole scene', `Please describe all objects in this image. ${withMasks}`);
-  // The largest is the one whose parts are seen best.
-  const largest = [...things].sort((a, b) => b.mask.area - a.mask.area).find(({ phrase }) => /^(a|an|the) /.test(phrase));
+  // Things are `a car`, what is around them `the sky`. The largest is the one whose parts are seen best.
+  const largest = [...things].sort((a, b) => b.mask.area - a.mask.area).find(({ phrase }) => /^an? /.test(phrase));
   const name = largest?.phrase.replace(/^(a|an) /, 'the ') ?? 'the largest object';
   await ask('one object', `Please segment ${name}.`);
   await ask('its parts', `Please describe ${name} and its parts. ${withMasks}`);

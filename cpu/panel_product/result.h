@@ -12,7 +12,7 @@ inline constexpr int64_t kStrip = 6;  // rows: with a panel's outputs 24 vectors
 inline constexpr int64_t kStripSums = kStrip * kPanel;
 
 // y [rows, out] = or += sums + bias.
-template <typename T, typename Bias = bf16>
+template <typename T, typename Bias>
 struct Result {
   const Bias* bias;  // [out] or null
   T* y;

@@ -4,7 +4,7 @@ import { decodeImage, type RgbImage } from '../image/decode';
 import type { Rle } from '../image/rle';
 import { rlePixels } from '../image/rle_pixels';
 import type { Sample } from './sample';
-import { makeScene } from './scenes/scene';
+import { drawScene } from './scenes/scene';
 
 /** What of a sample is decoded, and how. Goes from thread to thread. */
 export interface DecodeRequest {
@@ -56,8 +56,8 @@ export async function decodeSample({ image: source, masks: rles, maxPixels }: De
 
 async function pictureOf(image: Sample['image'], maxPixels: number | undefined): Promise<RgbImage | undefined> {
   if (typeof image !== 'object') return image === undefined ? undefined : decodeImage(image, { maxPixels });
-  const { width, height, pixels } = makeScene(image.scene);
-  return { data: pixels, width, height };
+  const { scene } = image;
+  return { data: drawScene(scene), width: scene.size, height: scene.size };
 }
 
 function pictureFault(error: unknown): SampleFault {

@@ -1,7 +1,6 @@
 /** The configuration of a run: a YAML file, every field of it described here and checked before anything is opened. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { sceneSizes, splitNames } from '../data/scenes/key';
 import { type TaskName, tasks } from '../data/scenes/tasks';
@@ -123,6 +122,10 @@ const pretraining = z.strictObject({
     })
     .prefault({})
     .describe('masks that are asked for in each picture'),
+  trainable: z
+    .union([z.literal('full'), z.array(z.string().min(1)).min(1)])
+    .default('full')
+    .describe('what is trained: all, or regular expressions for keys of parameters'),
   optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
   loss: loss.prefault({}).describe('what the losses are multiplied by; ce is of the words of patches and places'),
   snapshots: snapshots.prefault({}).describe('from which it goes on'),
@@ -201,6 +204,7 @@ export async function readConfig(file: string): Promise<TrainConfig> {
   const text = await readFile(file, 'utf8').catch((cause: Error) => {
     throw new TrainingError(`config: ${file} cannot be read: ${cause.message}`, { cause });
   });
+  const { parseDocument } = await import('yaml'); // here: whoever does not train does not wait for it
   const document = parseDocument(text);
   const [wrong] = document.errors;
   if (wrong) throw new TrainingError(`config: ${file} is no YAML: ${wrong.message}`, { cause: wrong });

@@ -27,12 +27,12 @@ export async function pretrain(config: TrainConfig, options: PretrainOptions): P
   const output = join(config.output, 'pretraining');
   const folder = join(output, 'model');
   if (!pretraining || (options.resume && (await exists(folder)))) return folder;
-  const { prompts, steps, snapshots, optimizer, loss: weights } = pretraining;
+  const { prompts, steps, trainable, snapshots, optimizer, loss: weights } = pretraining;
   using opened = await openModel({ ...config.model, seed }, { signal: options.signal });
   const { model, speech } = opened;
   const heads = new PretrainingHeads(model).initialize(seed + 2).train(() => true);
   try {
-    chooseTrainable(model, 'full');
+    chooseTrainable(model, trainable);
     const { tokenizer } = speech;
     using trainer = new Trainer(model, speech, {
       schedule: scheduleOf(optimizer, steps),

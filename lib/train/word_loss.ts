@@ -5,6 +5,7 @@
  */
 import { phrasesOf } from '../data/sample';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
+import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
 import { linearCrossEntropy } from '../ops/linear_cross_entropy';
 import { reshape } from '../ops/reshape';
@@ -51,7 +52,7 @@ export function wordLoss(model: MglmmForCausalLM, seen: readonly Regions[], patc
   const asked = thinned(labels, chance);
   const tokens = reshape(patches, [pictures * count, dim]);
   const states = places ? concat([tokens, places.tokens], 0) : tokens;
-  if (asked.every((label) => label === ignoreLabel)) return scale(sum(states), 0); // a mean of nothing, with gradients
+  if (asked.every((label) => label === ignoreLabel)) return scale(cast(sum(states), 'f32'), 0); // with gradients, of 0
   const head = model.lmHead?.weight ?? model.model.embedTokens.weight;
   return linearCrossEntropy(states, head, tensor(asked, [asked.length], 'i32')).loss;
 }

@@ -57,6 +57,12 @@ export function makeScene(key: SceneKey): Scene {
   return new Scene(key, layOut(key));
 }
 
+/** `[size, size, 3]`: what such a scene looks like, where nothing else of it is asked. @throws ArgumentError for a key that is none. */
+export function drawScene(key: SceneKey): Uint8Array<ArrayBuffer> {
+  expectSceneKey(key);
+  return drawn(layOut(key), key);
+}
+
 export class Scene {
   readonly key: SceneKey;
   readonly width: number;
@@ -71,6 +77,7 @@ export class Scene {
   readonly leastArea: number;
   readonly #layout: Layout;
   #pixels?: Uint8Array<ArrayBuffer>;
+  #runs?: LabelRuns;
 
   constructor(key: SceneKey, layout: Layout) {
     const { size } = key;
@@ -118,35 +125,57 @@ export class Scene {
 
   /** `[height, width, 3]`, drawn when it is first asked for. */
   get pixels(): Uint8Array<ArrayBuffer> {
-    if (!this.#pixels) {
-      const canvas = new Canvas(this.width, { pixels: true });
-      for (const shape of this.#layout.shapes) canvas.fill(shape);
-      canvas.grain(this.#layout.grain, this.key.index);
-      this.#pixels = canvas.pixels as Uint8Array<ArrayBuffer>;
-    }
+    this.#pixels ??= drawn(this.#layout, this.key);
     return this.#pixels;
   }
 
   /** What is seen of things, parts, regions, as one mask. @throws ArgumentError for none. */
   maskOf(...extents: readonly Pick<Extent, 'labels'>[]): Rle {
     if (extents.length === 0) throw new ArgumentError('maskOf: extents is empty, expected something of the scene');
-    const { labels, width, height } = this;
-    const wanted = new Uint8Array(2 ** 16);
-    for (const extent of extents) for (const label of extent.labels) wanted[label] = 1;
+    const { width, height } = this;
+    this.#runs ??= labelRuns(this.labels, width);
+    const { labels, lengths } = this.#runs;
+    const wanted = new Set(extents.flatMap((extent) => extent.labels));
     const runs: number[] = [];
-    let [set, open] = [0, 0];
-    for (let x = 0; x < width; x++) {
-      for (let at = x; at < width * height; at += width) {
-        if (wanted[labels[at] as number] !== set) {
-          runs.push(open);
-          [set, open] = [1 - set, 0];
-        }
-        open++;
+    let [isInside, open] = [false, 0];
+    for (let i = 0; i < labels.length; i++) {
+      if (wanted.has(labels[i] as number) !== isInside) {
+        runs.push(open);
+        [isInside, open] = [!isInside, 0];
       }
+      open += lengths[i] as number;
     }
     runs.push(open);
     return { size: [height, width], counts: compressRuns(runs) };
   }
+}
+
+function drawn({ shapes, grain }: Layout, { size, index }: SceneKey): Uint8Array<ArrayBuffer> {
+  const canvas = new Canvas(size, { pixels: true });
+  for (const shape of shapes) canvas.fill(shape);
+  canvas.grain(grain, index);
+  return canvas.pixels as Uint8Array<ArrayBuffer>;
+}
+
+/** Pixels of one label that follow one another down the columns. */
+interface LabelRuns {
+  readonly labels: readonly number[];
+  readonly lengths: readonly number[];
+}
+
+function labelRuns(map: Uint16Array, width: number): LabelRuns {
+  const [labels, lengths]: [number[], number[]] = [[], []];
+  for (let x = 0; x < width; x++) {
+    for (let at = x; at < map.length; at += width) {
+      const label = map[at] as number;
+      if (label === labels.at(-1)) (lengths[lengths.length - 1] as number)++;
+      else {
+        labels.push(label);
+        lengths.push(1);
+      }
+    }
+  }
+  return { labels, lengths };
 }
 
 /** Pixels and box of labels together. */
