@@ -1,6 +1,7 @@
 #include "kernels/attention.h"
 
 #include "cuda/attention_backward.cuh"
+#include "cuda/attention_tiles.cuh"
 
 namespace mglmm::cuda {
 namespace {

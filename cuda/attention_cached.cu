@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cuda/attention.cuh"
+#include "cuda/attention_tiles.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -99,7 +99,7 @@ void run(const AttentionCached& op, CudaStream& stream) {
                                 cache,
                                 queries,
                                 static_cast<float>(op.softmaxScale)};
-    attend(stream, room.batch, in, Sight{room}, op.y.data<T>(), nullptr);
+    attend(stream, room.batch, in, Sight{room}, op.y.data<T>(), nullptr, true);
   });
 }
 

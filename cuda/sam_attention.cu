@@ -3,6 +3,7 @@
 #include "kernels/sam_attention.h"
 
 #include "cuda/attention_backward.cuh"
+#include "cuda/attention_tiles.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -15,6 +16,7 @@ struct Sight {
   const T* by_row;     // [2 rows - 1, dim]
   const T* by_column;  // [2 columns - 1, dim]
   int64_t rows, columns, dim;
+  float part_of_row;  // 1 / columns
 
   template <typename Op>
   Sight(const Op& op, int64_t head_dim)
@@ -22,7 +24,8 @@ struct Sight {
         by_column(op.relPosW.template data<T>()),
         rows(op.height),
         columns(op.width),
-        dim(head_dim) {}
+        dim(head_dim),
+        part_of_row(1.0F / static_cast<float>(op.width)) {}
   __device__ int64_t keys(int64_t, int64_t) const { return rows * columns; }
   __device__ bool hides(int64_t, int64_t) const { return false; }
   __device__ const T* toward_row(int64_t query, int64_t row) const {

@@ -20,6 +20,10 @@ namespace mglmm {
 
 using Where = std::source_location;
 
+struct float2 {
+  float x, y;
+};
+
 inline void __syncthreads(const Where& where = Where::current()) { simulator::barrier(where); }
 inline void __syncwarp(uint32_t mask = 0xffffffff, const Where& where = Where::current()) {
   simulator::exchange(mask, 0, where);

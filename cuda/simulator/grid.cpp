@@ -27,6 +27,7 @@ struct Thread {
   std::source_location where;
   uint32_t mask = 0;  // of the exchange it is in
   std::array<uint64_t, kWarp> values{};
+  std::vector<Copy> copies;
 };
 
 // One kernel runs at a time, so its state is the process's.
@@ -165,6 +166,7 @@ void run_block() {
   poison(m.dynamic.get(), grid.shared_bytes);
   for (size_t index = 0; index < m.threads.size(); ++index) {
     m.threads[index].state = State::unstarted;
+    m.threads[index].copies.clear();
     m.threads[index].index = place_of(static_cast<unsigned>(index), grid.threads);
   }
   do {
@@ -219,6 +221,8 @@ void run_grid(const Grid& which, const std::function<void()>& kernel) {
 }
 
 int lane() { return machine().current % kWarp; }
+
+std::vector<Copy>& copies() { return machine().threads[static_cast<size_t>(machine().current)].copies; }
 
 void barrier(const std::source_location& where) { wait_as(State::at_barrier, where); }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <source_location>
+#include <vector>
 
 struct uint3 {
   unsigned x, y, z;
@@ -39,6 +40,13 @@ void barrier(const std::source_location& where);
 // Until every lane of `mask` is there, each with a value; gives all of them, by lane.
 const std::array<uint64_t, kWarp>& exchange(uint32_t mask, uint64_t value, const std::source_location& where);
 int lane();
+// Asynchronous copies of 16 bytes of the running thread that it has not waited for.
+struct Copy {
+  void* to;
+  const void* from;  // null: zeros
+  int age;           // groups that were begun after its own; -1: it is in none yet
+};
+std::vector<Copy>& copies();
 [[noreturn]] void fail(const char* what, const std::source_location& where);
 
 // Shared memory of the running block: dynamic, and `bytes` that belong to `key`.

@@ -9,6 +9,7 @@
 
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/tensor_cores.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -88,6 +89,75 @@ __global__ void atomic_kernel(int* sum, int* least, int* most) {
   atomicMax(most, static_cast<int>(threadIdx.x));
 }
 
+// Fragments of a [16, 16] and b [16, 8], as rows of numbers, by way of shared memory and by hand; their product; and b again, by columns.
+template <typename T>
+__global__ void product_kernel(const T* a, const T* b, const T* b_columns, float* d, float* again) {
+  const int lane = static_cast<int>(threadIdx.x);
+  T* const memory = dynamic_shared<T>();
+  copy_async(memory + lane * 8, a + lane * 8, true);
+  commit_copies();
+  copy_async(memory + 256 + lane % 16 * 8, b + lane % 16 * 8, true);
+  commit_copies();
+  copy_async(memory + 384 + lane % 16 * 8, b_columns + lane % 16 * 8, true);
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+  uint32_t left[4], right[4], columns[4];
+  load_matrices(left, memory + lane % 16 * 16 + lane / 16 * 8);
+  load_matrices_transposed(right, memory + 256 + lane % 16 * 8);
+  load_matrices(columns, memory + 384 + lane % 8 * 16 + lane / 8 % 2 * 8);
+  float product[4] = {1, 2, 3, 4};
+  multiply_add<T>(product, left, {right[0], right[1]});
+  float other[4] = {1, 2, 3, 4};
+  multiply_add<T>(other, left, {columns[0], columns[1]});
+  for (int i = 0; i < 4; ++i) {
+    const int place = (lane / 4 + 8 * (i / 2)) * 8 + 2 * (lane % 4) + i % 2;
+    d[place] = product[i];
+    again[place] = other[i];
+  }
+}
+
+template <typename T>
+void check_product(CudaStream& stream) {
+  alignas(16) T a[256], b[128], b_columns[128];
+  for (int i = 0; i < 256; ++i) a[i] = T(static_cast<float>(i * 7 % 23 - 11));
+  for (int i = 0; i < 128; ++i) {
+    b[i] = T(static_cast<float>(i * 5 % 19 - 9));
+    b_columns[i % 8 * 16 + i / 8] = b[i];
+  }
+  std::vector<float> d(128), again(128);
+  launch(stream, product_kernel<T>, {.threads = 32, .shared_bytes = 1024}, a, b, b_columns, d.data(), again.data());
+  for (int row = 0; row < 16; ++row) {
+    for (int column = 0; column < 8; ++column) {
+      auto expected = static_cast<float>(1 + column % 2 + 2 * (row / 8));
+      for (int k = 0; k < 16; ++k) expected += static_cast<float>(a[row * 16 + k]) * static_cast<float>(b[k * 8 + column]);
+      require(d[row * 8 + column] == expected && again[row * 8 + column] == expected, "products of fragments");
+    }
+  }
+}
+
+// What is in shared memory of copies in three groups, each time all but so many are waited for; then zeros.
+__global__ void copies_kernel(const uint32_t* from, uint32_t* out) {
+  if (threadIdx.x > 0) return;
+  auto* memory = dynamic_shared<uint32_t>();
+  for (int group = 0; group < 3; ++group) {
+    copy_async(memory + 4 * group, from + 4 * group, true);
+    commit_copies();
+  }
+  wait_for_copies<2>();
+  for (int i = 0; i < 3; ++i) out[i] = memory[4 * i];
+  wait_for_copies<1>();
+  for (int i = 0; i < 3; ++i) out[3 + i] = memory[4 * i];
+  copy_async(memory, from, false);
+  wait_for_copies<0>();
+  for (int i = 0; i < 3; ++i) out[6 + i] = memory[4 * i];
+  commit_copies();
+  wait_for_copies<0>();
+  out[9] = memory[0];
+}
+
+__global__ void unaligned_copy() { copy_async(dynamic_shared<std::byte>() + 4, nullptr, false); }
+
 // A race: the last writer wins. What comes out depends on the order of blocks and warps.
 __global__ void race_kernel(int* out) { out[0] = static_cast<int>(blockIdx.x * 1000 + threadIdx.x); }
 
@@ -154,6 +224,15 @@ void check_all() {
   launch(stream, atomic_kernel, {.blocks = 5, .threads = 96}, &sum, &least, &most);
   require(sum == 480 && least == -7 && most == 95, "atomics");
 
+  check_product<bf16>(stream);
+  check_product<f16>(stream);
+  alignas(16) const uint32_t numbers[12] = {1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0};
+  std::vector<uint32_t> copied(10);
+  launch(stream, copies_kernel, {.threads = 32, .shared_bytes = 48}, numbers, copied.data());
+  const uint32_t none = simulator::kPoison;
+  require(copied == std::vector<uint32_t>{1, none, none, 1, 2, none, 1, 2, 3, 0}, "copies come when they are waited for");
+
+  require_failure(stream, unaligned_copy, 32, "not aligned to 16 bytes");
   require_failure(stream, divergent_barrier, 64, "waits at the barrier of");
   require_failure(stream, passed_barrier, 64, "thread (3, 0, 0) has ended");
   require_failure(stream, missing_lane, 32, "a lane of the mask has ended");

@@ -48,14 +48,16 @@ export function attentionInFloat64(one: AttentionCase, q: ArrayLike<number>, k: 
 
 /**
  * `y` within what rounding allows. A logit errs by the rounding of `terms` products of size `logit`, and moves a
- * probability, so the result, by as much; bf16 also rounds each probability, by half of its epsilon, before the second product.
+ * probability, so the result, by as much; bf16, and on a GPU f16, also rounds each probability, by half of its epsilon, before the second
+ * product (docs/numerics.md).
  */
 export async function expectAttention(y: Tensor, expected: Float64Array, terms: number, logit: number): Promise<void> {
   const values = await y.read();
   let largest = 0;
   for (const value of expected) largest = Math.max(largest, Math.abs(value));
   const logitError = 4 * Math.sqrt(terms) * epsilon.f32 * logit;
-  const probability = y.dtype === 'bf16' ? epsilon.bf16 / 2 : 0;
+  const rounded = y.dtype === 'bf16' || (y.dtype === 'f16' && y.device !== 'cpu');
+  const probability = rounded ? epsilon[y.dtype as 'bf16'] / 2 : 0;
   const store = epsilon[y.dtype as 'f32'];
   assert.ok(values.length === expected.length);
   assertWithin(values, expected, (wanted) => (2 * logitError + 8 * epsilon.f32 + probability) * largest + store * Math.abs(wanted), y);

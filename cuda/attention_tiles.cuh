@@ -1,0 +1,322 @@
+// Attention on tensor cores (Dao 2023, arXiv 2307.08691): 16 queries a warp, 64 a block, over tiles of 64 keys that are copied while the
+// tile before is worked on. For bf16 and f16, and head sizes of whole fragments. The probabilities are rounded to T before they meet v; sums,
+// maxima and what they are divided by are f32. Sight is that of cuda/attention.cuh.
+//
+// Keys may be split in pieces of kSplitKeys, a block each, whose results are put together by another kernel: what a query gets depends on
+// nothing but the keys it sees, however many queries come along.
+#pragma once
+#include "cuda/attention.cuh"
+#include "cuda/tensor_cores.cuh"
+
+namespace mglmm::cuda {
+
+inline constexpr int kTileQueries = 64;
+inline constexpr int kTileKeys = 64;
+inline constexpr int64_t kSplitKeys = 256;
+// Of a block, on every GPU that is compiled for.
+inline constexpr int64_t kMostSharedBytes = 99 << 10;
+inline constexpr float kLog2E = 1.4426950408889634F;
+inline constexpr float kLn2 = 0.6931471805599453F;
+
+// Where results go: to y, or, of a query that sees more keys than a piece has, in parts.
+template <typename T>
+struct TileResults {
+  T* y;
+  float* logsumexp;  // [batch, heads, queries], or null
+  int64_t splits;    // pieces; 1: all keys are one
+  float* sums;       // [batch, heads, queries, splits, dim]
+  float2* totals;    // [batch, heads, queries, splits]  the largest logit in units of ln 2, and the sum beside it
+};
+
+// Rows of shared memory that are a packet longer than they are, so that the eight rows of a matrix lie in all banks.
+template <int dim>
+inline constexpr int kTileStride = dim + 8;
+
+// Two tiles of keys, two of values, the bias of each query, and which keys of a tile are hidden.
+template <int dim>
+constexpr int64_t tiles_shared_bytes(int64_t places) {
+  static_assert(kTileKeys == kTileQueries && kSplitKeys % kTileKeys == 0);
+  return 4 * kTileKeys * kTileStride<dim> * 2 + kTileQueries * places * static_cast<int64_t>(sizeof(float));
+}
+
+namespace {
+
+// Rows first ... first + 64 of a head, by the whole block. A row that `exists` does not know is 0.
+template <int dim, typename T, typename Exists>
+__device__ void copy_tile(T* to, const T* x, const HeadRows& layout, int64_t batch, int64_t head, int64_t first,
+                          const Exists& exists) {
+  constexpr int kPackets = dim / 8;
+  for (int i = static_cast<int>(threadIdx.x); i < kTileKeys * kPackets; i += kAttentionThreads) {
+    const int row = i / kPackets;
+    const bool there = exists(first + row);
+    const T* from = there ? x + layout.offset(batch, head, first + row) + i % kPackets * 8 : x;
+    copy_async(to + row * kTileStride<dim> + i % kPackets * 8, from, there);
+  }
+}
+
+// What the queries of a warp have toward the rows of a table of distances, times log2 e, into `bias`, `places` numbers a query: for distance
+// d the place `at(query) - d + extent - 1`.
+template <int dim, typename T, typename At>
+__device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[dim / 16][4], const T* table, int64_t extent,
+                               int64_t first_query, int lane, const At& at) {
+  const int64_t distances = 2 * extent - 1;
+  for (int64_t first = 0; first < distances; first += 8) {
+    float products[4] = {};
+    const int64_t distance = first + lane / 4;
+    const T* row = table + (distance < distances ? distance : distances - 1) * dim + 2 * (lane % 4);
+#pragma unroll
+    for (int k = 0; k < dim / 16; ++k) {
+      uint32_t b[2];
+      b[0] = *reinterpret_cast<const uint32_t*>(row + 16 * k);
+      b[1] = *reinterpret_cast<const uint32_t*>(row + 16 * k + 8);
+      multiply_add<T>(products, q[k], b);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int64_t own = lane / 4 + 8 * (i / 2);
+      const int64_t place = at(first_query + own) - (first + 2 * (lane % 4) + i % 2) + extent - 1;
+      if (place >= 0 && place < extent) bias[own * places + place] = products[i] * kLog2E;
+    }
+  }
+}
+
+// Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch.
+template <int dim, typename T, typename Sight>
+__global__ void __launch_bounds__(kAttentionThreads)
+    attend_tiles_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
+  constexpr int kSteps = dim / 16;   // fragments along a row
+  constexpr int kBlocks = dim / 8;   // fragments of a result
+  constexpr int kTile = kTileKeys * kTileStride<dim>;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int64_t batch = blockIdx.z;
+  const int64_t head = blockIdx.y;
+  const int64_t kv_head = head / (in.queries.heads / in.keys.heads);
+  const int64_t split = blockIdx.x % out.splits;
+  const int64_t first_query = blockIdx.x / out.splits * kTileQueries;
+  const int64_t own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
+  const int64_t first_key = out.splits == 1 ? 0 : split * kSplitKeys;
+  const int64_t places = sight.rows + sight.columns;
+  auto* memory = dynamic_shared<T>();
+  T* const key_tiles = memory;
+  T* const value_tiles = memory + 2 * kTile;
+  float* const bias = reinterpret_cast<float*>(memory + 4 * kTile) + 16 * warp * places;
+
+  int64_t seen[2];
+  for (int i = 0; i < 2; ++i)
+    seen[i] = own_query + 8 * i < in.queries.tokens ? sight.keys(batch, own_query + 8 * i) : 0;
+  // As f32: a head has fewer than 2^24 keys.
+  const auto all_see = static_cast<int64_t>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
+  const int64_t end = out.splits > 1 && first_key + kSplitKeys < all_see ? first_key + kSplitKeys : all_see;
+  if (split > 0 && first_key >= end) return;
+
+  // Queries, by way of a tile that is free yet.
+  uint32_t q[kSteps][4];
+  copy_tile<dim>(key_tiles + kTile, in.q, in.queries, batch, head, first_query,
+                 [&](int64_t token) { return token < in.queries.tokens; });
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k)
+    load_matrices(q[k], key_tiles + kTile + (16 * warp + lane % 16) * kTileStride<dim> + 16 * k + lane / 16 * 8);
+  __syncthreads();
+  if constexpr (Sight::kBiased) {
+    const int64_t first = first_query + 16 * warp;
+    find_tile_bias<dim>(bias, places, q, sight.by_row, sight.rows, first, lane,
+                        [&](int64_t query) { return query / sight.columns; });
+    find_tile_bias<dim>(bias + sight.rows, places, q, sight.by_column, sight.columns, first, lane,
+                        [&](int64_t query) { return query % sight.columns; });
+    __syncwarp();
+  }
+
+  const auto copy_tiles = [&](int64_t first, int which) {
+    const auto exists = [&](int64_t key) { return key < end && !sight.hides(batch, key); };
+    copy_tile<dim>(key_tiles + which * kTile, in.k, in.keys, batch, kv_head, first, exists);
+    copy_tile<dim>(value_tiles + which * kTile, in.v, in.keys, batch, kv_head, first, exists);
+    commit_copies();
+  };
+  const float scale = in.scale * kLog2E;
+  float largest[2] = {Larger::kNone, Larger::kNone};
+  float total[2] = {};
+  float sums[kBlocks][4] = {};
+  if (first_key < end) copy_tiles(first_key, 0);
+  for (int64_t first = first_key; first < end; first += kTileKeys) {
+    const int which = static_cast<int>((first - first_key) / kTileKeys % 2);
+    if (first + kTileKeys < end) {
+      copy_tiles(first + kTileKeys, 1 - which);
+      wait_for_copies<1>();
+    } else {
+      wait_for_copies<0>();
+    }
+    __syncthreads();
+
+    const T* const keys = key_tiles + which * kTile;
+    float logits[kTileKeys / 8][4] = {};
+#pragma unroll
+    for (int k = 0; k < kSteps; ++k) {
+#pragma unroll
+      for (int n = 0; n < kTileKeys / 16; ++n) {
+        uint32_t b[4];
+        load_matrices(b, keys + (16 * n + lane % 8 + lane / 16 * 8) * kTileStride<dim> + 16 * k + lane / 8 % 2 * 8);
+        multiply_add<T>(logits[2 * n], q[k], {b[0], b[1]});
+        multiply_add<T>(logits[2 * n + 1], q[k], {b[2], b[3]});
+      }
+    }
+    float above[2] = {largest[0], largest[1]};
+#pragma unroll
+    for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int64_t key = first + 8 * n + 2 * (lane % 4) + i % 2;
+        const bool visible = key < seen[i / 2] && !sight.hides(batch, key);
+        float logit = logits[n][i] * scale;
+        if constexpr (Sight::kBiased) {
+          const auto row = static_cast<int64_t>((static_cast<float>(key) + 0.5F) * sight.part_of_row);
+          const float* own = bias + (lane / 4 + 8 * (i / 2)) * places;
+          if (visible) logit += own[row] + own[sight.rows + key - row * sight.columns];
+        }
+        logits[n][i] = visible ? logit : Larger::kNone;
+        above[i / 2] = Larger::of(above[i / 2], logits[n][i]);
+      }
+    }
+    float factor[2];
+    float base[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      above[i] = reduce_warp<Larger>(above[i], 4);
+      base[i] = above[i] == Larger::kNone ? 0.0F : above[i];  // as long as there is none, or -infinity alone
+      factor[i] = exp2f(largest[i] - base[i]);
+      largest[i] = above[i];
+      total[i] *= factor[i];
+    }
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[n][i] *= factor[i / 2];
+    }
+#pragma unroll
+    for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        logits[n][i] = exp2f(logits[n][i] - base[i / 2]);  // a NaN, which the maximum passed over, is one again
+        total[i / 2] += logits[n][i];
+      }
+    }
+    const T* const values = value_tiles + which * kTile;
+#pragma unroll
+    for (int k = 0; k < kTileKeys / 16; ++k) {
+      const float(&low)[4] = logits[2 * k];
+      const float(&high)[4] = logits[2 * k + 1];
+      const uint32_t p[4] = {pair_of<T>(low[0], low[1]), pair_of<T>(low[2], low[3]), pair_of<T>(high[0], high[1]),
+                             pair_of<T>(high[2], high[3])};
+#pragma unroll
+      for (int n = 0; n < kSteps; ++n) {
+        uint32_t b[4];
+        load_matrices_transposed(b, values + (16 * k + lane % 16) * kTileStride<dim> + 16 * n + lane / 16 * 8);
+        multiply_add<T>(sums[2 * n], p, {b[0], b[1]});
+        multiply_add<T>(sums[2 * n + 1], p, {b[2], b[3]});
+      }
+    }
+    __syncthreads();  // before the tile is copied over
+  }
+
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int64_t query = own_query + 8 * i;
+    const float sum = reduce_warp<Plus>(total[i], 4);
+    if (query >= in.queries.tokens) continue;
+    const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + query;
+    if (out.splits > 1 && seen[i] > kSplitKeys) {
+      if (first_key >= seen[i]) continue;
+      float* to = out.sums + (index * out.splits + split) * dim + 2 * (lane % 4);
+#pragma unroll
+      for (int n = 0; n < kBlocks; ++n) *reinterpret_cast<float2*>(to + 8 * n) = {sums[n][2 * i], sums[n][2 * i + 1]};
+      if (lane % 4 == 0) out.totals[index * out.splits + split] = {largest[i], sum};
+      continue;
+    }
+    if (split > 0) continue;
+    const float divisor = sum == 0.0F ? 1.0F : 1.0F / sum;  // of a query that sees nothing, whose sums are 0
+    T* to = out.y + in.results.offset(batch, head, query) + 2 * (lane % 4);
+#pragma unroll
+    for (int n = 0; n < kBlocks; ++n)
+      *reinterpret_cast<uint32_t*>(to + 8 * n) = pair_of<T>(sums[n][2 * i] * divisor, sums[n][2 * i + 1] * divisor);
+    if (out.logsumexp != nullptr && lane % 4 == 0)
+      out.logsumexp[index] = sum == 0.0F ? -Larger::kNone : largest[i] * kLn2 + logf(sum);
+  }
+}
+
+// Puts the pieces of a query together that has several: a warp a query.
+template <int dim, typename T, typename Sight>
+__global__ void __launch_bounds__(kAttentionThreads) join_splits_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
+  const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
+  if (query >= in.queries.tokens) return;
+  const int64_t seen = sight.keys(blockIdx.z, query);
+  if (seen <= kSplitKeys) return;
+  const auto pieces = static_cast<int>((seen + kSplitKeys - 1) / kSplitKeys);
+  const int64_t index = ((blockIdx.z * in.queries.heads + blockIdx.y) * in.queries.tokens + query) * out.splits;
+  float largest = Larger::kNone;
+  for (int piece = 0; piece < pieces; ++piece) largest = Larger::of(largest, out.totals[index + piece].x);
+  const float base = largest == Larger::kNone ? 0.0F : largest;
+  float total = 0;
+  for (int piece = 0; piece < pieces; ++piece)
+    total += out.totals[index + piece].y * exp2f(out.totals[index + piece].x - base);
+  T* to = out.y + in.results.offset(blockIdx.z, blockIdx.y, query);
+  for (int i = static_cast<int>(threadIdx.x) % 32; i < dim; i += 32) {
+    float sum = 0;
+    for (int piece = 0; piece < pieces; ++piece)
+      sum += out.sums[(index + piece) * dim + i] * exp2f(out.totals[index + piece].x - base);
+    put(to[i], total == 0.0F ? 0.0F : sum / total);
+  }
+}
+
+}  // namespace
+
+// Whether `in` can be attended on tensor cores, with `places` numbers of a bias a query; calls `body(std::integral_constant)` with its head
+// size then.
+template <typename T, typename Body>
+bool by_tile_dim(const AttentionInputs<T>& in, int64_t places, Body&& body) {
+  if constexpr (sizeof(T) != 2) {
+    return false;
+  } else {
+    for (const HeadRows* rows : {&in.queries, &in.keys, &in.results}) {
+      if (rows->batch_stride % 8 != 0 || rows->head_stride % 8 != 0 || rows->token_stride % 8 != 0) return false;
+    }
+    if (!aligned(in.q, in.k, in.v) || tiles_shared_bytes<128>(places) > kMostSharedBytes) return false;
+    switch (in.queries.dim) {
+      case 32: body(std::integral_constant<int, 32>{}); return true;
+      case 64: body(std::integral_constant<int, 64>{}); return true;
+      case 80: body(std::integral_constant<int, 80>{}); return true;
+      case 128: body(std::integral_constant<int, 128>{}); return true;
+      default: return false;
+    }
+  }
+}
+
+// On tensor cores where that can be. @param split - whether keys are split in pieces.
+template <typename T, typename Sight>
+void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp,
+            bool split = false) {
+  const bool done = aligned(y) && by_tile_dim(in, sight.rows + sight.columns, [&](auto constant) {
+    constexpr int dim = constant.value;
+    const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
+    const int64_t rows = splits == 1 ? 0 : batch * in.queries.heads * in.queries.tokens * splits;
+    TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};
+    if (splits > 1) {
+      out.sums = stream.scratch_of<float>(rows * dim);
+      out.totals = stream.scratch_of<float2>(rows);
+    }
+    const Grid grid{.blocks = blocks_for(in.queries.tokens, kTileQueries) * splits,
+                    .threads = kAttentionThreads,
+                    .y = in.queries.heads,
+                    .z = batch,
+                    .shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns)};
+    launch(stream, attend_tiles_kernel<dim, T, Sight>, grid, in, sight, out);
+    if (splits == 1) return;
+    const Grid joining{.blocks = blocks_for(in.queries.tokens, kAttentionWarps), .threads = kAttentionThreads, .y = in.queries.heads, .z = batch};
+    launch(stream, join_splits_kernel<dim, T, Sight>, joining, in, sight, out);
+  });
+  if (!done) attend_by_warps(stream, batch, in, sight, y, logsumexp);
+}
+
+}  // namespace mglmm::cuda
