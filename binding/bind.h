@@ -58,7 +58,7 @@ class OpStep final : public Step {
     stream->keep_scratch(0);
   }
 
-  void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {
+  void storages(const std::function<void(const std::shared_ptr<Storage>&, Use)>& visit) override {
     op_.fields([&](const char*, auto& field) { storages_of(field, visit); });
   }
 
@@ -110,9 +110,10 @@ class OpStep final : public Step {
   template <typename Field, typename Visit>
   static void storages_of(Field& field, const Visit& visit) {
     if constexpr (std::same_as<Field, MaybeTensor>) {
-      if (field) visit(field->storage, false);
+      if (field) visit(field->storage, Use::reads);
     } else if constexpr (Input<Field> || Output<Field> || std::same_as<Field, InOut>) {
-      if (field.storage) visit(field.storage, Output<Field>);
+      constexpr Use kUse = Output<Field> ? Use::makes : std::same_as<Field, InOut> ? Use::changes : Use::reads;
+      if (field.storage) visit(field.storage, kUse);
     } else if constexpr (requires { field.begin()->storage; }) {
       for (auto& element : field) storages_of(element, visit);
     }

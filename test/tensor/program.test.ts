@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import {
   abortable,
   add,
   argmax,
+  concat,
   copyInto,
   embedding,
   memory,
@@ -17,9 +18,10 @@ import {
   zeros,
 } from '../../lib';
 import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
 import { collectGarbage } from '../support/garbage';
 
-describe('Program', () => {
+onEveryDevice('Program', (here) => {
   const doubled = (program: Program, x: ReturnType<typeof zeros>) =>
     noGradients(() => program.record(() => tidy(() => scale(scale(x, 4), 0.5))));
 
@@ -62,7 +64,7 @@ describe('Program', () => {
     using _scope = Scope.open();
     const x = zeros([1 << 20]);
     await synchronize();
-    const before = memory().liveBytes;
+    const before = memory(here).liveBytes;
     const program = new Program();
     const y = noGradients(() =>
       program.record(() =>
@@ -76,11 +78,11 @@ describe('Program', () => {
     program.run();
     program.run();
     await synchronize();
-    assert.equal(memory().liveBytes - before, 4 << 20);
+    assert.equal(memory(here).liveBytes - before, 4 << 20);
     y.dispose();
     program.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(here).liveBytes, before);
   });
 
   test('tells the error of the op that failed, and is well again after it', async () => {
@@ -93,6 +95,29 @@ describe('Program', () => {
     copyInto(tensor([1], [1], 'i32'), ids);
     program.run();
     assert.equal(await y.item(), 6);
+  });
+
+  // From its second run on a GPU enqueues it as one graph, in which values that only it can see are asked about all the same.
+  test('tells the error of a run among many, and of none but that', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const ids = tensor([1], [1], 'i32');
+    const table = tensor([1, 2], [2, 1]);
+    const y = noGradients(() => program.record(() => tidy(() => concat([embedding(table, ids), scale(embedding(table, ids), 3)], 1))));
+    for (const id of [1, 0, 1, 9, 0, 7, 1]) {
+      copyInto(tensor([id], [1], 'i32'), ids);
+      program.run();
+      if (id < 2) assert.deepEqual(Array.from(await y.read()), [id + 1, 3 * (id + 1)]);
+      else await assert.rejects(y.read(), { name: 'ArgumentError', message: `embedding: ids[0] is ${id}, expected 0 to 1` });
+    }
+    for (const id of [0, 8, 1, 1]) {
+      copyInto(tensor([id], [1], 'i32'), ids);
+      program.run();
+    }
+    await assert.rejects(synchronize(), { name: 'ArgumentError', message: 'embedding: ids[0] is 8, expected 0 to 1' });
+    await synchronize();
+    program.run();
+    assert.deepEqual(Array.from(await y.read()), [2, 6]);
   });
 
   test('is given up between two ops', async () => {
