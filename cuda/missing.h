@@ -4,11 +4,8 @@
 #pragma once
 
 #define MGLMM_CUDA_MISSING(X) \
-  X(MaskBits) \
-  X(MaskIntersections) \
   X(Quantize) X(Dequantize) \
   X(QuantizedLinear) X(QuantizedLinearBackward) \
-  X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
   X(UpscaleMasks)
