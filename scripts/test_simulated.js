@@ -18,7 +18,9 @@ execFileSync(join(root, 'build/test/mglmm_simulator_test'), quietly);
 console.log('simulated: the simulator keeps its promises');
 
 const given = process.argv.slice(2);
-const paths = given.some((argument) => !argument.startsWith('-')) ? [] : ['test/ops', 'test/cuda', 'test/autograd', 'test/image', 'test/masks'];
+const paths = given.some((argument) => !argument.startsWith('-'))
+  ? []
+  : ['test/ops', 'test/cuda', 'test/autograd', 'test/image', 'test/masks'];
 const { status } = spawnSync(process.execPath, [join(root, 'node_modules/jest/bin/jest.js'), ...paths, ...given], {
   cwd: root,
   env: { ...process.env, MGLMM_CUDA: 'simulated', MGLMM_TEST_DEVICES: 'cuda:0' },
