@@ -1,6 +1,6 @@
-// Runs come from files and strings, by way of the host, and have to be looked at before anything is made of them: they go back
-// there, where the executor's thread waits for them. What comes over again is where each run ends. A thread finds the run of
-// the first of its pixels by bisection and walks on from there.
+// Runs come from files and strings, by way of the host, and have to be looked at before anything is made of them: they go
+// back there, where the executor's thread waits for them. What comes over again is where each run ends. A thread finds the
+// run of the first of its pixels by bisection and walks on from there.
 #include "kernels/rle_decode.h"
 
 #include <numeric>

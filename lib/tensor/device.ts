@@ -44,9 +44,6 @@ export const devices = (): Device[] => Array.from({ length: native.devices().cou
 /** Why there is no GPU to use; undefined where there is one. */
 export const cudaProblem = (): string | undefined => native.devices().cudaProblem;
 
-/** Names of the ops that have no kernel on `device` yet: calling one is a DeviceError. */
-export const missingOps = (device: Device): string[] => [...guarded(() => native.missingOps(deviceNumber(device)))];
-
 /**
  * The device that is meant by a name, or by `auto`: the first GPU, where one can be used, else the CPU.
  * @throws ArgumentError; DeviceError for a device that cannot be used, saying why.
