@@ -132,6 +132,13 @@ onEveryDevice('an error that only the device can find', () => {
     await synchronize();
   });
 
+  test('is one, by however many ways it comes', async () => {
+    const doubled = (x: ReturnType<typeof zeros>) => Array.from({ length: 40 }).reduce<typeof x>((sum) => add(sum, sum), x);
+    assert.deepEqual([...(await doubled(embedding(table(), ids(2))).read())], [3 * 2 ** 40]);
+    await assert.rejects(doubled(embedding(table(), ids(0, 3))).read(), wrong);
+    await synchronize();
+  });
+
   test('is told by synchronize when nobody reads', async () => {
     embedding(table(), ids(0, 3));
     await assert.rejects(synchronize(), wrong);
