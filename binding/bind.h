@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <functional>
@@ -68,7 +69,10 @@ class OpStep final : public Step {
     if (!ref.storage->error.empty()) throw Error(ref.storage->error_code, ref.storage->error);
     for (const auto& doubt : ref.storage->doubts) {
       if (doubt->error) throw Error(*doubt->error);
-      if (!doubt->decided) stream.doubts.push_back(doubt);
+      if (doubt->decided) continue;
+      // Once, however many ways it comes: along residual connections it would be twice as many with each.
+      const bool is_known = std::find(stream.doubts.begin(), stream.doubts.end(), doubt) != stream.doubts.end();
+      if (!is_known) stream.doubts.push_back(doubt);
     }
     if (ref.storage->data == nullptr && ref.bytes() > 0) {
       throw Error(kArgumentError, std::string(Op::name) + ": an input was never written");

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { type LoadOptions, Mglmm, type ModelProgress } from '../../lib';
+import { devices, type LoadOptions, Mglmm, type ModelProgress, tensor } from '../../lib';
 import { loadEngine } from '../../lib/inference/load_engine';
 import { ProgressTeller } from '../../lib/inference/progress_teller';
 import { openModelFolder } from '../../lib/weights/model_folder';
@@ -19,11 +19,11 @@ import { temporaryFolder } from '../support/weights';
 const request = { image: picture(37, 51), prompt: 'Where is it?', maxNewTokens: 12, forceSegmentation: true };
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`loading ${golden.name}`, () => {
+  onEveryDevice(`loading ${golden.name}`, (device) => {
     for (const dtype of ['f32', 'bf16', 'f16', 'int8', 'int4'] as const) {
       test(`in ${dtype}`, async () => {
         using folder = tinyModel(golden);
-        await using model = await Mglmm.load(folder.path, { dtype });
+        await using model = await Mglmm.load(folder.path, { device, dtype });
         const { segments, ids } = await model.answer(request);
         assert.ok(segments.length > 0 && ids.length > 0);
       });
@@ -35,7 +35,7 @@ for (const golden of mglmmGoldens()) {
       const path = join(into.path, 'converted');
       const { code, err } = await mglmm(['convert', folder.path, path]);
       assert.equal(code, 0, err);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       await using converted = await Mglmm.load(path);
       const [first, second] = [await model.answer(request), await converted.answer(request)];
       assert.deepEqual([second.ids, second.segments], [first.ids, first.segments]);
@@ -75,36 +75,52 @@ for (const golden of mglmmGoldens()) {
       assert.deepEqual(padded, [undefined, true]);
     });
 
+    test('on the device that is asked for, or the best there is, and says on which', async () => {
+      using folder = tinyModel(golden);
+      await using here = await Mglmm.load(folder.path, { device });
+      await using best = await Mglmm.load(folder.path);
+      assert.deepEqual([here.device, best.device], [device, devices()[1] ?? 'cpu']);
+    });
+
+    test('one process serves a model on the CPU and another here, at once', async () => {
+      using folder = tinyModel(golden);
+      await using here = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
+      await using there = await Mglmm.load(folder.path, { device: 'cpu', cacheBytes: 0 });
+      const asked = { ...request, maxNewTokens: 3 };
+      const alone = [await here.answer(asked), await there.answer(asked)];
+      const together = await Promise.all([here.answer(asked), there.answer(asked)]);
+      for (const [i, { ids, segments }] of together.entries())
+        assert.deepEqual([ids, segments], [alone[i]?.ids, alone[i]?.segments], `of the model on ${i === 0 ? device : 'cpu'}`);
+      assert.equal(tensor([1]).device, device);
+    });
+
     test('tells how far it is, by bytes of files', async () => {
       using folder = tinyModel(golden);
       const told: ModelProgress[] = [];
       const lines: string[] = [];
       const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
-      await using _model = await Mglmm.load(folder.path, { onProgress: (progress) => told.push(progress), logger });
+      await using _model = await Mglmm.load(folder.path, { device, onProgress: (progress) => told.push(progress), logger });
       assert.deepEqual([...new Set(told.map(({ phase }) => phase))], ['open', 'weights', 'ready']);
       const last = told.at(-1);
       assert.ok(last && last.loaded === last.total && last.total > 0);
       for (const [i, { loaded }] of told.entries()) assert.ok(loaded >= (told[i - 1]?.loaded ?? 0));
-      assert.deepEqual(lines, [`${folder.path}: mglmm in f32`]);
+      assert.deepEqual(lines, [`${folder.path}: mglmm in f32 on ${device}`]);
     });
 
     test('refuses what it cannot open, and says what to do', async () => {
       using folder = tinyModel(golden);
       const says = (options: LoadOptions, name: string, message: string | RegExp) =>
         assert.rejects(Mglmm.load(folder.path, options), { name, message });
-      await says(
-        { device: 'cuda' as never },
-        'DeviceError',
-        'load: device is "cuda", this build has "cpu"; "auto" takes the best there is',
-      );
+      await says({ device: 'gpu' as never }, 'ArgumentError', /^device is "gpu", expected "cpu", "cuda" or/);
+      await says({ device: 'cuda:98' }, 'DeviceError', /cuda:98/);
       await says({ dtype: 'fp8' as never }, 'ArgumentError', 'load: dtype is "fp8", expected one of f32, bf16, f16, int8, int4');
       await says({ dtyp: 'f32' } as never, 'ArgumentError', 'load: dtyp is no option; did you mean dtype?');
       await says({ cacheBytes: -1 }, 'ArgumentError', 'load: cacheBytes is -1, expected a whole number from 0');
       await says({ signal: AbortSignal.abort() }, 'AbortedError', 'load: aborted before it began');
       await assert.rejects(Mglmm.load(3 as never), { name: 'ArgumentError', message: 'load: path is 3, expected a string' });
-      await assert.rejects(Mglmm.load('/nowhere'), { name: 'CheckpointNotFoundError' });
+      await assert.rejects(Mglmm.load('/nowhere', { device }), { name: 'CheckpointNotFoundError' });
       const tower = golden.config.vision_tower as string;
-      await assert.rejects(Mglmm.load(join(golden.folder, tower)), {
+      await assert.rejects(Mglmm.load(join(golden.folder, tower), { device }), {
         name: 'CheckpointError',
         message: /is a CLIP tower alone: open the model that sees with it, and give it this as the option clip$/,
       });
@@ -114,7 +130,7 @@ for (const golden of mglmmGoldens()) {
         'CheckpointError',
         `${folder.path} has no CLIP tower, and ${tower} is not beside it: give its folder as the option clip`,
       );
-      await using _model = await Mglmm.load(folder.path, { clip: join(golden.folder, tower) });
+      await using _model = await Mglmm.load(folder.path, { device, clip: join(golden.folder, tower) });
     });
 
     test("refuses a tokenizer that is not the model's", async () => {
@@ -127,20 +143,20 @@ for (const golden of mglmmGoldens()) {
       };
       const { '[SEG]': seg, ...others } = tokens;
       write(others);
-      await assert.rejects(Mglmm.load(folder.path), {
+      await assert.rejects(Mglmm.load(folder.path, { device }), {
         name: 'CheckpointError',
         message: `${folder.path}: the tokenizer has no [SEG], with which the model asks for masks`,
       });
       write({ ...tokens, '[SEG]': 999 });
-      await assert.rejects(Mglmm.load(folder.path), {
+      await assert.rejects(Mglmm.load(folder.path, { device }), {
         name: 'CheckpointError',
         message: /: the tokenizer has token 999, the model \d+ tokens: it is another model's$/,
       });
       assert.equal(seg, golden.segId);
       rmSync(folder.file('tokenizer.model'));
-      await assert.rejects(Mglmm.load(folder.path), { name: 'TokenizerError' });
+      await assert.rejects(Mglmm.load(folder.path, { device }), { name: 'TokenizerError' });
       using other = tinyModel(golden);
-      await using _model = await Mglmm.load(folder.path, { tokenizer: other.path });
+      await using _model = await Mglmm.load(folder.path, { device, tokenizer: other.path });
     });
 
     test('is given up when its signal fires', async () => {
@@ -149,7 +165,7 @@ for (const golden of mglmmGoldens()) {
       const onProgress = ({ phase }: ModelProgress) => {
         if (phase === 'weights') controller.abort(new Error('enough'));
       };
-      await assert.rejects(Mglmm.load(folder.path, { signal: controller.signal, onProgress }), { name: 'AbortedError' });
+      await assert.rejects(Mglmm.load(folder.path, { device, signal: controller.signal, onProgress }), { name: 'AbortedError' });
     });
   });
 }

@@ -21,7 +21,7 @@ import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { collectGarbage } from '../support/garbage';
 
-onEveryDevice('Program', (here) => {
+onEveryDevice('Program', (device) => {
   const doubled = (program: Program, x: ReturnType<typeof zeros>) =>
     noGradients(() => program.record(() => tidy(() => scale(scale(x, 4), 0.5))));
 
@@ -64,7 +64,7 @@ onEveryDevice('Program', (here) => {
     using _scope = Scope.open();
     const x = zeros([1 << 20]);
     await synchronize();
-    const before = memory(here).liveBytes;
+    const before = memory(device).liveBytes;
     const program = new Program();
     const y = noGradients(() =>
       program.record(() =>
@@ -78,11 +78,11 @@ onEveryDevice('Program', (here) => {
     program.run();
     program.run();
     await synchronize();
-    assert.equal(memory(here).liveBytes - before, 4 << 20);
+    assert.equal(memory(device).liveBytes - before, 4 << 20);
     y.dispose();
     program.dispose();
     await synchronize();
-    assert.equal(memory(here).liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('tells the error of the op that failed, and is well again after it', async () => {
