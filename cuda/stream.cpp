@@ -13,6 +13,9 @@ namespace {
 constexpr int64_t kPinnedBytes = int64_t{4} << 20;  // a copy goes through it in two halves
 constexpr size_t kOpenDoubts = 1024;                // before somebody has to wait for answers
 
+// The pool of the graph that this thread captures.
+thread_local const Pool* captured_here = nullptr;
+
 void release_storage(Storage& storage) {
   if (storage.data == nullptr) return;
   static_cast<Pool*>(storage.owner.get())->release(std::exchange(storage.data, nullptr), storage.bytes);
@@ -65,7 +68,7 @@ std::byte* Pool::allocate(int64_t bytes) {
 void Pool::release(std::byte* memory, int64_t bytes) {
   live -= bytes;
   const std::lock_guard lock(mutex_);
-  if (capturing_ == std::thread::id() || capturing_ == std::this_thread::get_id())
+  if (!capturing_ || captured_here == this)
     cudaFreeAsync(memory, stream);
   else
     waiting_.push_back(memory);
@@ -73,12 +76,14 @@ void Pool::release(std::byte* memory, int64_t bytes) {
 
 void Pool::begin_capture() {
   const std::lock_guard lock(mutex_);
-  capturing_ = std::this_thread::get_id();
+  capturing_ = true;
+  captured_here = this;
 }
 
 void Pool::end_capture() {
   const std::lock_guard lock(mutex_);
-  capturing_ = {};
+  capturing_ = false;
+  captured_here = nullptr;
   for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
   waiting_.clear();
 }

@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #if defined(MGLMM_SIMULATED)
@@ -45,7 +44,7 @@ class Pool {
   int device_;
   cudaMemPool_t pool_ = nullptr;
   std::mutex mutex_;
-  std::thread::id capturing_;       // under mutex_
+  bool capturing_ = false;           // under mutex_
   std::vector<std::byte*> waiting_;  // under mutex_
 };
 
