@@ -3,70 +3,20 @@
 #include "kernels/resize_image.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "cpu/parallel.h"
 #include "cpu/pixels.h"
+#include "kernels/resize_weights.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
 namespace {
 
-constexpr int kBits = 22;  // of a weight's fraction: 8 bits of the pixel and 2 of overshoot leave 22 of 32
 constexpr int64_t kRows = 4;
 constexpr int64_t kPairBytes = kRows * 4 * 2;  // of four rows, four channels, two neighbours
 
-double filter_at(ResizeFilter filter, double x) {
-  x = std::abs(x);
-  if (filter == ResizeFilter::bilinear) return x < 1 ? 1 - x : 0;
-  constexpr double a = -0.5;
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
-}
-
-// Along one axis, for `size` results from `begin` on: result i is the mean of pixels first[i] .. first[i] + count[i] - 1,
-// weighted by weights[i * taps ...].
-struct Axis {
-  int64_t size;
-  int64_t taps;
-  int32_t* first;
-  int32_t* count;
-  int32_t* weights;
-  // Pixels [read_begin(), read_end()) are read.
-  int64_t read_begin() const { return first[0]; }
-  int64_t read_end() const { return first[size - 1] + count[size - 1]; }
-};
-
-Axis axis_of(ResizeFilter filter, int64_t in, int64_t out, int64_t begin, int64_t size, Stream& stream) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double widened = std::max(scale, 1.0);
-  const double support = (filter == ResizeFilter::bilinear ? 1.0 : 2.0) * widened;
-  const int64_t taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
-  const Axis axis{size, taps, stream.scratch_of<int32_t>(size), stream.scratch_of<int32_t>(size),
-                  stream.scratch_of<int32_t>(size * taps)};
-  double* exact = stream.scratch_of<double>(taps);
-  for (int64_t i = 0; i < size; ++i) {
-    const double centre = (static_cast<double>(begin + i) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(std::floor(centre - support + 0.5)), 0);
-    const int64_t count = std::min<int64_t>(static_cast<int64_t>(std::floor(centre + support + 0.5)), in) - first;
-    double sum = 0;
-    for (int64_t k = 0; k < count; ++k) {
-      exact[k] = filter_at(filter, (static_cast<double>(first + k) - centre + 0.5) * (1.0 / widened));
-      sum += exact[k];
-    }
-    int32_t* weights = axis.weights + i * taps;
-    for (int64_t k = 0; k < count; ++k) {
-      const double weight = (sum != 0 ? exact[k] / sum : exact[k]) * (1 << kBits);
-      weights[k] = static_cast<int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
-    }
-    axis.first[i] = static_cast<int32_t>(first);
-    axis.count[i] = static_cast<int32_t>(count);
-  }
-  return axis;
-}
-
-// The same in pairs of pixels 2 p and 2 p + 1, for PairSums: weights[(i * pairs + k) * 2], high and low.
+// Weights in pairs of pixels 2 p and 2 p + 1, for PairSums: weights[(i * pairs + k) * 2], high and low.
 struct PairAxis {
   int64_t size;
   int64_t pairs;
@@ -75,7 +25,7 @@ struct PairAxis {
   int32_t* weights;
 };
 
-PairAxis pairs_of(const Axis& axis, Stream& stream) {
+PairAxis pairs_of(const ResizeAxis& axis, Stream& stream) {
   const int64_t most = axis.taps / 2 + 1;
   const PairAxis result{axis.size, most, stream.scratch_of<int32_t>(axis.size), stream.scratch_of<int32_t>(axis.size),
                         stream.scratch_of<int32_t>(axis.size * most * 2)};
@@ -150,7 +100,7 @@ void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, const Pai
         for (int64_t k = 0; k < axis.count[i]; ++k) sums.add(from + k * kPairBytes, weights + 2 * k);
         ints16 lanes;
         sums.store(lanes);
-        const bytes16 pixels = narrow((lanes + (1 << (kBits - 1))) >> kBits);
+        const bytes16 pixels = narrow((lanes + (1 << (kResizeBits - 1))) >> kResizeBits);
         uint8_t* to = y + (group * kRows * axis.size + i) * kChannels;
         for (int64_t r = 0; r < present; ++r) {
           const auto* stored = reinterpret_cast<const uint8_t*>(&pixels) + 4 * r;
@@ -167,7 +117,7 @@ void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, const Pai
   });
 }
 
-void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, const Axis& axis, uint8_t* y) {
+void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, const ResizeAxis& axis, uint8_t* y) {
   parallel_ranges(axis.size, kElementGrain / (row_bytes * axis.taps) + 1, [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const uint8_t* from = image + axis.first[r] * stride;
@@ -175,7 +125,7 @@ void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, con
       uint8_t* to = y + r * row_bytes;
       int64_t i = 0;
       for (; i + 16 <= row_bytes; i += 16) {
-        ints16 sums = ints16{} + (1 << (kBits - 1));
+        ints16 sums = ints16{} + (1 << (kResizeBits - 1));
         for (int64_t k = 0; k < axis.count[r]; ++k) {
           bytes16 bytes;
           std::memcpy(&bytes, from + k * stride + i, sizeof bytes);
@@ -183,13 +133,13 @@ void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, con
           widen(bytes, lanes);
           sums += lanes * weights[k];
         }
-        const bytes16 result = narrow(sums >> kBits);
+        const bytes16 result = narrow(sums >> kResizeBits);
         std::memcpy(to + i, &result, sizeof result);
       }
       for (; i < row_bytes; ++i) {
-        int32_t sum = 1 << (kBits - 1);
+        int32_t sum = 1 << (kResizeBits - 1);
         for (int64_t k = 0; k < axis.count[r]; ++k) sum += from[k * stride + i] * weights[k];
-        to[i] = static_cast<uint8_t>(std::clamp(sum >> kBits, 0, 255));
+        to[i] = static_cast<uint8_t>(std::clamp(sum >> kResizeBits, 0, 255));
       }
     }
   });
@@ -204,11 +154,12 @@ void run(const ResizeImage& op, Stream& stream) {
   const int64_t channels = op.image.shape[2];
   const int64_t row_bytes = op.cropWidth * channels;
   const bool columns = op.height != in_height;
-  Axis vertical{};
+  const auto numbers = [&](int64_t count) { return stream.scratch_of<int32_t>(count); };
+  ResizeAxis vertical{};
   int64_t begin = op.top;  // rows of the image that are read
   int64_t end = op.top + op.cropHeight;
   if (columns) {
-    vertical = axis_of(op.filter, in_height, op.height, op.top, op.cropHeight, stream);
+    vertical = resize_axis(op.filter, in_height, op.height, op.top, op.cropHeight, numbers);
     begin = vertical.read_begin();
     end = vertical.read_end();
   }
@@ -216,7 +167,7 @@ void run(const ResizeImage& op, Stream& stream) {
   int64_t stride = in_width * channels;
   auto* y = op.y.data<uint8_t>();
   if (op.width != in_width) {
-    const Axis horizontal = axis_of(op.filter, in_width, op.width, op.left, op.cropWidth, stream);
+    const ResizeAxis horizontal = resize_axis(op.filter, in_width, op.width, op.left, op.cropWidth, numbers);
     const PairAxis pairs = pairs_of(horizontal, stream);
     const uint8_t* image = op.image.data<uint8_t>() + begin * stride;
     auto* resized = columns ? reinterpret_cast<uint8_t*>(stream.scratch((end - begin) * row_bytes)) : y;

@@ -3,51 +3,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "cpu/bits.h"
 #include "cpu/parallel.h"
-#include "kernels/error.h"
-#include "kernels/pack_bits.h"
+#include "kernels/run_starts.h"
 #include "kernels/stream.h"
 
 namespace mglmm::cpu {
 namespace {
-
-[[noreturn]] void refuse(const std::string& message) { throw Error(kArgumentError, "rleDecode: " + message); }
-
-// Where each mask's runs begin, once all runs are known to be whole numbers that cover the image.
-std::vector<int64_t> checked_starts(const RleDecode& op) {
-  const int64_t pixels = op.height * op.width;
-  const auto* runs = op.runs.data<int32_t>();
-  const auto* counts = op.counts.data<int32_t>();
-  std::vector<int64_t> starts{0};
-  for (int64_t i = 0; i < op.counts.count(); ++i) {
-    const std::string mask = "[" + std::to_string(i) + "]";
-    const int64_t begin = starts.back();
-    if (counts[i] < 0) refuse("counts" + mask + " is " + std::to_string(counts[i]) + ", expected 0 or more");
-    if (counts[i] > op.runs.count() - begin) {
-      refuse("counts" + mask + " is " + std::to_string(counts[i]) + ", expected at most " +
-             std::to_string(op.runs.count() - begin) + ", the runs that are left");
-    }
-    int64_t sum = 0;
-    for (int64_t k = begin; k < begin + counts[i]; ++k) {
-      if (runs[k] < 0) refuse("runs[" + std::to_string(k) + "] is " + std::to_string(runs[k]) + ", expected 0 or more");
-      sum += runs[k];
-    }
-    if (sum != pixels) {
-      refuse("runs of mask " + std::to_string(i) + " cover " + std::to_string(sum) + " pixels, expected " +
-             std::to_string(pixels) + ", height * width");
-    }
-    starts.push_back(begin + counts[i]);
-  }
-  if (starts.back() != op.runs.count()) {
-    refuse("counts add up to " + std::to_string(starts.back()) + ", expected " + std::to_string(op.runs.count()) +
-           ", the size of runs");
-  }
-  return starts;
-}
 
 // Sets bits [begin, end) of `words`.
 void set_bits(uint64_t* words, int64_t begin, int64_t end) {
@@ -123,7 +87,7 @@ void write_row(const uint64_t* words, const RleDecode& op, uint8_t* to) {
 }  // namespace
 
 void run(const RleDecode& op, Stream& stream) {
-  const std::vector<int64_t> starts = checked_starts(op);
+  const std::vector<int64_t> starts = run_starts(op, op.runs.data<int32_t>(), op.counts.data<int32_t>());
   if (op.masks.count() == 0) return;
   const int64_t row_words = (op.width + 63) / 64;
   const int64_t column_words = (op.height + 63) / 64;

@@ -21,6 +21,9 @@ void activate_backward(const Op& op, CudaStream& stream, Formula formula) {
   });
 }
 
+// P(X <= x), by the complementary error function, which keeps its digits far below 0.
+__device__ __forceinline__ float normal_probability(float x) { return 0.5F * erfcf(x * -0.707106781F); }
+__device__ __forceinline__ float gelu(float x) { return x * normal_probability(x); }
 __device__ __forceinline__ float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
 
 }  // namespace mglmm::cuda

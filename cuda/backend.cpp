@@ -27,7 +27,7 @@ namespace {
 constexpr size_t kOps = static_cast<size_t>(OpIndex::count);
 
 #define MGLMM_MISSING(Op) op_index<Op>,
-constexpr int kMissing[] = {MGLMM_CUDA_MISSING(MGLMM_MISSING)};
+constexpr int kMissing[] = {-1 MGLMM_CUDA_MISSING(MGLMM_MISSING)};
 #undef MGLMM_MISSING
 
 using Run = void (*)(const void*, CudaStream&);

@@ -1,43 +1,24 @@
 #include "kernels/bilinear.h"
 
-#include "cuda/number.cuh"
+#include "cuda/interpolate.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 
-// Between which two pixels an output position lies, and how far along.
-struct Between {
-  int64_t low, high;
-  float weight;  // of high
-};
-__device__ __forceinline__ Between between(int64_t i, int64_t in, int64_t out) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double at = (static_cast<double>(i) + 0.5) * scale - 0.5;
-  const double source = at > 0 ? at : 0;
-  const auto low = static_cast<int64_t>(source);
-  if (low >= in - 1) return {in - 1, in - 1, 0};
-  return {low, low + 1, static_cast<float>(source - static_cast<double>(low))};
-}
-
 struct Sizes {
-  int64_t planes, in_height, in_width, height, width;
+  int64_t planes, height, width;
+  Resize rows, columns;
 };
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) forward_kernel(Sizes s, const T* x, T* y) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= s.planes * s.height * s.width) return;
-  const Between across = between(i % s.width, s.in_width, s.width);
-  const Between down = between(i / s.width % s.height, s.in_height, s.height);
-  const T* plane = x + i / s.width / s.height * s.in_height * s.in_width;
-  const auto row = [&](int64_t at) {
-    const float left = to_float(plane[at * s.in_width + across.low]);
-    return left + across.weight * (to_float(plane[at * s.in_width + across.high]) - left);
-  };
-  const float above = row(down.low);
-  put(y[i], above + down.weight * (row(down.high) - above));
+  const T* plane = x + i / s.width / s.height * s.rows.in * s.columns.in;
+  put(y[i], interpolate(s.rows.at(i / s.width % s.height), s.columns.at(i % s.width),
+                        [&](int64_t row, int64_t column) { return to_float(plane[row * s.columns.in + column]); }));
 }
 
 // The output positions that read a pixel are neighbours; which they are is found by asking those around it.
@@ -58,19 +39,19 @@ __device__ __forceinline__ float share(int64_t pixel, const Between& of) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads) backward_kernel(Sizes s, const T* dy, T* dx) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= s.planes * s.in_height * s.in_width) return;
-  const int64_t column = i % s.in_width;
-  const int64_t row = i / s.in_width % s.in_height;
-  const T* plane = dy + i / s.in_width / s.in_height * s.height * s.width;
-  const Readers down = readers(row, s.in_height, s.height);
-  const Readers across = readers(column, s.in_width, s.width);
+  if (i >= s.planes * s.rows.in * s.columns.in) return;
+  const int64_t column = i % s.columns.in;
+  const int64_t row = i / s.columns.in % s.rows.in;
+  const T* plane = dy + i / s.columns.in / s.rows.in * s.height * s.width;
+  const Readers down = readers(row, s.rows.in, s.height);
+  const Readers across = readers(column, s.columns.in, s.width);
   float sum = 0;
   for (int64_t r = down.begin; r < down.end; ++r) {
-    const float part = share(row, between(r, s.in_height, s.height));
+    const float part = share(row, s.rows.at(r));
     if (part == 0.0F) continue;
     float line = 0;
     for (int64_t c = across.begin; c < across.end; ++c) {
-      const float weight = share(column, between(c, s.in_width, s.width));
+      const float weight = share(column, s.columns.at(c));
       if (weight != 0.0F) line += weight * to_float(plane[r * s.width + c]);
     }
     sum += part * line;
@@ -79,7 +60,7 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(Sizes s, const T* dy
 }
 
 Sizes sizes_of(const ConstTensor& x, int64_t height, int64_t width) {
-  return {x.shape.count(0, x.shape.rank - 2), x.shape[-2], x.shape[-1], height, width};
+  return {x.shape.count(0, x.shape.rank - 2), height, width, {x.shape[-2], height}, {x.shape[-1], width}};
 }
 
 }  // namespace

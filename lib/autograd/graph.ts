@@ -4,6 +4,7 @@
  */
 import { GradientError } from '../errors';
 import { ambient, noGradients } from '../tensor/ambient';
+import { onDevice } from '../tensor/device';
 import { type Owned, Scope } from '../tensor/scope';
 import { Tensor } from '../tensor/tensor';
 import { run } from './run';
@@ -78,7 +79,7 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
   if (!gradient && loss.count !== 1) {
     throw new GradientError(`backward: loss is [${loss.shape.join(', ')}], expected one element, or a gradient of its shape`);
   }
-  noGradients(() => {
+  const walk = () => {
     const gradients = new Map<GradNode, Record<string, Tensor | undefined>>();
     const give = (edge: Edge, gradient: Tensor, shared: boolean) => {
       if ('leaf' in edge) {
@@ -107,7 +108,8 @@ export function backward(loss: Tensor, gradient?: Tensor): void {
       gradients.delete(node);
       node.dispose();
     }
-  });
+  };
+  onDevice(loss.device, () => noGradients(walk));
 }
 
 function ones({ shape, dtype }: Tensor): Tensor {

@@ -4,6 +4,7 @@ import { defaultModel } from '../inference/default_model';
 import type { LoadOptions, ModelDtype } from '../inference/load_options';
 import { Mglmm } from '../inference/mglmm';
 import type { AnswerOptions } from '../inference/request';
+import type { Device } from '../native';
 import { type TemplateName, templates } from '../text/template';
 import { number } from './numbers';
 import { Progress } from './progress';
@@ -16,7 +17,7 @@ export interface ModelOptions {
   readonly sam?: string;
   readonly tokenizer?: string;
   readonly template?: TemplateName;
-  readonly device?: 'auto' | 'cpu';
+  readonly device?: 'auto' | Device;
   readonly dtype?: ModelDtype;
 }
 
@@ -29,7 +30,7 @@ export function modelOptions(command: Command): Command {
     .addOption(
       new Option('--template <name>', 'how conversations are written; default as the model was trained').choices(Object.keys(templates)),
     )
-    .addOption(new Option('--device <device>', 'default auto').choices(['auto', 'cpu']))
+    .option('--device <device>', 'cpu, cuda, cuda:1 ...; default auto: a GPU where one can be used')
     .addOption(new Option('--dtype <dtype>', 'of the weights in memory; default bf16').choices(['f32', 'bf16', 'f16', 'int8', 'int4']));
 }
 

@@ -1,5 +1,6 @@
 /** The adapters of a model by name: each an engine of its own beside that of the base, for as long as it is wanted or works. */
 import { ArgumentError } from '../errors';
+import type { Device } from '../native';
 import { adaptedModel } from './adapted_model';
 import { shown } from './checks';
 import type { Engine } from './engine';
@@ -22,6 +23,11 @@ export class Adapters {
 
   constructor(base: Engine) {
     this.#base = base;
+  }
+
+  /** Of the base and of all adapters. */
+  get device(): Device {
+    return this.#base.model.device;
   }
 
   get names(): string[] {

@@ -57,7 +57,7 @@ export class Chat implements AsyncDisposable {
 
   /** As {@link ask}, told while it is made. */
   stream(prompt: string, options: AnswerOptions = {}): AnswerStream {
-    return new EventStream(this.#events(prompt, options));
+    return new EventStream(this.#adapters.device, this.#events(prompt, options));
   }
 
   /** Waits for the answer that is being made, then forgets the conversation. Idempotent. */

@@ -1,5 +1,7 @@
 /** Something long while it is made: its events, once, or the whole of it. */
 import { ArgumentError } from '../errors';
+import type { Device } from '../native';
+import { onDevice } from '../tensor/device';
 import type { Answer, AnswerEvent } from './answer';
 
 /** Streams whose user has gone without a word: their work is given up as if the loop had been left. */
@@ -12,16 +14,19 @@ const forgotten = new FinalizationRegistry<AsyncGenerator<unknown, unknown, unde
  * `await stream.final()`.
  */
 export class EventStream<Event, Result> implements AsyncIterableIterator<Event, void, undefined>, AsyncDisposable {
+  readonly #device: Device;
   readonly #events: AsyncGenerator<Event, Result, undefined>;
   #result?: { readonly value: Result };
 
-  constructor(events: AsyncGenerator<Event, Result, undefined>) {
+  /** @param device - of all that `events` makes: what holds where a generator is asked for its next value holds in it too. */
+  constructor(device: Device, events: AsyncGenerator<Event, Result, undefined>) {
+    this.#device = device;
     this.#events = events;
     forgotten.register(this, events, this);
   }
 
   async next(): Promise<IteratorResult<Event, void>> {
-    const next = await this.#events.next();
+    const next = await onDevice(this.#device, () => this.#events.next());
     if (!next.done) return next;
     forgotten.unregister(this);
     if (next.value !== undefined) this.#result = { value: next.value };
@@ -31,7 +36,7 @@ export class EventStream<Event, Result> implements AsyncIterableIterator<Event, 
   /** Gives up what is left. */
   async return(): Promise<IteratorResult<Event, void>> {
     forgotten.unregister(this);
-    await this.#events.return(undefined as never);
+    await onDevice(this.#device, () => this.#events.return(undefined as never));
     return { done: true, value: undefined };
   }
 

@@ -4,6 +4,7 @@ import type { MglmmConfig } from '../models/mglmm/config';
 import { MglmmForCausalLM } from '../models/mglmm/model';
 import { mglmmConfigOf } from '../models/model_configs';
 import { type ModelParts, modelParts } from '../models/model_parts';
+import { chosenDevice, onDevice } from '../tensor/device';
 import { type PromptOptions, promptIds } from '../text/prompt';
 import { type PromptFamily, promptStyles, type TemplateName, templates } from '../text/template';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer';
@@ -22,6 +23,10 @@ const checks = { clip: isString, sam: isString, tokenizer: isString, template: o
 /** @throws ArgumentError, DeviceError, CheckpointError and its kinds, TokenizerError, AbortedError. */
 export async function loadEngine(path: string, options: LoadOptions): Promise<Engine> {
   expectLoadOptions(path, options, checks);
+  return onDevice(chosenDevice(options.device), () => openEngine(path, options));
+}
+
+async function openEngine(path: string, options: LoadOptions): Promise<Engine> {
   const progress = new ProgressTeller(options.onProgress);
   progress.tell('open', 0, 0, path);
   const folder = await openModelFolder(path, { clip: options.clip, sam: options.sam });

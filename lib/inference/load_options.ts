@@ -1,4 +1,5 @@
 /** How a model is opened. */
+import type { Device } from '../native';
 import type { TemplateName } from '../text/template';
 
 /** The weights' form in memory. `int8` and `int4`: the language model's linear layers so, the rest bf16. */
@@ -21,8 +22,8 @@ export interface Logger {
 }
 
 export interface LoadOptions {
-  /** `auto` takes the best there is, which in this build is the CPU. */
-  device?: 'auto' | 'cpu';
+  /** `auto`, the default, takes the first GPU where one can be used and has every op, else the CPU. */
+  device?: 'auto' | Device;
   /** Default bf16; f32 for weights that are stored so and are smaller than 256 MiB. */
   dtype?: ModelDtype;
   /** Folder or file of the CLIP tower; default where config.json says, in the model's folder or beside it. */

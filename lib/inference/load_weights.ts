@@ -1,6 +1,6 @@
 /** What opening any model has in common: checking the options, reading the weights, telling how far it is. */
 import { basename } from 'node:path';
-import { AbortedError, CheckpointError, DeviceError } from '../errors';
+import { AbortedError, CheckpointError } from '../errors';
 import type { ModelParts } from '../models/model_parts';
 import { differenceError } from '../nn/difference';
 import type { Module } from '../nn/module';
@@ -25,15 +25,9 @@ const checks = {
   signal: isSignal,
 };
 
-/**
- * @param more - options besides those that all models have.
- * @throws ArgumentError; DeviceError for a device that this build does not have.
- */
+/** @param more - options besides those that all models have. @throws ArgumentError */
 export function expectLoadOptions(path: unknown, options: LoadOptions, more: Parameters<typeof expectOptions>[2] = {}): void {
   expectOptions('load', { path, ...options }, { path: isString, ...checks, ...more });
-  const { device = 'auto' } = options;
-  if (device === 'auto' || device === 'cpu') return;
-  throw new DeviceError(`load: device is ${JSON.stringify(device)}, this build has "cpu"; "auto" takes the best there is`);
 }
 
 /** That of {@link LoadOptions.dtype}. */
@@ -75,10 +69,10 @@ export async function loadWeights(
     module.dispose();
     throw error;
   }
-  trimMemory(); // what casts and packing took on the way
+  for (const device of new Set(['cpu', module.device] as const)) trimMemory(device); // what casts and packing took on the way
   const { unexpected } = difference;
   if (unexpected.length > 0)
     logger?.warn(`${path}: ${unexpected.length} tensors are of no known part and were left out, such as ${unexpected[0]}`);
-  logger?.info(`${path}: ${family} in ${dtype}`);
+  logger?.info(`${path}: ${family} in ${dtype} on ${module.device}`);
   progress.end(path);
 }

@@ -3,6 +3,8 @@
  * device takes their steps in turn.
  */
 import { ArgumentError } from '../errors';
+import type { Device } from '../native';
+import { onDevice } from '../tensor/device';
 import { Adapters, type EngineInUse } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answering, answeringOne } from './answering';
@@ -65,13 +67,17 @@ export class Mglmm implements AsyncDisposable {
    */
   async loadAdapter(name: string, folder: string, options: { signal?: AbortSignal } = {}): Promise<void> {
     expectOptions('loadAdapter', options, { signal: isSignal });
-    using _work = this.#lifetime.enter();
-    await this.#adapters.load(name, folder, options.signal);
+    await this.#working(() => this.#adapters.load(name, folder, options.signal));
   }
 
   /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
   async unloadAdapter(name: string): Promise<void> {
     await this.#adapters.unload(name);
+  }
+
+  /** Where it computes. */
+  get device(): Device {
+    return this.#engine.model.device;
   }
 
   /** Names of the adapters that are there. */
@@ -101,24 +107,7 @@ export class Mglmm implements AsyncDisposable {
     if (!Array.isArray(questions)) throw new ArgumentError(`answerAll: questions are ${shown(questions)}, expected a list`);
     expectOptions('answerAll', options, optionChecks);
     for (const [i, question] of questions.entries()) expectRequest(`answerAll: question ${i}`, question, questionChecks);
-    using _work = this.#lifetime.enter();
-    const requests = questions.map((one) => ({ ...options, ...one, adapter: one.adapter ?? options.adapter }));
-    const used = new Map<string | undefined, EngineInUse>();
-    try {
-      for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));
-      const asked = await Promise.all(requests.map((one) => this.#question('answerAll', one)));
-      const answers: Answer[] = [];
-      for (const [adapter, { engine }] of used) {
-        const rows = [...asked.keys()].filter((row) => requests[row]?.adapter === adapter);
-        const together = rows.map((row) => asked[row] as Question);
-        for await (const { row, event } of answering(engine, together, answeringOptions(engine, 'answerAll', options))) {
-          if (event.type === 'done') answers[rows[row] as number] = event.answer;
-        }
-      }
-      return answers;
-    } finally {
-      for (const one of used.values()) one[Symbol.dispose]();
-    }
+    return this.#working(() => this.#answerAll(questions, options));
   }
 
   /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
@@ -138,15 +127,14 @@ export class Mglmm implements AsyncDisposable {
 
   /** As {@link explore}: its nodes as they are found, the whole picture first, each thing before its parts. */
   exploreStream(image: ImageInput, options: ExploreOptions = {}): EventStream<ExploredNode, ExploredNode> {
-    return new EventStream(this.#explore(image, options));
+    return new EventStream(this.device, this.#explore(image, options));
   }
 
   /** Masks for points, boxes and earlier masks: an entry for each object that is meant. @throws ArgumentError, ImageError, AbortedError. */
   async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
     expectRequest('segmentAnything', request, segmentChecks);
-    using _work = this.#lifetime.enter();
     const { model, cache } = this.#engine;
-    return segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request);
+    return this.#working(async () => segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request));
   }
 
   /**
@@ -155,15 +143,7 @@ export class Mglmm implements AsyncDisposable {
    */
   async encodeImage(image: ImageInput, options: { adapter?: string; signal?: AbortSignal } = {}): Promise<EncodedImage> {
     expectRequest('encodeImage', { image, ...options }, { ...imageChecks, adapter: isString });
-    using _work = this.#lifetime.enter();
-    const { adapter, signal } = options;
-    using used = this.#adapters.use('encodeImage', adapter);
-    const { engine } = used;
-    const picture = await pictureOf(this, image, signal);
-    const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
-    const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
-    const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
-    return EncodedImage.holding(this, picture, [prefix, ...masks]);
+    return this.#working(() => this.#encodeImage(image, options));
   }
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
@@ -181,8 +161,14 @@ export class Mglmm implements AsyncDisposable {
     return this.dispose();
   }
 
+  /** Runs `body` on the device; until it ends the model is not freed. */
+  async #working<Result>(body: () => Promise<Result>): Promise<Result> {
+    using _work = this.#lifetime.enter();
+    return await onDevice(this.device, body);
+  }
+
   #stream(call: string, request: AnswerRequest): AnswerStream {
-    return new EventStream(this.#events(call, request));
+    return new EventStream(this.device, this.#events(call, request));
   }
 
   async *#events(call: string, request: AnswerRequest): AsyncGenerator<AnswerEvent, Answer, undefined> {
@@ -191,6 +177,36 @@ export class Mglmm implements AsyncDisposable {
     using used = this.#adapters.use(call, request.adapter);
     const options = answeringOptions(used.engine, call, request);
     return yield* answeringOne(used.engine, await this.#question(call, request), options);
+  }
+
+  async #answerAll(questions: readonly ImageQuestion[], options: AnswerOptions): Promise<Answer[]> {
+    const requests = questions.map((one) => ({ ...options, ...one, adapter: one.adapter ?? options.adapter }));
+    const used = new Map<string | undefined, EngineInUse>();
+    try {
+      for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));
+      const asked = await Promise.all(requests.map((one) => this.#question('answerAll', one)));
+      const answers: Answer[] = [];
+      for (const [adapter, { engine }] of used) {
+        const rows = [...asked.keys()].filter((row) => requests[row]?.adapter === adapter);
+        const together = rows.map((row) => asked[row] as Question);
+        for await (const { row, event } of answering(engine, together, answeringOptions(engine, 'answerAll', options))) {
+          if (event.type === 'done') answers[rows[row] as number] = event.answer;
+        }
+      }
+      return answers;
+    } finally {
+      for (const one of used.values()) one[Symbol.dispose]();
+    }
+  }
+
+  async #encodeImage(image: ImageInput, { adapter, signal }: { adapter?: string; signal?: AbortSignal }): Promise<EncodedImage> {
+    using used = this.#adapters.use('encodeImage', adapter);
+    const { engine } = used;
+    const picture = await pictureOf(this, image, signal);
+    const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
+    const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
+    const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
+    return EncodedImage.holding(this, picture, [prefix, ...masks]);
   }
 
   async *#explore(image: ImageInput, options: ExploreOptions): AsyncGenerator<ExploredNode, ExploredNode, undefined> {

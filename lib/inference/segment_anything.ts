@@ -3,6 +3,8 @@ import { ArgumentError, CheckpointError } from '../errors';
 import { configsOf } from '../models/model_configs';
 import { modelParts } from '../models/model_parts';
 import { Sam } from '../models/sam/model';
+import type { Device } from '../native';
+import { chosenDevice, onDevice } from '../tensor/device';
 import { openModelFolder } from '../weights/model_folder';
 import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { Lifetime } from './lifetime';
@@ -32,6 +34,10 @@ export class SegmentAnything implements AsyncDisposable {
    */
   static async load(path: string, options: SegmentAnythingOptions = {}): Promise<SegmentAnything> {
     expectLoadOptions(path, options);
+    return onDevice(chosenDevice(options.device), () => SegmentAnything.#open(path, options));
+  }
+
+  static async #open(path: string, options: SegmentAnythingOptions): Promise<SegmentAnything> {
     const progress = new ProgressTeller(options.onProgress);
     progress.tell('open', 0, 0, path);
     const folder = await openModelFolder(path);
@@ -49,19 +55,24 @@ export class SegmentAnything implements AsyncDisposable {
     return new SegmentAnything(sam, new SharedCache(options.cacheBytes ?? defaultCacheBytes));
   }
 
+  /** Where it computes. */
+  get device(): Device {
+    return this.#sam.device;
+  }
+
   /** Masks for points, boxes and earlier masks: an entry for each object that is meant. @throws ArgumentError, ImageError, AbortedError. */
   async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
     expectRequest('segmentAnything', request, segmentChecks);
-    using _work = this.#lifetime.enter();
-    return segment(this.#sam, this.#cache, await pictureOf(this, request.image, request.signal), request);
+    return this.#working(async () => segment(this.#sam, this.#cache, await pictureOf(this, request.image, request.signal), request));
   }
 
   /** Reads an image for requests to come, and keeps what it read until it is disposed. */
   async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
     expectRequest('encodeImage', { image, ...options }, imageChecks);
-    using _work = this.#lifetime.enter();
-    const picture = await pictureOf(this, image, options.signal);
-    return EncodedImage.holding(this, picture, [leaseMaskSource(this.#sam, this.#cache, picture, options.signal)]);
+    return this.#working(async () => {
+      const picture = await pictureOf(this, image, options.signal);
+      return EncodedImage.holding(this, picture, [leaseMaskSource(this.#sam, this.#cache, picture, options.signal)]);
+    });
   }
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. */
@@ -74,5 +85,11 @@ export class SegmentAnything implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  /** Runs `body` on the device; until it ends the model is not freed. */
+  async #working<Result>(body: () => Promise<Result>): Promise<Result> {
+    using _work = this.#lifetime.enter();
+    return await onDevice(this.device, body);
   }
 }

@@ -6,6 +6,7 @@ import type { MaskPolygon } from '../image/polygons';
 import { type Box, type Rle, rleArea, rleBox } from '../image/rle';
 import { maskBits } from '../ops/mask_bits';
 import { reshape } from '../ops/reshape';
+import { onDevice } from '../tensor/device';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { decodeMasks, encodeMasks } from './encode_masks';
@@ -69,7 +70,7 @@ export class Mask {
   }
 
   async #read(bits: boolean): Promise<Uint8Array> {
-    return tidy(async () => (await (await decodeMasks([this.rle], bits)).read()) as Uint8Array);
+    return onDevice('cpu', () => tidy(async () => (await (await decodeMasks([this.rle], bits)).read()) as Uint8Array));
   }
 }
 

@@ -38,7 +38,7 @@ export class Linear extends Module {
   }
 
   override pack(): this {
-    if (!this.#quantized && this.weight.layout === 'rows') this.replace('weight', pack(this.weight));
+    if (!this.#quantized && this.weight.layout === 'rows' && this.weight.device === 'cpu') this.replace('weight', pack(this.weight));
     return this;
   }
 
@@ -52,7 +52,7 @@ export class Linear extends Module {
     const { weight } = this;
     const quantized = quantize(weight, kind);
     for (const part of partsOf(quantized)) Scope.disown(part);
-    this.replace('weight', parameter(weight.shape, weight.dtype));
+    this.replace('weight', parameter(weight.shape, weight.dtype, weight.device));
     this.#quantized = quantized;
   }
 

@@ -8,6 +8,7 @@ import { loraLinear, mergeLora } from '../ops/lora_linear';
 import { matmul } from '../ops/matmul';
 import { randomUniform } from '../ops/random_uniform';
 import { scale } from '../ops/scale';
+import { onDevice } from '../tensor/device';
 import type { Tensor } from '../tensor/tensor';
 import { Linear } from './linear';
 import { Module, parameter } from './module';
@@ -48,8 +49,9 @@ export class LoraLinear extends Module {
     if (!(share >= 0 && share < 1)) throw new ArgumentError(`lora: dropout is ${String(share)}, expected 0 up to, not including, 1`);
     const [outSize, inSize] = base.weight.shape as [number, number];
     this.base = base;
-    this.loraA = parameter([rank, inSize], base.weight.dtype);
-    this.loraB = parameter([outSize, rank], base.weight.dtype);
+    const { dtype, device } = base.weight;
+    this.loraA = parameter([rank, inSize], dtype, device);
+    this.loraB = parameter([outSize, rank], dtype, device);
     this.scaling = alpha / rank;
     this.dropout = share;
   }
@@ -94,9 +96,12 @@ export class LoraLinear extends Module {
 
   /** loraA as PEFT's Kaiming uniform with a = sqrt(5), loraB 0: the update begins as nothing. */
   resetUpdate(seed: number): void {
-    const bound = 1 / Math.sqrt(this.loraA.shape[1] as number);
-    this.replace('loraA', randomUniform(this.loraA.shape, { seed, low: -bound, high: bound, dtype: this.loraA.dtype }));
-    this.replace('loraB', zeros(this.loraB.shape, this.loraB.dtype));
+    const [{ shape, dtype, device }, b] = [this.loraA, this.loraB];
+    const bound = 1 / Math.sqrt(shape[1] as number);
+    onDevice(device, () => {
+      this.replace('loraA', randomUniform(shape, { seed, low: -bound, high: bound, dtype }));
+      this.replace('loraB', zeros(b.shape, b.dtype));
+    });
   }
 
   protected override reset(seed: number): void {

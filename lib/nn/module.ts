@@ -4,16 +4,20 @@
  * is `layers.0.self_attn.q_proj.weight`. A field whose key is spelled otherwise says so in `keys`.
  */
 import { CheckpointError } from '../errors';
-import type { Dtype } from '../native';
+import type { Device, Dtype } from '../native';
 import { withAmbient } from '../tensor/ambient';
 import { empty } from '../tensor/create';
+import { defaultDevice, deviceName, onDevice } from '../tensor/device';
 import { Scope } from '../tensor/scope';
 import { Tensor } from '../tensor/tensor';
 import { compareShapes, differenceError } from './difference';
 
-/** A parameter without values: it gets memory when it is initialised, and none when a checkpoint's tensor takes its place. */
-export function parameter(shape: readonly number[], dtype: Dtype = 'f32'): Tensor {
-  return withAmbient({ scope: undefined }, () => empty(shape, dtype));
+/**
+ * A parameter without values: it gets memory when it is initialised, and none when a checkpoint's tensor takes its place.
+ * @param device - default where tensors are made that follow no other.
+ */
+export function parameter(shape: readonly number[], dtype: Dtype = 'f32', device: Device = deviceName(defaultDevice())): Tensor {
+  return onDevice(device, () => withAmbient({ scope: undefined }, () => empty(shape, dtype)));
 }
 
 interface Slot {
@@ -39,6 +43,12 @@ export abstract class Module {
 
   parameters(): Tensor[] {
     return Array.from(this.namedParameters(), ([, tensor]) => tensor);
+  }
+
+  /** Where the parameters are. */
+  get device(): Device {
+    for (const [, { device }] of this.namedParameters()) return device;
+    return deviceName(defaultDevice());
   }
 
   /** Every parameter by key; the tensors themselves, not copies. */
@@ -74,7 +84,7 @@ export abstract class Module {
 
   /** Fills every parameter for training from scratch, as PyTorch's layers do by default; the same `seed`, the same values. */
   initialize(seed: number): this {
-    this.reset(seed);
+    onDevice(this.device, () => this.reset(seed));
     let next = seed;
     for (const [, child] of this.children()) {
       next = (Math.imul(next, 1664525) + 1013904223) >>> 0;
@@ -89,7 +99,10 @@ export abstract class Module {
     return this;
   }
 
-  /** Puts the weights of products into the order they run fastest in; they can be neither trained nor read from then on. */
+  /**
+   * Puts the weights of products into the order they run fastest in; they can be neither trained nor read from then on. On a GPU
+   * they are in it already and stay as they are.
+   */
   pack(): this {
     for (const [, child] of this.children()) child.pack();
     return this;

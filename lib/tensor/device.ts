@@ -1,6 +1,7 @@
 /** Devices by name. Native code counts them: 0 is the CPU, from 1 on GPUs. */
 import { ArgumentError } from '../errors';
 import { type Device, guarded, native } from '../native';
+import { ambient, withAmbient } from './ambient';
 
 /** @throws ArgumentError for what is no device's name. */
 export function deviceNumber(name: Device): number {
@@ -12,20 +13,29 @@ export function deviceNumber(name: Device): number {
 
 export const deviceName = (number: number): Device => (number === 0 ? 'cpu' : `cuda:${number - 1}`);
 
-let current = 0;
+let threadDefault = 0;
 
 /** The number of the device where tensors are made that follow no other tensor. @internal */
-export const defaultDevice = (): number => current;
+export const defaultDevice = (): number => ambient().device ?? threadDefault;
 
 /**
- * From here on, in this thread, tensors that follow no other tensor (`tensor`, `zeros`, `randomNormal` ...) are made on `device`.
- * An op runs where its tensors are.
+ * Runs `body`; tensors that follow no other tensor (`tensor`, `zeros`, `randomNormal` ...) are made on `device`, by all that it
+ * calls and awaits. An op runs where its tensors are.
  * @throws ArgumentError; DeviceError for a device that cannot be used, saying why.
  */
+export function onDevice<Result>(device: Device, body: () => Result): Result {
+  return withAmbient({ device: usable(device) }, body);
+}
+
+/** As {@link onDevice}, for all of this thread that is not within an `onDevice`; at first it is the CPU. */
 export function setDefaultDevice(device: Device): void {
+  threadDefault = usable(device);
+}
+
+function usable(device: Device): number {
   const number = deviceNumber(device);
   guarded(() => native.backendName(number));
-  current = number;
+  return number;
 }
 
 /** The devices that can be used: `cpu`, then GPUs. The first call may take as long as their driver needs to start. */
@@ -36,3 +46,12 @@ export const cudaProblem = (): string | undefined => native.devices().cudaProble
 
 /** Names of the ops that have no kernel on `device` yet: calling one is a DeviceError. */
 export const missingOps = (device: Device): string[] => [...guarded(() => native.missingOps(deviceNumber(device)))];
+
+/**
+ * The device that is meant by a name, or by `auto`: the first GPU, where one can be used and has every op, else the CPU.
+ * @throws ArgumentError; DeviceError for a device that cannot be used, saying why.
+ */
+export function chosenDevice(wanted: 'auto' | Device = 'auto'): Device {
+  if (wanted !== 'auto') return deviceName(usable(wanted));
+  return devices().length > 1 && missingOps('cuda').length === 0 ? 'cuda:0' : 'cpu';
+}

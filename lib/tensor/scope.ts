@@ -32,7 +32,7 @@ export class Scope implements Disposable {
     const outer = ambient();
     const scope = new Scope(outer.scope);
     scope.#outer = outer;
-    enterAmbient({ scope, gradients: outer.gradients, token: outer.token });
+    enterAmbient({ scope, gradients: outer.gradients, token: outer.token, device: outer.device });
     return scope;
   }
 

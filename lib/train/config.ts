@@ -154,6 +154,10 @@ const schema = z.strictObject({
     .describe('a sample that cannot be read or trained on: count it and take another, or stop'),
   seed: seed.default(42).describe('of the order of samples, of dropout, and of new parameters'),
   workers: positive.default(1).describe('threads that decode images ahead'),
+  device: z
+    .union([z.enum(['auto', 'cpu', 'cuda']), z.templateLiteral(['cuda:', z.int()])], { error: 'expected auto, cpu, cuda or cuda:1' })
+    .default('auto')
+    .describe('that computes: cpu, cuda, cuda:1 ...; auto is a GPU where one can be used'),
   evaluation: evaluation.prefault({}).describe('looking at samples that are not trained on'),
   snapshots: snapshots.prefault({}).describe('from which a run goes on'),
   pretraining: pretraining.optional().describe('of a new model: its vision learns masks and their words before all of it is trained'),
@@ -163,8 +167,8 @@ export type TrainConfig = z.infer<typeof schema>;
 /** What samples come from: a file, or scenes. */
 export type DataConfig = z.infer<typeof heldOut>;
 
-/** Parts that may change when a run goes on: they do not decide what a step does. */
-const free = ['output', 'evaluation', 'snapshots', 'cacheGigabytes', 'workers', 'onBadSample'];
+/** Parts that may change when a run goes on: they do not decide what a step does; another device rounds otherwise. */
+const free = ['output', 'evaluation', 'snapshots', 'cacheGigabytes', 'workers', 'onBadSample', 'device'];
 
 /**
  * @param from - the folder that paths are relative to.

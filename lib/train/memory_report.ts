@@ -7,13 +7,13 @@ import type { Trainer } from './trainer';
 export type TrainingMemory = Pick<MemoryEstimate, 'weights' | 'gradients' | 'optimizer' | 'activations' | 'cache'>;
 
 /**
- * Between two steps. Activations are the most that tensors of the process held since `resetPeak()` above what they hold now, without
+ * Between two steps. Activations are the most that tensors of the process held on the model's device since `resetPeak()`, above what they hold now, without
  * the gradients of parameters.
  */
 export function trainingMemory({ model, optimizer, cache }: Trainer): TrainingMemory {
   const states = [...optimizer.state.values()].flatMap(({ expAvg, expAvgSq, master }) => [expAvg, expAvgSq, ...(master ? [master] : [])]);
   const gradients = bytesOf([...optimizer.parameters.values()]);
-  const { peakBytes, liveBytes } = memory();
+  const { peakBytes, liveBytes } = memory(model.device);
   return {
     weights: bytesOf(model.parameters()),
     gradients,

@@ -6,6 +6,7 @@ import { clipGradients } from '../ops/clip_gradients';
 import { zeros } from '../ops/fill';
 import { gradNorm } from '../ops/grad_norm';
 import { noGradients } from '../tensor/ambient';
+import { onDevice } from '../tensor/device';
 import { Scope } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 
@@ -65,7 +66,8 @@ export class AdamW implements Disposable {
     this.state = new Map(
       noGradients(() =>
         [...this.parameters].map(([name, tensor]) => {
-          const moments = { step: 0, expAvg: keep(zeros(tensor.shape)), expAvgSq: keep(zeros(tensor.shape)) };
+          const moment = () => keep(onDevice(tensor.device, () => zeros(tensor.shape)));
+          const moments = { step: 0, expAvg: moment(), expAvgSq: moment() };
           return [name, tensor.dtype === 'f32' ? moments : { ...moments, master: keep(cast(tensor, 'f32')) }] as const;
         }),
       ),

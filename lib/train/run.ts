@@ -69,7 +69,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   const folder = join(output, 'snapshots');
   let best = await begin(folder, options);
   await using log = await RunLog.open(output, trainer.state.step);
-  resetPeak(); // activations are counted from here
+  resetPeak(trainer.model.device); // activations are counted from here
   let saved = trainer.state.step;
   const save = async () => {
     const path = await saveSnapshot(folder, trainer, { config, best });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { TrainingError } from '../errors';
 import { copyInto } from '../ops/copy_into';
+import { toDevice } from '../ops/to_device';
 import { synchronize } from '../tensor/create';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
@@ -219,7 +220,7 @@ export async function restoreSnapshot({ path, state }: Pick<FoundSnapshot, 'path
       const { requiresGrad } = tensor;
       tensor.requiresGrad = false;
       try {
-        copyInto(await checkpoint.load(name), tensor);
+        copyInto(toDevice(await checkpoint.load(name), tensor.device), tensor);
       } finally {
         tensor.requiresGrad = requiresGrad;
       }

@@ -9,6 +9,7 @@ import type { Dataset } from '../data/sample';
 import { SceneDataset } from '../data/scenes/scene_dataset';
 import type { SampleError } from '../errors';
 import { synchronize } from '../tensor/create';
+import { chosenDevice, onDevice } from '../tensor/device';
 import { writeAdapter } from '../weights/adapter';
 import { type DataConfig, decisivePart, type TrainConfig } from './config';
 import { addLora, type OpenedModel, openModel } from './open_model';
@@ -37,9 +38,13 @@ export interface TrainResult extends RunResult {
 
 /**
  * Trains as `config` says: see `readConfig`.
- * @throws TrainingError, CheckpointError, TokenizerError, DataError, SampleError, ArgumentError, AbortedError.
+ * @throws TrainingError, CheckpointError, TokenizerError, DataError, SampleError, ArgumentError, DeviceError, AbortedError.
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  return onDevice(chosenDevice(config.device), () => trainHere(config, options));
+}
+
+async function trainHere(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
   const { signal, resume, onEvent, onBadSample } = options;
   const skip = onBadSample && ((error: SampleError) => onBadSample(error));
   const tell = (event: RunEvent) => {
@@ -104,7 +109,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
  * @param options.values - false: nothing of the weights is read.
  */
 export async function prepareModel(config: TrainConfig, options: { values?: boolean; signal?: AbortSignal } = {}): Promise<OpenedModel> {
-  const opened = await openModel({ ...config.model, seed: config.seed }, options);
+  const opened = await onDevice(chosenDevice(config.device), () => openModel({ ...config.model, seed: config.seed }, options));
   try {
     if (config.lora) addLora(opened.model, config.lora, config.seed + 1);
     chooseTrainable(opened.model, trainableOf(config));

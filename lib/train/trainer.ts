@@ -11,6 +11,7 @@ import { loraLayers } from '../nn/lora_layers';
 import type { Module } from '../nn/module';
 import { scale } from '../ops/scale';
 import { noGradients } from '../tensor/ambient';
+import { onDevice } from '../tensor/device';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { mixed } from './chance';
@@ -133,6 +134,10 @@ export class Trainer implements Disposable {
    * @throws TrainingSampleError unless bad samples are skipped; nothing was changed then.
    */
   async step(batches: readonly Batch[]): Promise<StepReport> {
+    return onDevice(this.model.device, () => this.#step(batches));
+  }
+
+  async #step(batches: readonly Batch[]): Promise<StepReport> {
     const { step } = this.state;
     const badSamples: TrainingSampleError[] = [];
     const micro = batches.map((batch) => this.items(batch, badSamples)).filter((items) => items.length > 0);
@@ -177,7 +182,7 @@ export class Trainer implements Disposable {
 
   /** The losses of samples and their masks, without a gradient and without dropout; read what you need inside of a scope. */
   evaluate(items: readonly Item[]): Losses {
-    return noGradients(() => this.#losses(items, this.#options.seed));
+    return onDevice(this.model.device, () => noGradients(() => this.#losses(items, this.#options.seed)));
   }
 
   /**

@@ -150,9 +150,8 @@ export async function loadAdapter(folder: string, module: Module): Promise<Loade
   for (const [layer, options] of layers) addLoraTo(module, (key) => key === layer, options);
   for (const [key, stored] of tensors) {
     await tidy(async () => {
-      const dtype = module.stateDict().get(key)?.dtype;
-      const loaded: Tensor = await readTensor(stored, dtype);
-      module.loadSome(new Map([[key, loaded]]));
+      const { dtype, device } = module.stateDict().get(key) as Tensor;
+      module.loadSome(new Map([[key, await readTensor(stored, dtype, device)]]));
     });
   }
   return { layers: [...layers.keys()], whole };

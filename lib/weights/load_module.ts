@@ -42,8 +42,8 @@ export interface LoadReport {
 }
 
 /**
- * Puts the sources' tensors in the place of the module's parameters, which then owns them. Where no cast and no packing is
- * needed they stay mapped files.
+ * Puts the sources' tensors in the place of the module's parameters, which then owns them, on the device of each. On the CPU they
+ * stay mapped files where no cast and no packing is needed.
  * @returns what was loaded and what was not; keys that the module does not have are told, not refused, except LoRA matrices.
  * @throws CheckpointError before anything is changed: keys missing, other shapes, integers for weights, LoRA not merged.
  * @throws CheckpointNotFiniteError, AbortedError: dispose of the module then, it is loaded in part.
@@ -79,7 +79,8 @@ export async function loadGroups(
       if (options.signal?.aborted) throw new AbortedError(`loading was aborted before ${key}`, { cause: options.signal.reason });
       const stored = tensors.get(key) as StoredTensor;
       const dtype = typeof options.dtype === 'function' ? options.dtype(key) : options.dtype;
-      const tensor = await readTensor(stored, dtype ?? parameters.get(own)?.dtype);
+      const before = parameters.get(own) as Tensor;
+      const tensor = await readTensor(stored, dtype ?? before.dtype, before.device);
       if (options.checkFinite ?? true) await expectFinite(tensor, stored);
       state.set(own, tensor);
       bytes += stored.bytes;

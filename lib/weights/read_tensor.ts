@@ -5,10 +5,12 @@
 import { open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError, DtypeError } from '../errors';
-import type { Dtype, TypedArray } from '../native';
+import type { Device, Dtype, TypedArray } from '../native';
 import { cast } from '../ops/cast';
 import { permute } from '../ops/permute';
+import { toDevice } from '../ops/to_device';
 import { mapFile, upload } from '../tensor/create';
+import { onDevice } from '../tensor/device';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { refuse } from './refuse';
@@ -47,15 +49,18 @@ export const readDtype = (dtype: StoredDtype): Dtype | undefined => readAs[dtype
 
 /**
  * @param dtype - of the result; default {@link readDtype} of the stored one.
+ * @param device - where it is wanted; it is read and cast on the CPU, and then goes over.
  * @throws DtypeError for 8-bit floats and complex numbers; ArgumentError for integers past 32 bits.
  */
-export async function readTensor(stored: StoredTensor, dtype?: Dtype): Promise<Tensor> {
+export async function readTensor(stored: StoredTensor, dtype?: Dtype, device: Device = 'cpu'): Promise<Tensor> {
   const given = readAs[stored.dtype];
   if (given === undefined) throw new DtypeError(`${stored.file}: ${stored.name} is ${stored.dtype}, expected ${readable}`);
-  return tidy(async () => {
+  const make = async () => {
     const tensor = map(stored, given) ?? (await read(stored, given));
-    return dtype === undefined || dtype === tensor.dtype ? tensor : cast(tensor, dtype);
-  });
+    const wanted = dtype === undefined || dtype === tensor.dtype ? tensor : cast(tensor, dtype);
+    return device === 'cpu' ? wanted : toDevice(wanted, device);
+  };
+  return onDevice('cpu', () => tidy(make));
 }
 
 const readable = Object.entries(readAs)

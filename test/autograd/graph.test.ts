@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import {
   add,
   backward,
@@ -16,6 +16,7 @@ import {
   tidy,
 } from '../../lib';
 import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
 import { collectGarbage } from '../support/garbage';
 
 const leaf = (...values: number[]): Tensor => {
@@ -25,7 +26,7 @@ const leaf = (...values: number[]): Tensor => {
 };
 const gradient = async (of: Tensor) => Array.from(await (of.grad as Tensor).read());
 
-describe('backward', () => {
+onEveryDevice('backward', (device) => {
   test('adds up over every use of a leaf, and over calls', async () => {
     using _scope = Scope.open();
     const [x, w] = [leaf(2, 3), tensor([10, 20])];
@@ -74,7 +75,7 @@ describe('backward', () => {
 
   test('frees the graph as it goes, and with the outermost scope when it never runs', async () => {
     await collectGarbage();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     {
       using _scope = Scope.open();
       const x = leaf(1, 2);
@@ -83,7 +84,7 @@ describe('backward', () => {
       swiglu(swiglu(x, x), x);
     }
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('says what it cannot do', () => {
@@ -115,7 +116,7 @@ describe('backward', () => {
   });
 });
 
-describe('recompute', () => {
+onEveryDevice('recompute', (device) => {
   const step = async (wrap: typeof recompute) => {
     using _scope = Scope.open();
     const [x, w] = [randn([5, 7], 1), randn([5, 7], 2)];
@@ -152,11 +153,11 @@ describe('recompute', () => {
     await synchronize();
     const held = async (wrap: typeof recompute) => {
       using _inner = Scope.open();
-      const before = memory().liveBytes;
+      const before = memory(device).liveBytes;
       let y = x;
       for (let i = 0; i < 4; i++) y = wrap((h) => swiglu(swiglu(swiglu(h, x), x), x), y);
       await synchronize();
-      return memory().liveBytes - before;
+      return memory(device).liveBytes - before;
     };
     const size = 4 << 16;
     assert.ok((await held((body, ...inputs) => body(...inputs))) >= 12 * size);

@@ -72,7 +72,7 @@ async function slowly(llama: LlamaForCausalLM, prompt: readonly number[], count:
 const distance = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] as number))));
 
-onEveryDevice('generate', () => {
+onEveryDevice('generate', (device) => {
   test('takes the likeliest token every time, and gives the states that predicted those asked for', async () => {
     using _scope = Scope.open();
     const llama = made();
@@ -307,7 +307,7 @@ onEveryDevice('generate', () => {
     const signal = AbortSignal.abort();
     await collectGarbage();
     await synchronize();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     for (const count of [1, 3]) {
       await all(llama, prompts(count), { eos: noEos, maxNewTokens: 150 });
       await all(
@@ -321,7 +321,7 @@ onEveryDevice('generate', () => {
       await assert.rejects(all(llama, prompts(count), { eos: noEos, temperature: -1 }), { name: 'ArgumentError' });
     }
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
     scope[Symbol.dispose]();
     llama.dispose();
   });

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import {
   type Box,
   boxIou,
@@ -22,6 +22,7 @@ import {
 } from '../../lib';
 import { assertWithin } from '../support/close';
 import { uniform } from '../support/data';
+import { onEveryDevice } from '../support/devices';
 import { goldenFolder } from '../support/golden';
 
 interface Expected {
@@ -46,7 +47,7 @@ function assertIou(actual: number[][], wanted: number[][]): void {
   assertWithin(actual.flat(), wanted.flat(), () => 1e-12, { shape, dtype: 'f32' }, 'iou');
 }
 
-describe('masks of the goldens', () => {
+onEveryDevice('masks of the goldens', () => {
   test('there are some', () => assert.ok(expected.masks.length > 0 && expected.iou.length > 0 && expected.malformed.length > 0));
 
   for (const [i, { kind, size, counts, uncompressed, area, bbox, rows }] of expected.masks.entries())
@@ -88,7 +89,7 @@ describe('masks of the goldens', () => {
     test(`refuses ${JSON.stringify(counts)}`, () => assert.throws(() => expandRuns({ size, counts }), { name: 'ArgumentError' }));
 });
 
-describe('masks of any size', () => {
+onEveryDevice('masks of any size', () => {
   for (const [count, height, width, runLength] of [
     [3, 65, 130, 40],
     [5, 128, 64, 3],

@@ -34,7 +34,7 @@ const request: AnswerRequest = { image, prompt: 'Where is it?', maxNewTokens: 24
 const kinds = ['f32', 'bf16', 'int8', 'int4'] as const;
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`adapters of ${golden.name}`, () => {
+  onEveryDevice(`adapters of ${golden.name}`, (device) => {
     /** `lora` changes the language model alone, `all` what the published code trains. */
     const written = async (folder: string) => ({
       lora: await writeTinyAdapter(golden, join(folder, 'lora'), { seed: 1 }),
@@ -83,14 +83,14 @@ for (const golden of mglmmGoldens()) {
       using base = tinyModel(golden);
       using folder = temporaryFolder();
       const { lora, all } = await written(folder.path);
-      await using model = await Mglmm.load(base.path);
+      await using model = await Mglmm.load(base.path, { device });
       const before = said(await model.answer(request));
       await model.loadAdapter('lora', lora);
       await model.loadAdapter('all', all);
       assert.deepEqual(model.adapters, ['lora', 'all']);
       const alone: Record<string, ReturnType<typeof said>> = { base: before };
       for (const [name, path] of Object.entries({ lora, all })) {
-        await using single = await Mglmm.load(base.path);
+        await using single = await Mglmm.load(base.path, { device });
         await single.loadAdapter('only', path);
         alone[name] = said(await single.answer({ ...request, adapter: 'only' }));
         assert.notDeepEqual(alone[name], before, name);
@@ -118,8 +118,8 @@ for (const golden of mglmmGoldens()) {
       const { all } = await written(folder.path);
       const { code, err } = await mglmm(['merge', all, join(folder.path, 'merged'), '--base', base.path]);
       assert.equal(code, 0, err);
-      await using model = await Mglmm.load(base.path, { dtype: 'f32' });
-      await using merged = await Mglmm.load(join(folder.path, 'merged'), { dtype: 'f32' });
+      await using model = await Mglmm.load(base.path, { device, dtype: 'f32' });
+      await using merged = await Mglmm.load(join(folder.path, 'merged'), { device, dtype: 'f32' });
       await model.loadAdapter('all', all);
       const answer = await model.answer({ ...request, adapter: 'all' });
       assert.deepEqual(answer.ids, (await merged.answer(request)).ids);
@@ -129,11 +129,11 @@ for (const golden of mglmmGoldens()) {
       using base = tinyModel(golden);
       using folder = temporaryFolder();
       const { lora, all } = await written(folder.path);
-      await using model = await Mglmm.load(base.path);
+      await using model = await Mglmm.load(base.path, { device });
       await collectGarbage();
-      const before = memory().liveBytes + memory().mappedBytes;
+      const before = memory(device).liveBytes + memory(device).mappedBytes;
       await model.loadAdapter('lora', lora);
-      const held = memory().liveBytes + memory().mappedBytes - before;
+      const held = memory(device).liveBytes + memory(device).mappedBytes - before;
       assert.ok(held > 0 && held < before / 20, `${held} bytes more than ${before}`);
       await model.loadAdapter('all', all);
       const cached = async (adapter?: string) => (await model.answer({ ...request, adapter })).timings.cached;
@@ -151,7 +151,7 @@ for (const golden of mglmmGoldens()) {
       using base = tinyModel(golden);
       using folder = temporaryFolder();
       const { all } = await written(folder.path);
-      await using model = await Mglmm.load(base.path);
+      await using model = await Mglmm.load(base.path, { device });
       await model.loadAdapter('all', all);
       const asked = { maxNewTokens: 6 };
       const talk = async (adapters: readonly (string | undefined)[]) => {
@@ -173,12 +173,12 @@ for (const golden of mglmmGoldens()) {
       using base = tinyModel(golden);
       using folder = temporaryFolder();
       const { all } = await written(folder.path);
-      await using model = await Mglmm.load(base.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(base.path, { device, cacheBytes: 0 });
       await model.loadAdapter('a', all);
       const expected = said(await model.answer({ ...request, adapter: 'a' }));
       await model.unloadAdapter('a');
       await collectGarbage();
-      const before = memory().liveBytes;
+      const before = memory(device).liveBytes;
       for (let i = 0; i < 5; i++) {
         await model.loadAdapter('a', all);
         const running = model.answer({ ...request, adapter: 'a' });
@@ -191,14 +191,14 @@ for (const golden of mglmmGoldens()) {
         assert.deepEqual(said(await running), expected);
       }
       await collectGarbage();
-      assert.equal(memory().liveBytes, before);
+      assert.equal(memory(device).liveBytes, before);
     });
 
     test("that are none, or another model's, are refused", async () => {
       using base = tinyModel(golden);
       using folder = temporaryFolder();
       const { lora } = await written(folder.path);
-      await using model = await Mglmm.load(base.path);
+      await using model = await Mglmm.load(base.path, { device });
       await model.loadAdapter('a', lora);
       const says = (body: Promise<unknown>, message: RegExp, name = 'ArgumentError') => assert.rejects(body, { name, message });
       await says(model.loadAdapter('a', lora), /^loadAdapter: a is there already, expected another name, or unloadAdapter first$/);

@@ -13,10 +13,10 @@ const said = ({ ids, text, segments, finish, repairs }: Answer) => ({ ids, text,
 const request = { image: picture(37, 51), prompt: 'Where is it?', maxNewTokens: 40, forceSegmentation: true };
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`answers of ${golden.name}`, () => {
+  onEveryDevice(`answers of ${golden.name}`, (device) => {
     test('have a text, and a mask in the size of the picture for each [SEG]', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const answer = await model.answer(request);
       assert.ok(answer.segments.length > 0);
       assert.equal(answer.segments.length, answer.ids.filter((id) => id === golden.segId).length);
@@ -33,7 +33,7 @@ for (const golden of mglmmGoldens()) {
 
     test('are the same streamed, text and masks in order', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const whole = await model.answer(request);
       const events: AnswerEvent[] = [];
       const stream = model.stream(request);
@@ -61,8 +61,8 @@ for (const golden of mglmmGoldens()) {
 
     test('come out of what was read before, on the same pixels, and are the same', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
-      await using forgetful = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(folder.path, { device });
+      await using forgetful = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
       const first = await model.answer(request);
       const again = await model.answer({ ...request, image: picture(37, 51) });
       assert.deepEqual(first.timings.cached, { features: false, prefix: false, embedding: false });
@@ -83,8 +83,8 @@ for (const golden of mglmmGoldens()) {
 
     test('to many questions at once are those to each alone', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
-      await using other = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
+      await using other = await Mglmm.load(folder.path, { device });
       const requests = Array.from({ length: 12 }, (_, i) => ({
         image: picture(20 + (i % 3), 30, i % 3),
         prompt: `What is ${'it '.repeat(1 + (i % 5))}?`,
@@ -100,8 +100,8 @@ for (const golden of mglmmGoldens()) {
 
     test('to a batch are those to each question alone', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
-      await using other = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
+      await using other = await Mglmm.load(folder.path, { device });
       const questions = [
         { image: picture(37, 51), prompt: 'Where?' },
         { image: picture(30, 20, 2), prompt: 'What is that thing over there?', seed: 4 },
@@ -119,7 +119,7 @@ for (const golden of mglmmGoldens()) {
 
     test('end at a stop string, at the limit, and not at what the user writes', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const free = await model.answer({ ...request, temperature: 1.5, seed: 3, maxNewTokens: 30 });
       assert.ok(free.text.length > 4);
       const stop = free.text.slice(3, 5);
@@ -135,7 +135,7 @@ for (const golden of mglmmGoldens()) {
 
     test('about an image that was read before pay for the question alone, whatever came between', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
       const encoded = await model.encodeImage(request.image);
       assert.deepEqual([encoded.width, encoded.height], [37, 51]);
       const plain = await model.answer({ ...request, image: picture(10, 10) });

@@ -8,10 +8,10 @@ import { picture } from '../support/picture';
 import { tinyModel } from '../support/tiny_model';
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`chats with ${golden.name}`, () => {
+  onEveryDevice(`chats with ${golden.name}`, (device) => {
     test('read the picture and what was said once, and give the masks of the new answer alone', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
       await using chat = model.chat({ image: picture(37, 51), maxNewTokens: 12, forceSegmentation: true });
       const first = await chat.ask('Where is it?');
       const second = await chat.ask('And the other one?', { maxNewTokens: 9 });
@@ -30,7 +30,7 @@ for (const golden of mglmmGoldens()) {
 
     test('answer as a new conversation would that had all of it before it', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const options = { image: picture(40, 40), maxNewTokens: 8 };
       const ask = async () => {
         await using chat = model.chat(options);
@@ -42,7 +42,7 @@ for (const golden of mglmmGoldens()) {
 
     test('take up where they were when an answer was given up', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const ask = async (isDisturbed: boolean) => {
         await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 10 });
         await chat.ask('One?');
@@ -65,7 +65,7 @@ for (const golden of mglmmGoldens()) {
 
     test('refuse two questions at once, questions after their end, and what does not fit into the context', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const chat = model.chat({ image: picture(30, 20), maxNewTokens: 4 });
       const asked = chat.ask('One?');
       await assert.rejects(chat.ask('Two?'), {

@@ -10,12 +10,12 @@ import { tinyModel } from '../support/tiny_model';
 const all = (node: ExploredNode): ExploredNode[] => [node, ...node.children.flatMap(all)];
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`exploring with ${golden.name}`, () => {
+  onEveryDevice(`exploring with ${golden.name}`, (device) => {
     const options = { maxNewTokens: 16, forceSegmentation: true, prompts: { scene: 'Where?', part: (phrase: string) => `Of ${phrase}?` } };
 
     test('finds the whole first, then each thing before its parts', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const told: ExploredNode[] = [];
       const tree = await model.explore(picture(37, 51), { ...options, depth: 3, maxPhrases: 2, onNode: (node) => told.push(node) });
       assert.deepEqual([tree.phrase, tree.box, tree.path, tree.mask.area], ['', [0, 0, 37, 51], [], 37 * 51]);
@@ -34,8 +34,8 @@ for (const golden of mglmmGoldens()) {
 
     test('is the same as a stream, and answers as the questions alone would', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
-      await using other = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(folder.path, { device });
+      await using other = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
       const image = picture(37, 51);
       const nodes: ExploredNode[] = [];
       const stream = model.exploreStream(image, options);
@@ -53,7 +53,7 @@ for (const golden of mglmmGoldens()) {
 
     test('goes no deeper than is asked, and refuses what it does not know', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const image = picture(20, 20);
       const tree = await model.explore(image, { ...options, depth: 1 });
       assert.ok(tree.children.every(({ children, text }) => children.length === 0 && text === ''));

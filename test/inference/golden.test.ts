@@ -116,12 +116,12 @@ for (const golden of mglmmGoldens()) {
   const forms = { ...known, [golden.config.checkpoint as string]: { equals: 'exact' } };
   const vocabSize = golden.expected.get('train.logits')?.shape[2];
 
-  onEveryDevice(`golden ${golden.name}`, () => {
+  onEveryDevice(`golden ${golden.name}`, (device) => {
     test('there are cases', () => assert.ok(cases.length > 0));
 
     test('each picture is given to each network once, and what stands up to it is read once', async () => {
       using folder = tinyModel(golden);
-      const engine = await loadEngine(folder.path, { dtype: 'f32' });
+      const engine = await loadEngine(folder.path, { device, dtype: 'f32' });
       const counts = seen(engine);
       const [of, prompts] = [new Set(cases.map(({ image }) => image)), new Set<string>()];
       for (let round = 0; round < 3; round++) {
@@ -145,7 +145,7 @@ for (const golden of mglmmGoldens()) {
       for (const cacheBytes of [undefined, 0]) {
         test(`${form}: ids, states and masks, asked twice, ${cacheBytes === 0 ? 'nothing kept' : 'with the cache on'}`, async () => {
           using folder = tinyModel(golden, form);
-          const engine = await loadEngine(folder.path, { dtype: 'f32', cacheBytes });
+          const engine = await loadEngine(folder.path, { device, dtype: 'f32', cacheBytes });
           const { config } = engine.model;
           // With another projector or vocabulary it is another model, of which no answers are known.
           const isSame = config.projector === 'mlp' && config.llama.vocabSize === vocabSize;

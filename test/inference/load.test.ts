@@ -19,11 +19,11 @@ import { temporaryFolder } from '../support/weights';
 const request = { image: picture(37, 51), prompt: 'Where is it?', maxNewTokens: 12, forceSegmentation: true };
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`loading ${golden.name}`, () => {
+  onEveryDevice(`loading ${golden.name}`, (device) => {
     for (const dtype of ['f32', 'bf16', 'f16', 'int8', 'int4'] as const) {
       test(`in ${dtype}`, async () => {
         using folder = tinyModel(golden);
-        await using model = await Mglmm.load(folder.path, { dtype });
+        await using model = await Mglmm.load(folder.path, { device, dtype });
         const { segments, ids } = await model.answer(request);
         assert.ok(segments.length > 0 && ids.length > 0);
       });
@@ -35,7 +35,7 @@ for (const golden of mglmmGoldens()) {
       const path = join(into.path, 'converted');
       const { code, err } = await mglmm(['convert', folder.path, path]);
       assert.equal(code, 0, err);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       await using converted = await Mglmm.load(path);
       const [first, second] = [await model.answer(request), await converted.answer(request)];
       assert.deepEqual([second.ids, second.segments], [first.ids, first.segments]);
@@ -80,7 +80,7 @@ for (const golden of mglmmGoldens()) {
       const told: ModelProgress[] = [];
       const lines: string[] = [];
       const logger = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
-      await using _model = await Mglmm.load(folder.path, { onProgress: (progress) => told.push(progress), logger });
+      await using _model = await Mglmm.load(folder.path, { device, onProgress: (progress) => told.push(progress), logger });
       assert.deepEqual([...new Set(told.map(({ phase }) => phase))], ['open', 'weights', 'ready']);
       const last = told.at(-1);
       assert.ok(last && last.loaded === last.total && last.total > 0);
@@ -102,9 +102,9 @@ for (const golden of mglmmGoldens()) {
       await says({ cacheBytes: -1 }, 'ArgumentError', 'load: cacheBytes is -1, expected a whole number from 0');
       await says({ signal: AbortSignal.abort() }, 'AbortedError', 'load: aborted before it began');
       await assert.rejects(Mglmm.load(3 as never), { name: 'ArgumentError', message: 'load: path is 3, expected a string' });
-      await assert.rejects(Mglmm.load('/nowhere'), { name: 'CheckpointNotFoundError' });
+      await assert.rejects(Mglmm.load('/nowhere', { device }), { name: 'CheckpointNotFoundError' });
       const tower = golden.config.vision_tower as string;
-      await assert.rejects(Mglmm.load(join(golden.folder, tower)), {
+      await assert.rejects(Mglmm.load(join(golden.folder, tower), { device }), {
         name: 'CheckpointError',
         message: /is a CLIP tower alone: open the model that sees with it, and give it this as the option clip$/,
       });
@@ -114,7 +114,7 @@ for (const golden of mglmmGoldens()) {
         'CheckpointError',
         `${folder.path} has no CLIP tower, and ${tower} is not beside it: give its folder as the option clip`,
       );
-      await using _model = await Mglmm.load(folder.path, { clip: join(golden.folder, tower) });
+      await using _model = await Mglmm.load(folder.path, { device, clip: join(golden.folder, tower) });
     });
 
     test("refuses a tokenizer that is not the model's", async () => {
@@ -127,20 +127,20 @@ for (const golden of mglmmGoldens()) {
       };
       const { '[SEG]': seg, ...others } = tokens;
       write(others);
-      await assert.rejects(Mglmm.load(folder.path), {
+      await assert.rejects(Mglmm.load(folder.path, { device }), {
         name: 'CheckpointError',
         message: `${folder.path}: the tokenizer has no [SEG], with which the model asks for masks`,
       });
       write({ ...tokens, '[SEG]': 999 });
-      await assert.rejects(Mglmm.load(folder.path), {
+      await assert.rejects(Mglmm.load(folder.path, { device }), {
         name: 'CheckpointError',
         message: /: the tokenizer has token 999, the model \d+ tokens: it is another model's$/,
       });
       assert.equal(seg, golden.segId);
       rmSync(folder.file('tokenizer.model'));
-      await assert.rejects(Mglmm.load(folder.path), { name: 'TokenizerError' });
+      await assert.rejects(Mglmm.load(folder.path, { device }), { name: 'TokenizerError' });
       using other = tinyModel(golden);
-      await using _model = await Mglmm.load(folder.path, { tokenizer: other.path });
+      await using _model = await Mglmm.load(folder.path, { device, tokenizer: other.path });
     });
 
     test('is given up when its signal fires', async () => {
@@ -149,7 +149,7 @@ for (const golden of mglmmGoldens()) {
       const onProgress = ({ phase }: ModelProgress) => {
         if (phase === 'weights') controller.abort(new Error('enough'));
       };
-      await assert.rejects(Mglmm.load(folder.path, { signal: controller.signal, onProgress }), { name: 'AbortedError' });
+      await assert.rejects(Mglmm.load(folder.path, { device, signal: controller.signal, onProgress }), { name: 'AbortedError' });
     });
   });
 }

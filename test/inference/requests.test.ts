@@ -31,10 +31,10 @@ const refused: [message: string, request: unknown, name?: string][] = [
 ];
 
 for (const golden of mglmmGoldens()) {
-  onEveryDevice(`requests to ${golden.name}`, () => {
+  onEveryDevice(`requests to ${golden.name}`, (device) => {
     test('that are none are refused before any work', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       for (const [message, wrong] of refused) {
         await assert.rejects(
           model.answer(wrong as AnswerRequest),
@@ -56,7 +56,7 @@ for (const golden of mglmmGoldens()) {
 
     test('are given up within a token when their signal fires', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const reason = new Error('enough');
       await assert.rejects(model.answer({ ...request, signal: AbortSignal.abort(reason) }), { name: 'AbortedError', cause: reason });
       for (const after of [0, 1, 5]) {
@@ -85,10 +85,10 @@ for (const golden of mglmmGoldens()) {
 
     test('that are left leave nothing', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path, { cacheBytes: 0 });
+      await using model = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
       await model.answer(request);
       await collectGarbage();
-      const before = memory().liveBytes;
+      const before = memory(device).liveBytes;
       for (let i = 0; i < 20; i++) {
         let count = 0;
         for await (const _ of model.stream({ ...request, image: picture(20, 20, i) })) if (count++ === i % 7) break;
@@ -100,12 +100,12 @@ for (const golden of mglmmGoldens()) {
         await asked.catch(() => undefined);
       }
       await synchronize();
-      assert.equal(memory().liveBytes, before);
+      assert.equal(memory(device).liveBytes, before);
     });
 
     test('end before the model does, and come no more afterwards', async () => {
       using folder = tinyModel(golden);
-      const model = await Mglmm.load(folder.path);
+      const model = await Mglmm.load(folder.path, { device });
       const encoded = await model.encodeImage(image);
       const chat = model.chat({ image });
       await chat.ask('One?', { maxNewTokens: 2 });
@@ -128,18 +128,18 @@ for (const golden of mglmmGoldens()) {
     test('100 models come and go without a trace', async () => {
       using folder = tinyModel(golden);
       const round = async () => {
-        await using model = await Mglmm.load(folder.path);
+        await using model = await Mglmm.load(folder.path, { device });
         const encoded = await model.encodeImage(image);
         await model.answer({ ...request, image: encoded, maxNewTokens: 4 });
         await model.chat({ image, maxNewTokens: 2 }).ask('One?');
       };
       for (let i = 0; i < 10; i++) await round();
       await collectGarbage();
-      const [{ liveBytes, mappedBytes }, rss] = [memory(), process.memoryUsage().rss];
+      const [{ liveBytes, mappedBytes }, rss] = [memory(device), process.memoryUsage().rss];
       for (let i = 0; i < 100; i++) await round();
       await collectGarbage();
-      assert.equal(memory().liveBytes, liveBytes);
-      assert.equal(memory().mappedBytes, mappedBytes);
+      assert.equal(memory(device).liveBytes, liveBytes);
+      assert.equal(memory(device).mappedBytes, mappedBytes);
       assert.ok(process.memoryUsage().rss - rss < 64 * 2 ** 20, `${(process.memoryUsage().rss - rss) >> 20} MiB more than before`);
     });
   });

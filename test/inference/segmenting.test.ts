@@ -15,10 +15,10 @@ const image = picture(60, 40);
 for (const golden of mglmmGoldens()) {
   const alone = join(golden.folder, 'checkpoints/sam.pth');
 
-  onEveryDevice(`segmenting with ${golden.name}`, () => {
+  onEveryDevice(`segmenting with ${golden.name}`, (device) => {
     test('gives each object its mask, as if it were alone', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const points = [
         [[10, 10]],
         [
@@ -44,7 +44,7 @@ for (const golden of mglmmGoldens()) {
 
     test('makes three masks of a prompt that may mean several things, and makes a mask better', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       const [three] = await model.segmentAnything({ image, points: [[30, 20]], multimask: true });
       assert.equal(three?.length, 3);
       const [again] = await model.segmentAnything({ image, points: [[30, 20]], mask: three![0]!.logits });
@@ -58,7 +58,7 @@ for (const golden of mglmmGoldens()) {
 
     test('is the same with a box in one list or two, and with an image that was read before', async () => {
       using folder = tinyModel(golden);
-      await using model = await Mglmm.load(folder.path);
+      await using model = await Mglmm.load(folder.path, { device });
       using encoded = await model.encodeImage(image);
       const results = [
         await model.segmentAnything({ image, boxes: [5, 5, 40, 30] }),
@@ -72,13 +72,13 @@ for (const golden of mglmmGoldens()) {
     if (existsSync(alone)) {
       test('is the same with a checkpoint of Segment Anything alone', async () => {
         using folder = tinyModel(golden);
-        await using model = await Mglmm.load(folder.path);
+        await using model = await Mglmm.load(folder.path, { device });
         // The shapes of a published checkpoint tell its sizes; those of a tiny one do not tell its heads.
         using own = temporaryFolder();
         symlinkSync(alone, own.file('sam.pth'));
         const { segment_encoder_config } = JSON.parse(readFileSync(folder.file('config.json'), 'utf8')) as Record<string, unknown>;
         own.file('config.json', JSON.stringify({ segment_encoder_config }));
-        await using sam = await SegmentAnything.load(own.path, { dtype: 'f32' });
+        await using sam = await SegmentAnything.load(own.path, { device, dtype: 'f32' });
         using encoded = await sam.encodeImage(image);
         const request = { points: [[30, 20]], boxes: [5, 5, 40, 30] } as const;
         assert.deepEqual(await sam.segmentAnything({ image, ...request }), await model.segmentAnything({ image, ...request }));
@@ -91,15 +91,15 @@ for (const golden of mglmmGoldens()) {
 
       test('says which class opens which checkpoint', async () => {
         using folder = tinyModel(golden);
-        await assert.rejects(Mglmm.load(alone), {
+        await assert.rejects(Mglmm.load(alone, { device }), {
           name: 'CheckpointError',
           message: `${alone} is Segment Anything alone: open it with SegmentAnything.load, or give it to a model as the option sam`,
         });
-        await assert.rejects(SegmentAnything.load(folder.path), {
+        await assert.rejects(SegmentAnything.load(folder.path, { device }), {
           name: 'CheckpointError',
           message: `${folder.path} holds a mglmm, expected Segment Anything alone; others open with Mglmm.load`,
         });
-        await assert.rejects(SegmentAnything.load(alone, { dtype: 'int8' }), {
+        await assert.rejects(SegmentAnything.load(alone, { device, dtype: 'int8' }), {
           name: 'ArgumentError',
           message: 'load: dtype is int8, expected one of f32, bf16, f16',
         });
@@ -135,7 +135,7 @@ for (const golden of mglmmGoldens()) {
       for (const [message, request] of refused) {
         test(message, async () => {
           using folder = tinyModel(golden);
-          await using model = await Mglmm.load(folder.path);
+          await using model = await Mglmm.load(folder.path, { device });
           await assert.rejects(model.segmentAnything({ image, ...request }), {
             name: 'ArgumentError',
             message: `segmentAnything: ${message}`,
@@ -145,7 +145,7 @@ for (const golden of mglmmGoldens()) {
 
       test('masks that are none of its own', async () => {
         using folder = tinyModel(golden);
-        await using model = await Mglmm.load(folder.path);
+        await using model = await Mglmm.load(folder.path, { device });
         const says = (mask: unknown, message: RegExp) =>
           assert.rejects(model.segmentAnything({ image, mask: mask as never }), { name: 'ArgumentError', message });
         await says(new Float32Array(3), /^segmentAnything: mask is 3 numbers, expected the logits of an earlier mask, \d+ numbers$/);

@@ -165,7 +165,7 @@ function part(stored: StoredTensor, seq: number, keep: (column: number) => boole
   return { ...stored, shape: [batch, values.length / batch / size, size], values };
 }
 
-onEveryDevice('KeyValueCache', () => {
+onEveryDevice('KeyValueCache', (device) => {
   const llama = () => LlamaForCausalLM.of(tiny).initialize(3);
   const tokens = (count: number, batch = 1) => randn([batch, count, tiny.dim], 9);
 
@@ -208,28 +208,28 @@ onEveryDevice('KeyValueCache', () => {
 
   test('holds no memory once it is disposed', async () => {
     await collectGarbage();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     const cache = KeyValueCache.of(tiny, { batch: 2, capacity: 500, dtype: 'bf16' });
     cache.reserve(700);
     const [merged, copy] = [KeyValueCache.merge([cache, cache]), cache.copy(0, 0, 90)];
     await synchronize();
-    assert.ok(memory().liveBytes > before);
+    assert.ok(memory(device).liveBytes > before);
     for (const one of [merged, copy, cache]) one.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('is copied, merged and enlarged a layer a step; what is left halfway leaves all as it was', async () => {
     using cache = KeyValueCache.of(tiny, { batch: 1, capacity: 60 });
     const walks = () => [cache.copying(0), KeyValueCache.merging([cache, cache]), cache.reserving(500)] as const;
     await collectGarbage();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     for (const walk of walks()) {
       assert.equal(walk.next().done, false);
       walk.return(undefined as never);
     }
     await synchronize();
-    assert.deepEqual([memory().liveBytes, cache.capacity], [before, 64]);
+    assert.deepEqual([memory(device).liveBytes, cache.capacity], [before, 64]);
     for (const walk of walks()) {
       let steps = 1;
       let step = walk.next();

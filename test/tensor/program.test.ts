@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import {
   abortable,
   add,
@@ -17,9 +17,10 @@ import {
   zeros,
 } from '../../lib';
 import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
 import { collectGarbage } from '../support/garbage';
 
-describe('Program', () => {
+onEveryDevice('Program', (device) => {
   const doubled = (program: Program, x: ReturnType<typeof zeros>) =>
     noGradients(() => program.record(() => tidy(() => scale(scale(x, 4), 0.5))));
 
@@ -62,7 +63,7 @@ describe('Program', () => {
     using _scope = Scope.open();
     const x = zeros([1 << 20]);
     await synchronize();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     const program = new Program();
     const y = noGradients(() =>
       program.record(() =>
@@ -76,11 +77,11 @@ describe('Program', () => {
     program.run();
     program.run();
     await synchronize();
-    assert.equal(memory().liveBytes - before, 4 << 20);
+    assert.equal(memory(device).liveBytes - before, 4 << 20);
     y.dispose();
     program.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('tells the error of the op that failed, and is well again after it', async () => {

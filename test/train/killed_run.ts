@@ -1,14 +1,15 @@
 /**
- * A run that test/train/run.test.ts kills: node --import tsx killed_run.ts FOLDER STEPS [resume]. Says `step N` after each step and
+ * A run that test/train/run.test.ts kills: node --import tsx killed_run.ts DEVICE FOLDER STEPS [resume]. Says `step N` after each step and
  * `done HASH` of all parameters at the end.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { runTraining, Trainer, warmupCosine } from '../../lib';
+import { type Device, runTraining, setDefaultDevice, Trainer, warmupCosine } from '../../lib';
 import { tinySample, tinySource, tinyTrainable } from '../support/tiny_training';
 
-async function main([folder = '', steps = '', resume]: readonly string[]): Promise<void> {
+async function main([device = '', folder = '', steps = '', resume]: readonly string[]): Promise<void> {
+  setDefaultDevice(device as Device);
   const tokenizer = join(folder, 'tokenizer');
   mkdirSync(tokenizer, { recursive: true });
   using opened = await tinyTrainable(tokenizer, { dtype: 'bf16' });

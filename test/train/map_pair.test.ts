@@ -1,14 +1,15 @@
 import { strict as assert } from 'node:assert';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import { Trainer, tensor, tidy } from '../../lib';
 import { mapPair } from '../../lib/train/map_pair';
+import { onEveryDevice } from '../support/devices';
 import { batchOf, tinySample, tinyTrainable } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
 const [width, height] = [8, 6];
 const image = { data: new Uint8Array(width * height * 3), width, height };
 
-describe('beside the losses of answers and masks', () => {
+onEveryDevice('beside the losses of answers and masks', () => {
   test('prompts are multiplied with each place, whose mask is that of its middle', async () => {
     // A map of 4 x 4 places with two channels: the first is the column, the second the row. A place has 2 x 2 pixels.
     const map = tensor([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3], [1, 2, 4, 4]);

@@ -3,6 +3,7 @@ import { test } from '@jest/globals';
 import {
   addLora,
   chooseTrainable,
+  type Device,
   type Dtype,
   estimateMemory,
   memory,
@@ -12,6 +13,7 @@ import {
   Trainer,
   trainingMemory,
 } from '../../lib';
+import { onEveryDevice } from '../support/devices';
 import { batchOf, tinySample, tinySizes, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
@@ -25,7 +27,7 @@ const text_config = {
 };
 
 /** Bytes that a step needs, as it was and as it was estimated. */
-async function measured(dtype: Dtype, recompute: boolean) {
+async function measured(device: Device, dtype: Dtype, recompute: boolean) {
   using folder = temporaryFolder();
   using opened = await openModel({ sizes: { ...tinySizes, text_config }, tokenizer: writeTinyTokenizer(folder.path), dtype, seed: 1 });
   addLora(opened.model, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 1);
@@ -35,25 +37,27 @@ async function measured(dtype: Dtype, recompute: boolean) {
   const batch = [batchOf([sample, sample])];
   await trainer.step(batch);
   await synchronize();
-  const held = memory().liveBytes;
-  resetPeak();
+  const held = memory(device).liveBytes;
+  resetPeak(device);
   await trainer.step(batch);
   await synchronize();
   const estimate = estimateMemory(opened.model, { batchSize: 2, maxLength, recompute, cacheBytes: 0, masks: 2, pixels: 1e4 });
-  return { step: memory().peakBytes - held, estimate, report: trainingMemory(trainer) };
+  return { step: memory(device).peakBytes - held, estimate, report: trainingMemory(trainer) };
 }
 
-for (const dtype of ['f32', 'bf16'] as const) {
-  test(`is near what a step needs, and recompute needs a third of it, in ${dtype}`, async () => {
-    const [plain, recomputed] = [await measured(dtype, false), await measured(dtype, true)];
-    for (const { step, estimate, report } of [plain, recomputed]) {
-      const { weights, gradients, optimizer, cache } = estimate;
-      assert.deepEqual(report, { weights, gradients, optimizer, cache, activations: step - gradients });
-      const share = (estimate.activations + estimate.gradients) / step;
-      assert.ok(share > 0.75 && share < 1.5, `estimated ${share} of ${step} bytes`);
-    }
-    assert.ok(recomputed.step < plain.step / 3, `${recomputed.step} of ${plain.step} bytes`);
-    const { trained, gradients, optimizer } = plain.estimate;
-    assert.deepEqual([gradients, optimizer], dtype === 'f32' ? [4 * trained, 8 * trained] : [2 * trained, 12 * trained]);
-  });
-}
+onEveryDevice('estimateMemory', (device) => {
+  for (const dtype of ['f32', 'bf16'] as const) {
+    test(`is near what a step needs, and recompute needs a third of it, in ${dtype}`, async () => {
+      const [plain, recomputed] = [await measured(device, dtype, false), await measured(device, dtype, true)];
+      for (const { step, estimate, report } of [plain, recomputed]) {
+        const { weights, gradients, optimizer, cache } = estimate;
+        assert.deepEqual(report, { weights, gradients, optimizer, cache, activations: step - gradients });
+        const share = (estimate.activations + estimate.gradients) / step;
+        assert.ok(share > 0.75 && share < 1.5, `estimated ${share} of ${step} bytes`);
+      }
+      assert.ok(recomputed.step < plain.step / 3, `${recomputed.step} of ${plain.step} bytes`);
+      const { trained, gradients, optimizer } = plain.estimate;
+      assert.deepEqual([gradients, optimizer], dtype === 'f32' ? [4 * trained, 8 * trained] : [2 * trained, 12 * trained]);
+    });
+  }
+});

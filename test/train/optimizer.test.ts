@@ -11,7 +11,7 @@ const parameter = (values: number[], dtype: 'f32' | 'bf16' = 'f32'): Tensor => {
   return leaf;
 };
 
-onEveryDevice('AdamW', () => {
+onEveryDevice('AdamW', (device) => {
   test('finds the minimum of a parabola, through bf16 and f32 parameters alike', async () => {
     const parameters = { a: parameter([3, -2]), b: parameter([4, 5], 'bf16') };
     using optimizer = new AdamW(Object.entries(parameters), { maxNorm: Number.POSITIVE_INFINITY });
@@ -80,7 +80,7 @@ onEveryDevice('AdamW', () => {
 
   test('its state outlives scopes and is freed by dispose', async () => {
     await collectGarbage();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     const one = parameter(new Array(1000).fill(1), 'bf16');
     const optimizer = tidy(() => {
       const made = new AdamW([['one', one]]);
@@ -93,7 +93,7 @@ onEveryDevice('AdamW', () => {
     optimizer.dispose();
     one.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('names the argument that does not fit', () => {

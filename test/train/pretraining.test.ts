@@ -1,13 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
-import { Mglmm, openCheckpoint, parseConfig, type RunEvent, type TrainConfig, train } from '../../lib';
+import { test } from '@jest/globals';
+import { type Device, Mglmm, openCheckpoint, parseConfig, type RunEvent, type TrainConfig, train } from '../../lib';
+import { onEveryDevice } from '../support/devices';
 import { writeSamples } from '../support/samples';
 import { tinySizes, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
-async function configIn(folder: ReturnType<typeof temporaryFolder>, change: object = {}): Promise<TrainConfig> {
+async function configIn(device: Device, folder: ReturnType<typeof temporaryFolder>, change: object = {}): Promise<TrainConfig> {
   await writeSamples(folder, 6, 'train');
   writeTinyTokenizer(folder.path);
   const given = {
@@ -22,6 +23,7 @@ async function configIn(folder: ReturnType<typeof temporaryFolder>, change: obje
     lora: null,
     optimizer: { lr: 1e-3, warmupSteps: 1 },
     snapshots: { every: 2 },
+    device,
     ...change,
   };
   return parseConfig(given, folder.path);
@@ -51,10 +53,10 @@ async function stopAfter(config: TrainConfig, stops: number, resume: boolean): P
   await assert.rejects(train(config, { resume, signal: controller.signal, onEvent }), /goes on with resume/);
 }
 
-describe('pretraining', () => {
+onEveryDevice('pretraining', (device) => {
   test('comes before the run, learns masks and words, and hands on a model', async () => {
     using folder = temporaryFolder();
-    const config = await configIn(folder, { pretraining: { steps: 40, batchSize: 4, optimizer: { lr: 1e-2, warmupSteps: 1 } } });
+    const config = await configIn(device, folder, { pretraining: { steps: 40, batchSize: 4, optimizer: { lr: 1e-2, warmupSteps: 1 } } });
     const { model = '' } = await train(config);
     const logged = logOf(folder.path, 'pretraining');
     assert.equal(logged.length, 40);
@@ -67,7 +69,7 @@ describe('pretraining', () => {
     );
     const { names } = await openCheckpoint(join(folder.path, 'run/pretraining/model/model.safetensors'));
     assert.ok(!names.some((name) => name.includes('heads')), 'what is thrown away is in the model');
-    await using opened = await Mglmm.load(model);
+    await using opened = await Mglmm.load(model, { device });
     const answer = await opened.answer({ image: join(folder.path, 'pictures/0.png'), prompt: 'What is there?', maxNewTokens: 3 });
     assert.ok(answer.usage.newTokens > 0);
   });
@@ -75,8 +77,8 @@ describe('pretraining', () => {
   test('goes on to the same bits wherever it was stopped', async () => {
     using whole = temporaryFolder();
     using parts = temporaryFolder();
-    const { model = '' } = await train(await configIn(whole));
-    const config = await configIn(parts);
+    const { model = '' } = await train(await configIn(device, whole));
+    const config = await configIn(device, parts);
     await stopAfter(config, 3, false); // within pretraining
     await stopAfter(config, 5, true); // behind it
     const { model: again = '' } = await train(config, { resume: true });
@@ -91,18 +93,21 @@ describe('pretraining', () => {
   test('may be longer than it was meant to be, where its rate is constant', async () => {
     using folder = temporaryFolder();
     const optimizer = { schedule: 'constant', lr: 1e-3, warmupSteps: 1, cooldownSteps: 1 };
-    await stopAfter(await configIn(folder, { optimizer, pretraining: { steps: 4, batchSize: 4, optimizer } }), 2, false);
+    await stopAfter(await configIn(device, folder, { optimizer, pretraining: { steps: 4, batchSize: 4, optimizer } }), 2, false);
     const longer = { steps: 3, optimizer, pretraining: { steps: 5, batchSize: 4, optimizer } };
-    await assert.rejects(train(await configIn(folder, { ...longer, seed: 7 }), { resume: true }), /is of a run with other settings: seed;/);
-    await train(await configIn(folder, longer), { resume: true });
+    await assert.rejects(
+      train(await configIn(device, folder, { ...longer, seed: 7 }), { resume: true }),
+      /is of a run with other settings: seed;/,
+    );
+    await train(await configIn(device, folder, longer), { resume: true });
     assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [5, 3]);
   });
 
   test('goes on with a model that there is, and teaches its CLIP words alone where no masks are asked for', async () => {
     using folder = temporaryFolder();
-    await train(await configIn(folder));
+    await train(await configIn(device, folder));
     const begun = join(folder.path, 'run/pretraining/model');
-    const config = await configIn(folder, {
+    const config = await configIn(device, folder, {
       model: { path: begun, dtype: 'bf16' },
       output: 'further',
       pretraining: {
@@ -132,8 +137,8 @@ describe('pretraining', () => {
 
   test('is of samples with masks', async () => {
     using folder = temporaryFolder();
-    const config = await configIn(folder);
-    const { data } = await configIn(folder, { data: [{ path: 'blind.jsonl' }] });
+    const config = await configIn(device, folder);
+    const { data } = await configIn(device, folder, { data: [{ path: 'blind.jsonl' }] });
     folder.file(
       'blind.jsonl',
       readFileSync(join(folder.path, 'train.jsonl'), 'utf8')

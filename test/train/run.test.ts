@@ -2,8 +2,9 @@ import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, verifySnapshot } from '../../lib';
+import { onEveryDevice } from '../support/devices';
 import { scalarsIn } from '../support/event_file';
 import { wordAt } from '../support/random';
 import { tinySample, tinySource, tinyTrainable } from '../support/tiny_training';
@@ -48,7 +49,7 @@ const logOf = (folder: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as { kind: string; step: number; loss: number });
 
-describe('runTraining', () => {
+onEveryDevice('runTraining', (device) => {
   test('tells its steps, keeps the last snapshots and the best, draws the losses', async () => {
     using folder = temporaryFolder();
     const evaluation = { source: tinySource(samples.slice(3)), every: 3, batches: 2, metric: 'giou' } as const;
@@ -162,7 +163,7 @@ describe('runTraining', () => {
   test('killed again and again it comes to the same bits', async () => {
     const steps = 14;
     const start = (folder: string, resume: boolean) => {
-      const args = ['--import', 'tsx', join(__dirname, 'killed_run.ts'), folder, String(steps), ...(resume ? ['resume'] : [])];
+      const args = ['--import', 'tsx', join(__dirname, 'killed_run.ts'), device, folder, String(steps), ...(resume ? ['resume'] : [])];
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       let out = '';
       const ended = new Promise<string>((resolve) => child.once('close', () => resolve(out)));

@@ -1,10 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import { loadAdapter, type MglmmForCausalLM, nn, noGradients, openCheckpoint, Scope, type Tensor, writeAdapter } from '../../lib';
 import { mglmm } from '../support/command';
 import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
 import { loadGolden, mglmmGoldens } from '../support/mglmm_golden';
 import { tinyModel } from '../support/tiny_model';
 import { floats, safetensorsOf, temporaryFolder } from '../support/weights';
@@ -41,7 +42,7 @@ async function logitsOf(model: MglmmForCausalLM): Promise<ArrayLike<number>> {
   });
 }
 
-describe('an adapter', () => {
+onEveryDevice('an adapter', () => {
   test('comes back as it was, under the names of PEFT', async () => {
     using folder = temporaryFolder();
     const model = await adapted();

@@ -14,7 +14,7 @@ import { expectGolden, type GoldenTolerance, modelGoldens, stateOf } from '../..
 const isClip = ({ model_type }: Record<string, unknown>) => model_type === 'clip';
 const shapesOf = (path: string) => new Map([...readSafetensors(path)].map(([name, { shape }]) => [name, shape]));
 
-onEveryDevice('clip', () => {
+onEveryDevice('clip', (device) => {
   for (const { name, folder, config: json, inputs, expected } of modelGoldens(isClip)) {
     const weights = join(folder, 'weights.safetensors');
     const tolerance = json.tolerance as GoldenTolerance;
@@ -92,10 +92,10 @@ onEveryDevice('clip', () => {
     const clip = new Clip(tiny).initialize(1);
     const pixels = randn([1, 3, 28, 28], 1);
     await synchronize();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     tidy(() => void noGradients(() => clip.forward(pixels)));
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
     pixels.dispose();
     clip.dispose();
   });

@@ -38,7 +38,7 @@ const [dim, grid] = [config.promptDim, 5];
 const image = (seed: number) => randn([1, dim, grid, grid], seed);
 const rows = (x: Tensor, index: number) => slice(x, 0, index, index + 1);
 
-onEveryDevice('Sam.decode', () => {
+onEveryDevice('Sam.decode', (device) => {
   const prompts: Record<string, (count: number) => SamPrompts> = {
     text: (count) => ({ text: randn([count, 1, dim], 3) }),
     points: (count) => ({
@@ -146,18 +146,18 @@ onEveryDevice('Sam.decode', () => {
   test('leaves nothing behind but the positions, which dispose frees', async () => {
     await collectGarbage();
     await synchronize();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     const sam = new Sam(config).initialize(1);
     const use = () => tidy(() => void noGradients(() => sam.decode(sam.encodeImage(randn([1, 3, 40, 40], 1)), prompts.points!(2))));
     use();
     await synchronize();
-    const used = memory().liveBytes;
+    const used = memory(device).liveBytes;
     use();
     await synchronize();
-    assert.equal(memory().liveBytes, used);
+    assert.equal(memory(device).liveBytes, used);
     sam.dispose();
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 
   test('makes the positions anew when other weights are loaded', async () => {

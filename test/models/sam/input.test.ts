@@ -9,7 +9,7 @@ import { onEveryDevice } from '../../support/devices';
 import { collectGarbage } from '../../support/garbage';
 import { compareInput, imageGoldens } from '../../support/image_goldens';
 
-onEveryDevice('samInput', () => {
+onEveryDevice('samInput', (device) => {
   const { config, file } = imageGoldens;
 
   for (const { name, height, width, sam } of config.images)
@@ -55,9 +55,9 @@ onEveryDevice('samInput', () => {
 
   test('frees the picture', async () => {
     await collectGarbage();
-    const before = memory().liveBytes;
+    const before = memory(device).liveBytes;
     await tidy(async () => void (await samInput(image, small).pixels.read()));
     await synchronize();
-    assert.equal(memory().liveBytes, before);
+    assert.equal(memory(device).liveBytes, before);
   });
 });
