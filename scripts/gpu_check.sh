@@ -66,9 +66,9 @@ bench() {
   stage "$1" "$2" node --import tsx bench/run.ts --device cuda --blocks 7 --case "${CASES:-}" --json "$out/$3.json" --markdown "$out/$3.md" "${@:4}"
 }
 
-export PATH="$PWD/bin:$PATH:/usr/local/cuda/bin" out
-export MGLMM_PYTHON=${MGLMM_PYTHON:-python3} MGLMM_TEST_DEVICES=cuda:0 MGLMM_TEST_RESULTS="$out/tests.json"
-TESTS=${TESTS:-$(grep -rl onEveryDevice test --include=*.test.ts | sort | tr '\n' ' ')}
+export PATH="$PWD/bin:$PATH:/usr/local/cuda/bin:/sbin" out
+export MGLMM_PYTHON=${MGLMM_PYTHON:-python3} MGLMM_TEST_DEVICES=cuda:0
+TESTS=${TESTS:-$(grep -rl "support/devices'" test --include=*.test.ts | sort | tr '\n' ' ')}
 workers=$(nproc)
 [ "$workers" -lt 8 ] || workers=8
 
@@ -78,7 +78,7 @@ if ! ldconfig -p | grep -q 'libcublasLt\.so\.13'; then
 places = ["/usr/local/cuda*/lib64", "/usr/local/cuda*/targets/*/lib", *(path + "/nvidia/*/lib" for path in sys.path if path)]
 print(*[os.path.dirname(found) for place in places for found in glob.glob(place + "/libcublasLt.so.13")][:1])')
   echo "gpu: cuBLAS is in ${cublas:-no folder that was looked at}"
-  export LD_LIBRARY_PATH="$cublas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  [ -z "$cublas" ] || export LD_LIBRARY_PATH="$cublas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 fi
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>&1 | tee "$out/gpu.txt"
@@ -88,14 +88,14 @@ node --import tsx -e 'const { backendName, cudaProblem, devices, missingOps } = 
 console.log(devices().join(), cudaProblem() ?? `${backendName("cuda")}, no kernel for: ${missingOps("cuda").join() || "nothing"}`)'
 
 # shellcheck disable=SC2086 # a list
-stage tests 180 node node_modules/jest/bin/jest.js --maxWorkers "$workers" $TESTS
+MGLMM_TEST_RESULTS="$out/tests.json" stage tests 180 node node_modules/jest/bin/jest.js --maxWorkers "$workers" $TESTS
 sanitizer memcheck 100
 sanitizer racecheck 80
 bench goals 110 "$gpu" --goals
 # Without pycocotools, which is seldom there, PyTorch's side of these has nothing to run.
 bench ops 50 "${gpu}_ops" --skip rle_encode,rle_decode,mask_intersections,llama_7b,training
 folder=$(mktemp -d -p /dev/shm)
-stage answer 50 node --import tsx bench/answer.ts "${SHAPE:-7b}" --device cuda --tokens 100 --masks 8 --folder "$folder" --json "$out/${gpu}_answer.json"
+MGLMM_THREADS=$(nproc) stage answer 50 node --import tsx bench/answer.ts "${SHAPE:-7b}" --device cuda --tokens 100 --masks 8 --folder "$folder" --json "$out/${gpu}_answer.json"
 rm -r "$folder"
 
 echo "gpu: did not pass: ${failed[*]:-none}; results are in $out"
