@@ -32,23 +32,24 @@ async function main(): Promise<void> {
       write: { type: 'boolean', default: false },
     },
   });
+  const { device } = values;
+  if (device !== 'cpu' && device !== 'cuda') throw new Error(`--device is ${device}, expected cpu or cuda`);
   const [shape = '7b'] = positionals as [Shape?];
   const folder = values.folder ?? join(tmpdir(), `mglmm-bench-${shape}`);
   if (values.write) {
+    const { setDefaultDevice } = require('../lib') as typeof import('../lib');
     const { writeRandomModel } = require('./random_model') as typeof import('./random_model');
+    setDefaultDevice(device);
     return writeRandomModel(folder, shape);
   }
   if (!existsSync(join(folder, 'config.json'))) {
     console.log(`writing ${folder}`);
     // In a process of its own: its memory is not the model's.
-    const { status } = spawnSync(process.execPath, [...process.execArgv, __filename, shape, '--folder', folder, '--write'], {
-      stdio: 'inherit',
-    });
+    const args = [__filename, shape, '--device', device, '--folder', folder, '--write'];
+    const { status } = spawnSync(process.execPath, [...process.execArgv, ...args], { stdio: 'inherit' });
     if (status !== 0) throw new Error('the model could not be written');
   }
   const { Mglmm, backendName, memory } = require('../lib') as typeof import('../lib');
-  const { device } = values;
-  if (device !== 'cpu' && device !== 'cuda') throw new Error(`--device is ${device}, expected cpu or cuda`);
   const { measureLimits, ReadProbe } = require('./limits') as typeof import('./limits');
   const { shapes } = require('./random_model') as typeof import('./random_model');
   const { watch } = require('./watch') as typeof import('./watch');

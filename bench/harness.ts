@@ -76,7 +76,7 @@ interface Side {
   block(runs: number): Promise<number>;
 }
 
-const kBlockSeconds = { cpu: 0.05, cuda: 0.02 } as const;
+const kBlockSeconds = { cpu: 0.05, cuda: 0.01 } as const;
 const kPauseMs = 5; // threads of the side that has just run stop spinning
 
 async function runsPerBlock(side: Side, blockSeconds: number): Promise<number> {
@@ -126,7 +126,8 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
 
     const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours, kBlockSeconds[device])));
     const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs, kBlockSeconds[device])));
-    const reads = device === 'cpu' && one.bytes && typeof goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
+    const reads =
+      device === 'cpu' && one.bytes && typeof goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
     await reads?.gigabytes(); // its buffer is written first
     const gigabytes: number[] = [];
     const ourSeconds: number[] = [];

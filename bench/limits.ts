@@ -51,8 +51,7 @@ export async function measureGpuLimits(threads: number, peer: TorchPeer): Promis
     threads,
     f32Gigaflops: flops / (await product('torch.float32')) / 1e9,
     bf16Gigaflops: flops / (await product('torch.bfloat16')) / 1e9,
-    readGigabytes:
-      (2 * bytes) / (await secondsOf(`x = torch.randn(${bytes / 4})\ny = torch.empty_like(x)`, 'y.copy_(x)')) / 1e9,
+    readGigabytes: (2 * bytes) / (await secondsOf(`x = torch.randn(${bytes / 4})\ny = torch.empty_like(x)`, 'y.copy_(x)')) / 1e9,
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * npx tsx bench/roofline.ts >docs/roofline.md: what each case of the benchmarks takes on an H200 at least, from its FLOPs and bytes. Nothing
+ * npx tsx bench/roofline.ts >docs/roofline.md, then npm run format: what each case of the benchmarks takes on an H200 at least, from its FLOPs and bytes. Nothing
  * is run but what case files do when they are loaded.
  */
 import { readdirSync } from 'node:fs';
@@ -14,11 +14,11 @@ const text = `# Roofline
 
 What a run of each benchmark takes on an H200 at least: its bytes at ${memory / 1e12} TB/s (a copy, read and written), its floating point
 operations at ${products.bf16 / 1e12} TFLOP/s in bf16 on tensor cores or ${products.f32 / 1e12} in f32 outside of them, whichever is longer. **These are
-predictions. Nothing of this has run on a GPU, and nothing here is measured.** The three rates are what others saw such a card do; \`bench/run.ts
---device cuda\` measures those of the card it runs on, and says what share of them a kernel reaches.
+predictions. Nothing of this has run on a GPU, and nothing here is measured**: the three rates are assumed. \`bench/run.ts --device cuda\`
+measures those of the card it runs on, and says what share of them a kernel reaches.
 
-Made by \`npx tsx bench/roofline.ts >docs/roofline.md\` from \`flops\` and \`bytes\` of the case files. A case that states one of the two alone is judged by that;
-one that states none is not in the table. Launches, about 5 us each where no graph of them is captured, come on top, and rule what is shorter.
+Made by \`npx tsx bench/roofline.ts >docs/roofline.md\` and \`npm run format\` from \`flops\` and \`bytes\` of the case files. A case that states one of the two is judged
+by that; one that states neither is not in the table. A launch, some 5 us, comes on top, and rules what is shorter.
 
 | case | MB | GFLOP | predicted us | bound by |
 | --- | ---: | ---: | ---: | --- |`;

@@ -33,4 +33,10 @@ const one = (masks: number, dtype: 'f32' | 'bf16', goals: Pick<Sides, 'goal' | '
     ...goals,
   });
 
-export default [one(64, 'bf16', { gpuOnly: true, gpuGoal: 3 }), one(32, 'bf16', { goal: 3 }), one(1, 'bf16', { goal: 3 }), one(32, 'f32'), one(1, 'f32')];
+export default [
+  one(64, 'bf16', { gpuOnly: true, gpuGoal: 3 }),
+  one(32, 'bf16', { goal: 3 }),
+  one(1, 'bf16', { goal: 3 }),
+  one(32, 'f32'),
+  one(1, 'f32'),
+];

@@ -18,8 +18,8 @@ const torchOf = (batch: number, heads: number, side: number, dim: number, dtype:
         return attn.softmax(dim=-1) @ v
     def attend_with_bias():
         r_q = q.view(${batch * heads}, ${side}, ${side}, ${dim})
-        rel_h = torch.einsum('bhwc,hkc->bhwk', r_q, rel_pos_h[places])
-        rel_w = torch.einsum('bhwc,wkc->bhwk', r_q, rel_pos_w[places])
+        rel_h = torch.einsum('bhwc,hkc->bhwk', r_q, rel_pos_h[places]).contiguous()
+        rel_w = torch.einsum('bhwc,wkc->bhwk', r_q, rel_pos_w[places]).contiguous()
         bias = (rel_h[:, :, :, :, None] + rel_w[:, :, :, None, :]).view(1, ${batch * heads}, ${side * side}, ${side * side})
         return F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=bias)
   `,
