@@ -49,6 +49,7 @@ export class TorchPeer {
       peer.version = (await peer.#ask({ op: 'hello', threads, device })).version as string;
       return peer;
     } catch (error) {
+      peer.end();
       return `${python}: ${(error as Error).message}`;
     }
   }
