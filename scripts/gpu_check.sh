@@ -15,6 +15,7 @@ if [ "${1:-}" = --only ]; then
 fi
 out=$(realpath -m "${1:-gpu-results}")
 mkdir -p "$out"
+touch "$out/sanitizer.txt"
 failed=()
 
 # stage NAME SECONDS COMMAND...
@@ -39,7 +40,7 @@ sanitize() {
   local log status
   log=$(mktemp)
   compute-sanitizer --tool "$1" --target-processes all --report-api-errors no --print-limit 20 --error-exitcode 99 \
-    node node_modules/jest/bin/jest.js --runInBand "$2" >"$log" 2>&1
+    "$(command -v node)" node_modules/jest/bin/jest.js --runInBand "$2" >"$log" 2>&1
   status=$?
   if [ $status -eq 0 ]; then
     echo "$1 $2: clean" >>"$out/sanitizer.txt"
