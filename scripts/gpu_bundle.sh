@@ -50,15 +50,15 @@ function add(name, from) {
   for (const needed of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) add(needed, folder);
 }
 const { dependencies } = metadata('.');
-const names = [...Object.keys(dependencies).filter((name) => !name.startsWith('node-a')), 'jest', '@swc/jest', '@swc/core', 'tsx', 'fast-check'];
+const names = [...Object.keys(dependencies).filter((name) => !name.startsWith('node-a')), 'jest', '@swc/jest', '@swc/core', 'tsx'];
 for (const name of names) add(name, process.cwd());
 console.log([...found].map((folder) => relative('.', folder)).sort().join('\n'));
 NODE
-tar -chf - --exclude='*.map' --exclude='*.d.ts' --exclude='*.d.mts' --exclude='*.d.cts' --exclude='*.md' -T "$folder/packages" | tar -xf - -C "$folder"
+tar -chf - --exclude='*.map' --exclude='*.[cm]ts' --exclude='*.ts' --exclude='*.md' --exclude='node_modules/@types' -T "$folder/packages" | tar -xf - -C "$folder"
 rm "$folder/packages"
 
 mkdir -p "$(dirname "$out")"
-XZ_OPT=${XZ_OPT:--6 -T0} tar -cJf "$out" -C "$folder" .
+XZ_OPT=${XZ_OPT:--9} tar -cJf "$out" -C "$folder" .
 size=$(stat -c %s "$out")
 echo "gpu: $out, $((size / 1000000)) MB of $((most / 1000000)) at most"
 [ "$size" -le $most ]
