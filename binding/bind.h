@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <functional>
@@ -58,7 +59,7 @@ class OpStep final : public Step {
     stream->keep_scratch(0);
   }
 
-  void storages(const std::function<void(const std::shared_ptr<Storage>&, bool made)>& visit) override {
+  void storages(const std::function<void(const std::shared_ptr<Storage>&, Use)>& visit) override {
     op_.fields([&](const char*, auto& field) { storages_of(field, visit); });
   }
 
@@ -68,7 +69,10 @@ class OpStep final : public Step {
     if (!ref.storage->error.empty()) throw Error(ref.storage->error_code, ref.storage->error);
     for (const auto& doubt : ref.storage->doubts) {
       if (doubt->error) throw Error(*doubt->error);
-      if (!doubt->decided) stream.doubts.push_back(doubt);
+      if (doubt->decided) continue;
+      // Once, however many ways it comes: along residual connections it would be twice as many with each.
+      const bool is_known = std::find(stream.doubts.begin(), stream.doubts.end(), doubt) != stream.doubts.end();
+      if (!is_known) stream.doubts.push_back(doubt);
     }
     if (ref.storage->data == nullptr && ref.bytes() > 0) {
       throw Error(kArgumentError, std::string(Op::name) + ": an input was never written");
@@ -110,9 +114,10 @@ class OpStep final : public Step {
   template <typename Field, typename Visit>
   static void storages_of(Field& field, const Visit& visit) {
     if constexpr (std::same_as<Field, MaybeTensor>) {
-      if (field) visit(field->storage, false);
+      if (field) visit(field->storage, Use::reads);
     } else if constexpr (Input<Field> || Output<Field> || std::same_as<Field, InOut>) {
-      if (field.storage) visit(field.storage, Output<Field>);
+      constexpr Use kUse = Output<Field> ? Use::makes : std::same_as<Field, InOut> ? Use::changes : Use::reads;
+      if (field.storage) visit(field.storage, kUse);
     } else if constexpr (requires { field.begin()->storage; }) {
       for (auto& element : field) storages_of(element, visit);
     }
@@ -260,9 +265,6 @@ Napi::Value call(const Napi::CallbackInfo& info) {
     Context& context = Context::of(env);
     const Device device = reader.device();
     Executor& executor = context.executor(device);
-    if (!executor.backend().has(op_index<Op>)) {
-      throw Error(kDeviceError, std::string(Op::name) + ": has no kernel on " + to_string(device) + " yet, expected cpu");
-    }
     size_t output = 0;
     int place = 0;
     op.fields([&]<typename Field>(const char*, Field& field) {

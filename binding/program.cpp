@@ -16,6 +16,11 @@ struct ProgramTask final : Executor::Task {
   void run(Executor& executor) noexcept override { program->run(executor, token.get()); }
 };
 
+struct ForgetTask final : Executor::Task {
+  Handle program;
+  void run(Executor&) noexcept override { program.reset(); }
+};
+
 Handle& program_of(const Napi::CallbackInfo& info) {
   if (!info[0].IsExternal()) throw Error(kArgumentError, "program: expected what `program` made");
   Handle& handle = *info[0].As<Napi::External<Handle>>().Data();
@@ -51,7 +56,16 @@ Napi::Value run_program(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value dispose_program(const Napi::CallbackInfo& info) {
-  if (info[0].IsExternal()) info[0].As<Napi::External<Handle>>().Data()->reset();
+  if (!info[0].IsExternal()) return info.Env().Undefined();
+  auto& handle = *info[0].As<Napi::External<Handle>>().Data();
+  if (handle != nullptr && is_cuda(handle->device())) {
+    // The last one to hold it waits for its launches: not JavaScript's thread.
+    auto task = std::make_unique<ForgetTask>();
+    task->program = std::move(handle);
+    Executor& executor = Context::of(info.Env()).executor(task->program->device());
+    executor.enqueue(std::move(task));
+  }
+  handle.reset();
   return info.Env().Undefined();
 }
 
@@ -73,30 +87,86 @@ void Program::seal() {
     std::shared_ptr<Storage> storage;
     size_t last;
     int64_t fields;
-    bool made_here;
+    bool made_here, changed;
   };
   std::map<const Storage*, Use> uses;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    steps_[i]->storages([&](const std::shared_ptr<Storage>& storage, bool made) {
-      auto [place, is_new] = uses.try_emplace(storage.get(), Use{storage, i, 0, made});
+    steps_[i]->storages([&](const std::shared_ptr<Storage>& storage, Step::Use how) {
+      auto [place, is_new] = uses.try_emplace(storage.get(), Use{storage, i, 0, how == Step::Use::makes, false});
       place->second.last = i;
+      place->second.changed = place->second.changed || how == Step::Use::changes;
       ++place->second.fields;
     });
   }
   last_read_.resize(steps_.size());
   for (auto& [_, use] : uses) {
     const int64_t holders = use.storage.use_count() - 1;  // less this table
-    if (use.made_here && holders == use.fields) last_read_[use.last].push_back(use.storage);
+    if (use.made_here && holders == use.fields) {
+      last_read_[use.last].push_back(use.storage);
+      continue;
+    }
+    if (!use.made_here) given_.push_back(use.storage);
+    if (use.made_here || use.changed) results_.push_back(use.storage);
   }
 }
 
 void Program::run(Executor& executor, const CancelToken* token) noexcept {
+  if (!launch(executor, token)) run_steps(executor, token);
+  has_run_ = true;
+}
+
+void Program::run_steps(Executor& executor, const CancelToken* token) noexcept {
   for (size_t i = 0; i < steps_.size(); ++i) {
     steps_[i]->run(executor, token);
     for (const auto& storage : last_read_[i]) {
       if (storage->release) storage->release(*storage);
     }
   }
+}
+
+// False where nothing was enqueued, and the steps have to run one by one: the first time, which makes results their memory and finds the
+// algorithms of products; and when something is wrong with what is given, which a step says best.
+bool Program::launch(Executor& executor, const CancelToken* token) noexcept {
+  if (!is_cuda(device_) || no_graph_ || !has_run_ || (token != nullptr && token->cancelled)) return false;
+  try {
+    Stream& stream = executor.stream();
+    Doubts doubts;
+    for (const auto& storage : given_) {
+      if (!storage->error.empty() || storage->data == nullptr) return false;
+      for (const auto& doubt : storage->doubts) {
+        if (doubt->error) return false;
+        if (!doubt->decided) doubts.push_back(doubt);
+      }
+    }
+    if (!graph_) graph_ = capture(executor);
+    no_graph_ = graph_ == nullptr;
+    if (no_graph_) return false;
+    stream.doubts = std::move(doubts);
+    graph_->launch();
+    for (const auto& storage : results_) {
+      storage->error.clear();
+      storage->doubts = stream.doubts;
+    }
+    return true;
+  } catch (const Error& error) {
+    executor.note(error);
+    return true;
+  }
+}
+
+// Null where a step cannot be collected: its error is not the program's.
+std::unique_ptr<Graph> Program::capture(Executor& executor) {
+  const auto noted = executor.take_noted();
+  std::unique_ptr<Graph> graph;
+  try {
+    graph = executor.stream().capture([&] { run_steps(executor, nullptr); });
+  } catch (const Error& error) {
+    executor.note(error);
+  }
+  if (executor.take_noted()) graph = nullptr;
+  if (noted) executor.note(*noted);
+  for (const auto& storage : results_) storage->error.clear();
+  return graph;
 }
 
 std::shared_ptr<CancelToken> token_of(Napi::Value value) {

@@ -2,7 +2,6 @@
 
 #include "binding/memory.h"
 #include "binding/scalars.h"
-#include "kernels/ops.h"
 
 namespace mglmm {
 namespace {
@@ -140,21 +139,6 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   });
 }
 
-// missingOps(device): names of the ops that have no kernel there.
-Napi::Value missing_ops(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const Backend& backend = Context::of(info.Env()).executor(expect_device(info[0], "missingOps")).backend();
-    Napi::Array names = Napi::Array::New(info.Env());
-    const auto add = [&](int index, std::string_view name) {
-      if (!backend.has(index)) names.Set(names.Length(), std::string(name));
-    };
-#define MGLMM_MISSING(Op) add(op_index<Op>, Op::name);
-    MGLMM_OPS(MGLMM_MISSING)
-#undef MGLMM_MISSING
-    return names;
-  });
-}
-
 // configure({level, cuda, threads}): before the first op.
 Napi::Value configure(const Napi::CallbackInfo& info) {
   Context& context = Context::of(info.Env());
@@ -241,7 +225,6 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("dispose", dispose);
   add("memory", memory);
   add("devices", devices);
-  add("missingOps", missing_ops);
   add("resetPeak", [](const Napi::CallbackInfo& info) {
     return change_memory(
         info, 0, info[0], [](int64_t) { reset_peak(); }, [](Stream& stream, int64_t) { stream.reset_peak(); });

@@ -28,7 +28,6 @@ constexpr std::array<Run, static_cast<size_t>(OpIndex::count)> kRuns = {MGLMM_OP
 
 void run_op(int op_index, const void* op, Stream& stream) { kRuns[static_cast<size_t>(op_index)](op, stream); }
 
-bool has(int) { return true; }  // or it would not link
 void set_threads(int threads) { omp_set_num_threads(threads); }
 int device_count() { return 1; }
 std::unique_ptr<Stream> open(int) { return nullptr; }
@@ -37,9 +36,9 @@ std::unique_ptr<Stream> open(int) { return nullptr; }
 }  // namespace mglmm::cpu
 
 extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_backend() {
-  static const mglmm::Backend backend{mglmm::Backend::kAbi,     static_cast<int>(mglmm::OpIndex::count),
-                                      "cpu " MGLMM_CPU_LEVEL,   mglmm::cpu::run_op,
-                                      mglmm::cpu::has,          mglmm::cpu::set_threads,
-                                      mglmm::cpu::device_count, mglmm::cpu::open};
+  static const mglmm::Backend backend{mglmm::Backend::kAbi,    static_cast<int>(mglmm::OpIndex::count),
+                                      "cpu " MGLMM_CPU_LEVEL,  mglmm::cpu::run_op,
+                                      mglmm::cpu::set_threads, mglmm::cpu::device_count,
+                                      mglmm::cpu::open};
   return &backend;
 }

@@ -5,7 +5,6 @@
 #include <array>
 #include <string>
 
-#include "cuda/missing.h"
 #include "cuda/stream.h"
 #include "kernels/ops.h"
 
@@ -15,20 +14,9 @@ namespace mglmm::cuda {
 MGLMM_OPS(MGLMM_DECLARE)
 #undef MGLMM_DECLARE
 
-// The binding asks before it enqueues, so that these are never called. They are what makes an op that has a kernel and is
-// called missing an error of the linker.
-#define MGLMM_REFUSE(Op) \
-  void run(const Op&, CudaStream&) { throw Error(kDeviceError, std::string(Op::name) + ": has no kernel on cuda yet"); }
-MGLMM_CUDA_MISSING(MGLMM_REFUSE)
-#undef MGLMM_REFUSE
-
 namespace {
 
 constexpr size_t kOps = static_cast<size_t>(OpIndex::count);
-
-#define MGLMM_MISSING(Op) op_index<Op>,
-constexpr int kMissing[] = {-1 MGLMM_CUDA_MISSING(MGLMM_MISSING)};
-#undef MGLMM_MISSING
 
 using Run = void (*)(const void*, CudaStream&);
 
@@ -44,8 +32,6 @@ constexpr std::array<Run, kOps> kRuns = {MGLMM_OPS(MGLMM_ENTRY)};
 void run_op(int op_index, const void* op, Stream& stream) {
   kRuns[static_cast<size_t>(op_index)](op, static_cast<CudaStream&>(stream));
 }
-
-bool has(int op_index) { return std::find(std::begin(kMissing), std::end(kMissing), op_index) == std::end(kMissing); }
 
 void set_threads(int) {}
 
@@ -70,7 +56,7 @@ extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_ba
   constexpr const char* kName = "cuda";
 #endif
   static const Backend backend{
-      Backend::kAbi, static_cast<int>(OpIndex::count), kName, cuda::run_op, cuda::has, cuda::set_threads, cuda::device_count,
+      Backend::kAbi, static_cast<int>(OpIndex::count), kName, cuda::run_op, cuda::set_threads, cuda::device_count,
       cuda::open};
   return &backend;
 }

@@ -24,9 +24,10 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
   if (grid.blocks > INT32_MAX) throw Error(kKernelError, "more blocks than a GPU takes: " + std::to_string(grid.blocks));
   const dim3 blocks{static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)};
 #if defined(MGLMM_SIMULATED)
-  static_cast<void>(stream);
   const simulator::Grid simulated{blocks, dim3{static_cast<unsigned>(grid.threads)}, static_cast<size_t>(grid.shared_bytes)};
-  simulator::run_grid(simulated, [&] { kernel(arguments...); });
+  enqueue_simulated(stream.handle(), [simulated, kernel, ... values = static_cast<Parameters>(arguments)] {
+    simulator::run_grid(simulated, [&] { kernel(values...); });
+  });
 #else
   if (grid.shared_bytes > 48 << 10) {
     expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),

@@ -38,8 +38,8 @@ void run(const MaskIntersections& op, CudaStream& stream) {
            pairs, op.b.shape[0], bytes / static_cast<int64_t>(sizeof(Word)), op.a.data<Word>(), op.b.data<Word>(),
            op.counts.data<int32_t>());
   };
-  const auto all = reinterpret_cast<uintptr_t>(op.a.raw()) | reinterpret_cast<uintptr_t>(op.b.raw()) |
-                   static_cast<uintptr_t>(bytes);
+  const auto all =
+      reinterpret_cast<uintptr_t>(op.a.raw()) | reinterpret_cast<uintptr_t>(op.b.raw()) | static_cast<uintptr_t>(bytes);
   if (all % 16 == 0)
     with(Type<uint32_t>{}, std::integral_constant<int, 4>{});
   else if (all % 8 == 0)

@@ -31,8 +31,7 @@ __device__ __forceinline__ Step step_of(float least, float largest) {
   put(step.minimum, four_bits ? least : 0.0F);
   const float shift = to_float(step.minimum);
   // In halves, as the largest less the least may be no f32.
-  const float reach =
-      four_bits ? (largest / 2 - shift / 2) / 15 * 2 : fmaxf(fabsf(least), fabsf(largest)) / 127;
+  const float reach = four_bits ? (largest / 2 - shift / 2) / 15 * 2 : fmaxf(fabsf(least), fabsf(largest)) / 127;
   if (largest != largest)
     put(step.scale, largest);
   else

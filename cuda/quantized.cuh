@@ -36,7 +36,8 @@ namespace {
 
 constexpr int kRowsThreads = 256;
 
-// A block a group of a panel. A warp 8 outputs by 4 words, so that what it reads and what it writes fill sectors of 32 bytes.
+// A block a group of a panel. A warp 8 outputs by 4 words, so that what it reads and what it writes fill sectors of 32
+// bytes.
 template <bool four_bits, typename T>
 __global__ void __launch_bounds__(kRowsThreads) dequantize_kernel(Quantized w, T* rows) {
   constexpr int kInputs = four_bits ? 8 : 4;  // of a word

@@ -1,6 +1,6 @@
-// Few rows: the weight is read once, and never made. A block 32 outputs, a warp every eighth group of their inputs; each lane
-// adds up 4 outputs over every fourth word, so that 8 lanes read 128 neighbouring bytes. Many rows: the weight is made, in
-// bf16 for x in bf16, else in f32, and multiplied as any other.
+// Few rows: the weight is read once, and never made. A block 32 outputs, a warp every eighth group of their inputs; each
+// lane adds up 4 outputs over every fourth word, so that 8 lanes read 128 neighbouring bytes. Many rows: the weight is made,
+// in bf16 for x in bf16, else in f32, and multiplied as any other.
 #include "kernels/quantized_linear.h"
 
 #include "cuda/map.cuh"
@@ -39,7 +39,7 @@ __device__ __forceinline__ Packet<float, 4> four_inputs(const T* row, int64_t fi
 
 // `packets`: each four inputs of x are one.
 template <bool four_bits, int Rows, typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)  // two blocks a multiprocessor: else nvcc spills to make room for more
     few_rows_kernel(Quantized w, const T* x, bool packets, const T* bias, T* y) {
   constexpr int kInputs = four_bits ? 8 : 4;
   constexpr int kWords = static_cast<int>(kQuantizedGroup) / kInputs;
@@ -108,8 +108,8 @@ template <bool four_bits, typename T>
 void few_rows(CudaStream& stream, int64_t rows, const Quantized& weight, const T* x, const T* bias, T* y) {
   const bool packets = weight.in % 4 == 0 && aligned(x);
   const auto with = [&](auto count) {
-    launch(stream, few_rows_kernel<four_bits, count, T>,
-           {.blocks = blocks_for(weight.out, kOutputs), .threads = kThreads}, weight, x, packets, bias, y);
+    launch(stream, few_rows_kernel<four_bits, count, T>, {.blocks = blocks_for(weight.out, kOutputs), .threads = kThreads},
+           weight, x, packets, bias, y);
   };
   switch (rows) {
     case 1: return with(std::integral_constant<int, 1>{});

@@ -1,6 +1,6 @@
-// Runs come from files and strings, by way of the host, and have to be looked at before anything is made of them: they go back
-// there, where the executor's thread waits for them. What comes over again is where each run ends. A thread finds the run of
-// the first of its pixels by bisection and walks on from there.
+// Runs come from files and strings, by way of the host, and have to be looked at before anything is made of them: they go
+// back there, where the executor's thread waits for them. What comes over again is where each run ends. A thread finds the
+// run of the first of its pixels by bisection and walks on from there.
 #include "kernels/rle_decode.h"
 
 #include <numeric>
@@ -28,7 +28,7 @@ template <bool bits>
 __global__ void __launch_bounds__(kThreads)
     decode_kernel(Sizes s, int64_t count, const int64_t* starts, const int32_t* ends, uint8_t* masks) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i / 32 * 32 >= count) return;  // warps are whole: columns are a multiple of 64
+  if (i >= count) return;  // a whole warp: columns are a multiple of 64
   const int64_t column = i % s.columns;
   const int64_t first = i / s.columns % s.pieces * kRows;
   const int64_t mask = i / s.columns / s.pieces;

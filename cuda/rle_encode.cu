@@ -1,6 +1,6 @@
-// Masks are first turned to words of 32 pixels of a column. Then a block a mask: each thread counts the changes in its share of
-// the words, and finds where the last one is; a scan over the block says how many lie before each thread's, and where the run
-// that is open there began; then the thread goes through its share once more and stores its runs.
+// Masks are first turned to words of 32 pixels of a column. Then a block a mask: each thread counts the changes in its share
+// of the words, and finds where the last one is; a scan over the block says how many lie before each thread's, and where the
+// run that is open there began; then the thread goes through its share once more and stores its runs.
 #include "kernels/rle_encode.h"
 
 #include "cuda/number.cuh"
@@ -18,8 +18,7 @@ struct Sizes {
 };
 
 // A thread a word, neighbours along a row; words[mask, column, word].
-__global__ void __launch_bounds__(kThreads)
-    columns_kernel(Sizes s, int64_t count, const uint8_t* masks, uint32_t* words) {
+__global__ void __launch_bounds__(kThreads) columns_kernel(Sizes s, int64_t count, const uint8_t* masks, uint32_t* words) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
   const int64_t column = i % s.width;

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "cuda/graph.h"
+
 namespace mglmm::cuda {
 namespace {
 
@@ -61,8 +63,24 @@ std::byte* Pool::allocate(int64_t bytes) {
 }
 
 void Pool::release(std::byte* memory, int64_t bytes) {
-  cudaFreeAsync(memory, stream);
   live -= bytes;
+  const std::lock_guard lock(mutex_);
+  if (capturing_ == std::thread::id() || capturing_ == std::this_thread::get_id())
+    cudaFreeAsync(memory, stream);
+  else
+    waiting_.push_back(memory);
+}
+
+void Pool::begin_capture() {
+  const std::lock_guard lock(mutex_);
+  capturing_ = std::this_thread::get_id();
+}
+
+void Pool::end_capture() {
+  const std::lock_guard lock(mutex_);
+  capturing_ = {};
+  for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
+  waiting_.clear();
 }
 
 void Pool::trim() {
@@ -116,6 +134,11 @@ void CudaStream::allocate(Storage& storage) {
 // One half of the pinned memory is filled while the other is on its way.
 void CudaStream::upload(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes == 0) return;
+  if (graph_ != nullptr) {
+    expect(cudaMemcpyAsync(to, graph_->keep(from, bytes), static_cast<size_t>(bytes), cudaMemcpyHostToDevice, handle()),
+           "copying to the device");
+    return;
+  }
   expect(cudaEventRecord(computed_, handle()), "recording an event");
   expect(cudaStreamWaitEvent(copies_, computed_, 0), "waiting for an event");
   constexpr int64_t kHalf = kPinnedBytes / 2;
@@ -142,6 +165,7 @@ void CudaStream::download(std::byte* to, const std::byte* from, int64_t bytes) {
 }
 
 void CudaStream::synchronize() {
+  if (graph_ != nullptr) throw Error(kKernelError, "a graph cannot wait for the device");
   expect(cudaStreamSynchronize(handle()), "waiting for the stream");
   decide();
 }
@@ -157,18 +181,38 @@ void CudaStream::copy(void* to, const void* from, int64_t bytes) {
   expect(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, handle()), "copying");
 }
 
+std::unique_ptr<Graph> CudaStream::capture(const std::function<void()>& body) {
+  auto graph = std::make_unique<CudaGraph>(*this);
+  graph_ = graph.get();
+  body();
+  graph_ = nullptr;
+  graph->finish();
+  return graph;
+}
+
 Refusal* CudaStream::question() {
+  if (graph_ != nullptr) return graph_->question();
   auto* word = scratch_of<Refusal>(1);
-  expect(cudaMemsetAsync(word, 0xff, sizeof(Refusal), handle()), "clearing memory");
+  clear_refusals(word, sizeof(Refusal));
   return word;
 }
 
+void CudaStream::clear_refusals(Refusal* words, size_t bytes) {
+  expect(cudaMemsetAsync(words, 0xff, bytes, handle()), "clearing memory");
+}
+
 void CudaStream::doubt(const Refusal* word, Complaint complaint) {
+  if (graph_ != nullptr) return graph_->doubt(word, std::move(complaint));
   if (open_.size() == kOpenDoubts) synchronize();
   Refusal* answer = answers_ + open_.size();
   expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, handle()), "copying from the device");
+  doubts.push_back(await(answer, std::move(complaint)));
+}
+
+std::shared_ptr<Doubt> CudaStream::await(const Refusal* answer, Complaint complaint) {
+  if (open_.size() == kOpenDoubts) synchronize();
   open_.push_back({std::make_shared<Doubt>(), std::move(complaint), answer});
-  doubts.push_back(open_.back().doubt);
+  return open_.back().doubt;
 }
 
 void CudaStream::decide() {

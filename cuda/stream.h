@@ -4,6 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #if defined(MGLMM_SIMULATED)
@@ -32,6 +34,9 @@ class Pool {
   void release(std::byte* memory, int64_t bytes);  // any thread
   void trim();
   MemoryFigures figures() const;  // any thread
+  // Between them what other threads free is kept back: it must not get into the graph that this thread captures.
+  void begin_capture();
+  void end_capture();
 
   cudaStream_t stream = nullptr;
   std::atomic<int64_t> live{0}, peak{0}, limit{0};
@@ -39,11 +44,16 @@ class Pool {
  private:
   int device_;
   cudaMemPool_t pool_ = nullptr;
+  std::mutex mutex_;
+  std::thread::id capturing_;       // under mutex_
+  std::vector<std::byte*> waiting_;  // under mutex_
 };
 
 // What a kernel finds wrong with the values of a tensor: the first place, and the value there. No other word may be in it.
 using Refusal = unsigned long long;
 inline constexpr Refusal kNothingRefused = ~0ULL;
+
+class CudaGraph;
 
 class CudaStream final : public Stream {
  public:
@@ -59,12 +69,14 @@ class CudaStream final : public Stream {
   void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
   void download(std::byte* to, const std::byte* from, int64_t bytes) override;
   void synchronize() override;
+  std::unique_ptr<Graph> capture(const std::function<void()>& body) override;
   MemoryFigures memory() const override { return pool_->figures(); }
   void reset_peak() override { pool_->peak = pool_->live.load(); }
   void set_memory_limit(int64_t bytes) override { pool_->limit = bytes; }
   void trim_memory() override;
 
   cudaStream_t handle() const { return pool_->stream; }
+  const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
@@ -81,6 +93,9 @@ class CudaStream final : public Stream {
   Refusal* question();
   using Complaint = std::function<Error(int64_t place, int32_t value)>;
   void doubt(const Refusal* word, Complaint complaint);
+  // The doubt of an answer that comes into pinned memory when the stream has come that far.
+  std::shared_ptr<Doubt> await(const Refusal* answer, Complaint complaint);
+  void clear_refusals(Refusal* words, size_t bytes);
 
  private:
   struct Block {
@@ -102,6 +117,7 @@ class CudaStream final : public Stream {
   std::vector<Block> scratch_;
   std::vector<Open> open_;
   int processors_ = 1;
+  CudaGraph* graph_ = nullptr;  // that is being captured
 };
 
 }  // namespace mglmm::cuda

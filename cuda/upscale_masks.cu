@@ -22,17 +22,14 @@ struct Sizes {
 };
 
 // The warp's own number; its lanes come in together.
-__device__ __forceinline__ int64_t warp_index() {
-  return (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / 32;
-}
+__device__ __forceinline__ int64_t warp_index() { return (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / 32; }
 __device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x) % 32; }
 Grid grid_of_warps(int64_t warps) { return {.blocks = blocks_for(warps * 32, kThreads), .threads = kThreads}; }
 
 // A warp a token: first [token, mid, place] plus bias, normed over mid, through GELU to pixels [token, place, mid].
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    normalise_kernel(int64_t tokens, int64_t mid, const float* first, const T* bias, const T* weight, const T* shift,
-                     float eps, T* pixels) {
+__global__ void __launch_bounds__(kThreads) normalise_kernel(int64_t tokens, int64_t mid, const float* first, const T* bias,
+                                                             const T* weight, const T* shift, float eps, T* pixels) {
   const int64_t token = warp_index();
   if (token >= tokens) return;
   const auto values_of = [&](int64_t m) {
@@ -117,11 +114,10 @@ void run(const UpscaleMasks& op, CudaStream& stream) {
               reinterpret_cast<std::byte*>(first));
       launch(stream, normalise_kernel<T>, grid_of_warps(count), count, s.mid, first, op.bias1.data<T>(),
              op.normWeight.data<T>(), op.normBias.data<T>(), op.eps, pixels);
-      product(stream,
-              {.rows = count * kPlaces, .columns = kPlaces * s.channels, .inner = s.mid, .dtype = op.x.dtype},
+      product(stream, {.rows = count * kPlaces, .columns = kPlaces * s.channels, .inner = s.mid, .dtype = op.x.dtype},
               reinterpret_cast<const std::byte*>(pixels), op.weight2.raw(), nullptr, reinterpret_cast<std::byte*>(second));
-      launch(stream, weigh_kernel<T>, grid_of_warps(count * kPlaces), s, begin, count * kPlaces, second,
-             op.bias2.data<T>(), op.hyper.data<T>(), op.y.data<T>());
+      launch(stream, weigh_kernel<T>, grid_of_warps(count * kPlaces), s, begin, count * kPlaces, second, op.bias2.data<T>(),
+             op.hyper.data<T>(), op.y.data<T>());
     }
   });
 }

@@ -8,15 +8,13 @@ namespace mglmm {
 
 struct Backend {
   // Grows whenever kernels/ changes a struct; addon and backend come from one build, this catches a mixed folder.
-  static constexpr int kAbi = 3;
+  static constexpr int kAbi = 4;
 
   int abi;
   int op_count;
   const char* name;  // "cpu x86-64-v4"
   // Runs the op at an index of kernels/ops.h; throws on failure. Called by one thread at a time per stream.
   void (*run)(int op_index, const void* op, Stream& stream);
-  // Whether there is a kernel for it.
-  bool (*has)(int op_index);
   // Threads the calling thread's kernels may use from now on.
   void (*set_threads)(int threads);
   // How many devices it finds; throws DeviceError when it cannot look. At most 255.

@@ -30,7 +30,8 @@ struct ResizeAxis {
   int64_t read_end() const { return first[size - 1] + count[size - 1]; }
 };
 
-// Results from `begin` on of `out` that are made of `in` pixels. `numbers(n)` is memory for n int32_t, asked for three times.
+// Results from `begin` on of `out` that are made of `in` pixels. `numbers(n)` is memory for n int32_t, asked for three
+// times.
 template <typename Numbers>
 ResizeAxis resize_axis(ResizeFilter filter, int64_t in, int64_t out, int64_t begin, int64_t size, Numbers&& numbers) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);

@@ -8,8 +8,8 @@
 
 namespace mglmm {
 
-// Where each mask's runs begin, and the end of the last. Throws ArgumentError unless all runs are whole numbers that cover the
-// image.
+// Where each mask's runs begin, and the end of the last. Throws ArgumentError unless all runs are whole numbers that cover
+// the image.
 inline std::vector<int64_t> run_starts(const RleDecode& op, const int32_t* runs, const int32_t* counts) {
   const auto refuse = [](const std::string& message) { throw Error(kArgumentError, "rleDecode: " + message); };
   const int64_t pixels = op.height * op.width;

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -28,6 +29,13 @@ struct Doubt {
 };
 using Doubts = std::vector<std::shared_ptr<Doubt>>;
 
+// Work that was collected once and is enqueued again and again by one call.
+struct Graph {
+  virtual ~Graph() = default;
+  // Adds what becomes doubtful to the stream's `doubts`.
+  virtual void launch() = 0;
+};
+
 struct Stream {
   virtual ~Stream() = default;
   // `bytes` of uninitialised memory, aligned to 64, valid until the op, or a ScratchScope around, ends. Throws
@@ -48,6 +56,12 @@ struct Stream {
   virtual void download(std::byte* to, const std::byte* from, int64_t bytes) = 0;
   // Waits until all that was enqueued is done, and every doubt decided.
   virtual void synchronize() = 0;
+
+  // Collects what `body` enqueues instead of running it. Null on a device that cannot. What has to be waited for throws within.
+  virtual std::unique_ptr<Graph> capture(const std::function<void()>& body) {
+    static_cast<void>(body);
+    return nullptr;
+  }
 
   virtual MemoryFigures memory() const = 0;  // any thread
   virtual void reset_peak() = 0;

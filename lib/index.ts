@@ -185,7 +185,7 @@ export {
   trimMemory,
   upload,
 } from './tensor/create';
-export { cudaProblem, devices, missingOps, onDevice, setDefaultDevice } from './tensor/device';
+export { cudaProblem, devices, onDevice, setDefaultDevice } from './tensor/device';
 export { Program } from './tensor/program';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';

@@ -1,5 +1,6 @@
 // npm run test:simulated [-- JEST_ARGS]: builds the CUDA backend against its simulator (cuda/simulator), checks the simulator
-// itself, and runs on it every test of an op, of the graph and of devices. The addon and the CPU's backend are those of `build`.
+// itself, and runs on it every test of ops and of what is made of them, whole models and trainings among it. The addon and the CPU's backend are
+// those of `build`.
 // MGLMM_SIMULATOR_ORDER, a number from 1, takes blocks, warps and lanes in another order.
 const { execFileSync, spawnSync } = require('node:child_process');
 const { availableParallelism } = require('node:os');
@@ -18,7 +19,8 @@ execFileSync(join(root, 'build/test/mglmm_simulator_test'), quietly);
 console.log('simulated: the simulator keeps its promises');
 
 const given = process.argv.slice(2);
-const paths = given.some((argument) => !argument.startsWith('-')) ? [] : ['test/ops', 'test/cuda', 'test/autograd'];
+const folders = 'ops cuda autograd tensor nn models generate inference train weights image masks goldens.test.ts';
+const paths = given.some((argument) => !argument.startsWith('-')) ? [] : folders.split(' ').map((name) => join('test', name));
 const { status } = spawnSync(process.execPath, [join(root, 'node_modules/jest/bin/jest.js'), ...paths, ...given], {
   cwd: root,
   env: { ...process.env, MGLMM_CUDA: 'simulated', MGLMM_TEST_DEVICES: 'cuda:0' },

@@ -21,9 +21,7 @@ std::vector<float> widened(const std::byte* data, Dtype dtype, int64_t rows, int
   return values;
 }
 
-}  // namespace
-
-void multiply(CudaStream&, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias, std::byte* y) {
+void multiply_now(const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias, std::byte* y) {
   const int64_t size = size_of(p.dtype);
   std::vector<float> sums(static_cast<size_t>(p.columns));
   for (int64_t s = 0; s < p.stack; ++s) {
@@ -50,6 +48,13 @@ void multiply(CudaStream&, const Product& p, const std::byte* a, const std::byte
       });
     }
   }
+}
+
+}  // namespace
+
+void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+              std::byte* y) {
+  enqueue_simulated(stream.handle(), [=] { multiply_now(p, a, b, bias, y); });
 }
 
 }  // namespace mglmm::cuda

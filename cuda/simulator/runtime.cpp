@@ -6,11 +6,18 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "cuda/simulator/grid.h"
 
+// Work in its order, and memory that is allocated in it.
+struct SimulatedGraph {
+  std::vector<std::function<void()>> work;
+  std::vector<void*> blocks;
+};
 struct SimulatedStream {
   int device;
+  SimulatedGraph* captured = nullptr;
 };
 struct SimulatedEvent {};
 struct SimulatedPool {
@@ -34,6 +41,19 @@ Memory& memory() {
 }
 
 thread_local int current_device = 0;
+
+cudaError_t release(void* block) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const auto place = m.blocks.find(block);
+  if (place == m.blocks.end()) return cudaErrorInvalidValue;
+  const auto [device, bytes] = place->second;
+  m.pools[static_cast<size_t>(device)].used -= bytes;
+  m.blocks.erase(place);
+  mglmm::simulator::poison(block, bytes);  // for whoever reads it all the same
+  std::free(block);
+  return cudaSuccess;
+}
 
 }  // namespace
 
@@ -81,7 +101,46 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  stream->captured = new SimulatedGraph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = std::exchange(stream->captured, nullptr);
+  return *graph == nullptr ? cudaErrorInvalidValue : cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launched, cudaGraph_t graph, unsigned long long) {
+  *launched = new SimulatedGraph{std::move(*graph)};
+  graph->blocks.clear();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  for (const auto& one : graph->work) one();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return cudaGraphExecDestroy(graph); }
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  for (void* block : graph->blocks) release(block);
+  delete graph;
+  return cudaSuccess;
+}
+
+void enqueue_simulated(cudaStream_t stream, std::function<void()> work) {
+  if (stream->captured == nullptr)
+    work();
+  else
+    stream->captured->work.push_back(std::move(work));
+}
+
+// What is captured cannot be waited for.
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream->captured == nullptr ? cudaSuccess : cudaErrorInvalidValue;
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -122,20 +181,21 @@ cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
   if (posix_memalign(block, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   pool.used += bytes;
   m.blocks[*block] = {stream->device, bytes};
-  mglmm::simulator::poison(*block, bytes);
+  if (stream->captured != nullptr) stream->captured->blocks.push_back(*block);
+  enqueue_simulated(stream, [memory = *block, bytes] { mglmm::simulator::poison(memory, bytes); });
   return cudaSuccess;
 }
 
-cudaError_t cudaFreeAsync(void* block, cudaStream_t) {
-  Memory& m = memory();
-  const std::lock_guard lock(m.mutex);
-  const auto place = m.blocks.find(block);
-  if (place == m.blocks.end()) return cudaErrorInvalidValue;
-  const auto [device, bytes] = place->second;
-  m.pools[static_cast<size_t>(device)].used -= bytes;
-  m.blocks.erase(place);
-  mglmm::simulator::poison(block, bytes);  // for whoever reads it all the same
-  std::free(block);
+cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
+  if (stream->captured == nullptr) return release(block);
+  size_t bytes = 0;
+  {
+    const std::lock_guard lock(memory().mutex);
+    const auto place = memory().blocks.find(block);
+    if (place == memory().blocks.end()) return cudaErrorInvalidValue;
+    bytes = place->second.second;
+  }
+  enqueue_simulated(stream, [block, bytes] { mglmm::simulator::poison(block, bytes); });
   return cudaSuccess;
 }
 
@@ -149,12 +209,12 @@ cudaError_t cudaFreeHost(void* block) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  std::memcpy(to, from, bytes);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  enqueue_simulated(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void* block, int value, size_t bytes, cudaStream_t) {
-  std::memset(block, value, bytes);
+cudaError_t cudaMemsetAsync(void* block, int value, size_t bytes, cudaStream_t stream) {
+  enqueue_simulated(stream, [=] { std::memset(block, value, bytes); });
   return cudaSuccess;
 }

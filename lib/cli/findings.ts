@@ -148,13 +148,19 @@ function hasFont(folder: string, depth: number): boolean {
 export function gpu(): Finding[] {
   const { present, driver, cuda, cublas } = graphics();
   const problem = cudaReason();
-  const used = problem === undefined ? 'models use the CPU; tensors can be put there' : `not used: ${problem}`;
+  const used = problem === undefined ? `models use ${gpuName()}` : `not used: ${problem}`;
   if (!present) return [{ what: 'GPU', found: `none of NVIDIA; ${used}`, state: 'good' }];
   const found = driver ? `driver ${driver}${cuda ? `, ${cuda}` : ', libcuda.so.1 not found'}` : 'an NVIDIA GPU without a driver';
   return [
     { what: 'GPU', found: `${found}; ${used}`, state: 'note', ...(driver ? {} : { fix: 'sudo apt-get install nvidia-driver' }) },
     { what: 'cuBLAS', found: cublas ?? 'not found', state: 'note' },
   ];
+}
+
+/** The first, by its backend. */
+function gpuName(): string {
+  const { backendName } = require('../tensor/create') as typeof import('../tensor/create');
+  return `cuda:0 (${backendName('cuda')})`;
 }
 
 /** Why no GPU can be used. */

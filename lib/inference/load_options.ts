@@ -22,7 +22,7 @@ export interface Logger {
 }
 
 export interface LoadOptions {
-  /** `auto`, the default, takes the first GPU where one can be used and has every op, else the CPU. */
+  /** `auto`, the default, takes the first GPU where one can be used, else the CPU. */
   device?: 'auto' | Device;
   /** Default bf16; f32 for weights that are stored so and are smaller than 256 MiB. */
   dtype?: ModelDtype;

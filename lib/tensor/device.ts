@@ -44,14 +44,11 @@ export const devices = (): Device[] => Array.from({ length: native.devices().cou
 /** Why there is no GPU to use; undefined where there is one. */
 export const cudaProblem = (): string | undefined => native.devices().cudaProblem;
 
-/** Names of the ops that have no kernel on `device` yet: calling one is a DeviceError. */
-export const missingOps = (device: Device): string[] => [...guarded(() => native.missingOps(deviceNumber(device)))];
-
 /**
- * The device that is meant by a name, or by `auto`: the first GPU, where one can be used and has every op, else the CPU.
+ * The device that is meant by a name, or by `auto`: the first GPU, where one can be used, else the CPU.
  * @throws ArgumentError; DeviceError for a device that cannot be used, saying why.
  */
 export function chosenDevice(wanted: 'auto' | Device = 'auto'): Device {
   if (wanted !== 'auto') return deviceName(usable(wanted));
-  return devices().length > 1 && missingOps('cuda').length === 0 ? 'cuda:0' : 'cpu';
+  return devices().length > 1 ? 'cuda:0' : 'cpu';
 }

@@ -1,25 +1,24 @@
 /** What a device does beyond its ops: names, memory, copies, errors that only it can find. */
 import { strict as assert } from 'node:assert';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import {
   add,
   backendName,
+  backward,
   cast,
   cudaProblem,
   type Device,
   devices,
   embedding,
-  linear,
   memory,
-  missingOps,
   noGradients,
+  onDevice,
   Program,
   relu,
   resetPeak,
   setDefaultDevice,
   setMemoryLimit,
+  sum,
   synchronize,
   tensor,
   trimMemory,
@@ -50,24 +49,33 @@ describe('devices', () => {
     assert.throws(() => setDefaultDevice('cuda:98'), { name: 'DeviceError', message: /cuda:98/ });
     assert.equal(tensor([1]).device, 'cpu');
   });
+});
 
-  test('the CPU has every op', () => assert.deepEqual(missingOps('cpu'), []));
+onEveryDevice('onDevice', (here) => {
+  test('holds for what is called and awaited, and for nobody beside it', async () => {
+    const elsewhere = here === 'cpu' ? (devices()[1] ?? 'cpu') : 'cpu';
+    const later = async () => {
+      await synchronize();
+      return [zeros([2]).device, onDevice(here, () => tensor([1]).device)];
+    };
+    const [inside, outside] = await Promise.all([onDevice(elsewhere, later), later()]);
+    assert.deepEqual(
+      [inside, outside],
+      [
+        [elsewhere, here],
+        [here, here],
+      ],
+    );
+    assert.throws(() => onDevice('cuda:98', () => assert.fail()), { name: 'DeviceError', message: /cuda:98/ });
+  });
 
-  test('ops that a GPU lacks are those of cuda/missing.h, and say so', () => {
-    const header = readFileSync(join(__dirname, '../../cuda/missing.h'), 'utf8');
-    const listed = [...header.matchAll(/\bX\((\w)(\w+)\)/g)].map(([, first, rest]) => `${first?.toLowerCase()}${rest}`);
-    const gpu = devices()[1];
-    if (gpu === undefined) return assert.throws(() => missingOps('cuda'), { name: 'DeviceError' });
-    assert.deepEqual(missingOps(gpu).sort(), listed.sort());
-    setDefaultDevice(gpu);
-    try {
-      const call = () => linear(zeros([2, 3]), zeros([4, 3]));
-      if (listed.includes('linear'))
-        assert.throws(call, { name: 'DeviceError', message: `linear: has no kernel on ${gpu} yet, expected cpu` });
-      else assert.deepEqual(call().shape, [2, 4]);
-    } finally {
-      setDefaultDevice('cpu');
-    }
+  test('a gradient is made where its loss is', async () => {
+    const elsewhere = devices()[1] ?? 'cpu';
+    const x = onDevice(elsewhere, () => tensor([2, 3]));
+    x.requiresGrad = true;
+    onDevice('cpu', () => backward(sum(relu(x))));
+    assert.deepEqual([x.grad?.device, [...((await x.grad?.read()) ?? [])]], [elsewhere, [1, 1]]);
+    x.grad?.dispose();
   });
 });
 
@@ -152,6 +160,13 @@ onEveryDevice('an error that only the device can find', () => {
     await assert.rejects(later.read(), wrong);
     await assert.rejects(relu(later).read(), wrong);
     await assert.rejects(bad.read(), wrong);
+    await synchronize();
+  });
+
+  test('is one, by however many ways it comes', async () => {
+    const doubled = (x: ReturnType<typeof zeros>) => Array.from({ length: 40 }).reduce<typeof x>((sum) => add(sum, sum), x);
+    assert.deepEqual([...(await doubled(embedding(table(), ids(2))).read())], [3 * 2 ** 40]);
+    await assert.rejects(doubled(embedding(table(), ids(0, 3))).read(), wrong);
     await synchronize();
   });
 

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { type LoadOptions, Mglmm, type ModelProgress } from '../../lib';
+import { devices, type LoadOptions, Mglmm, type ModelProgress, tensor } from '../../lib';
 import { loadEngine } from '../../lib/inference/load_engine';
 import { ProgressTeller } from '../../lib/inference/progress_teller';
 import { openModelFolder } from '../../lib/weights/model_folder';
@@ -75,6 +75,25 @@ for (const golden of mglmmGoldens()) {
       assert.deepEqual(padded, [undefined, true]);
     });
 
+    test('on the device that is asked for, or the best there is, and says on which', async () => {
+      using folder = tinyModel(golden);
+      await using here = await Mglmm.load(folder.path, { device });
+      await using best = await Mglmm.load(folder.path);
+      assert.deepEqual([here.device, best.device], [device, devices()[1] ?? 'cpu']);
+    });
+
+    test('one process serves a model on the CPU and another here, at once', async () => {
+      using folder = tinyModel(golden);
+      await using here = await Mglmm.load(folder.path, { device, cacheBytes: 0 });
+      await using there = await Mglmm.load(folder.path, { device: 'cpu', cacheBytes: 0 });
+      const asked = { ...request, maxNewTokens: 3 };
+      const alone = [await here.answer(asked), await there.answer(asked)];
+      const together = await Promise.all([here.answer(asked), there.answer(asked)]);
+      for (const [i, { ids, segments }] of together.entries())
+        assert.deepEqual([ids, segments], [alone[i]?.ids, alone[i]?.segments], `of the model on ${i === 0 ? device : 'cpu'}`);
+      assert.equal(tensor([1]).device, device);
+    });
+
     test('tells how far it is, by bytes of files', async () => {
       using folder = tinyModel(golden);
       const told: ModelProgress[] = [];
@@ -85,18 +104,15 @@ for (const golden of mglmmGoldens()) {
       const last = told.at(-1);
       assert.ok(last && last.loaded === last.total && last.total > 0);
       for (const [i, { loaded }] of told.entries()) assert.ok(loaded >= (told[i - 1]?.loaded ?? 0));
-      assert.deepEqual(lines, [`${folder.path}: mglmm in f32`]);
+      assert.deepEqual(lines, [`${folder.path}: mglmm in f32 on ${device}`]);
     });
 
     test('refuses what it cannot open, and says what to do', async () => {
       using folder = tinyModel(golden);
       const says = (options: LoadOptions, name: string, message: string | RegExp) =>
         assert.rejects(Mglmm.load(folder.path, options), { name, message });
-      await says(
-        { device: 'cuda' as never },
-        'DeviceError',
-        'load: device is "cuda", this build has "cpu"; "auto" takes the best there is',
-      );
+      await says({ device: 'gpu' as never }, 'ArgumentError', /^device is "gpu", expected "cpu", "cuda" or/);
+      await says({ device: 'cuda:98' }, 'DeviceError', /cuda:98/);
       await says({ dtype: 'fp8' as never }, 'ArgumentError', 'load: dtype is "fp8", expected one of f32, bf16, f16, int8, int4');
       await says({ dtyp: 'f32' } as never, 'ArgumentError', 'load: dtyp is no option; did you mean dtype?');
       await says({ cacheBytes: -1 }, 'ArgumentError', 'load: cacheBytes is -1, expected a whole number from 0');

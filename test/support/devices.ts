@@ -1,8 +1,7 @@
 /** The devices that tests run on: every one that is present. In a run with MGLMM_TEST_DEVICES, a list, those. */
 import { strict as assert } from 'node:assert';
-import { afterAll, afterEach, beforeAll, describe, test } from '@jest/globals';
-import { type Device, missingOps, devices as present, setDefaultDevice, synchronize } from '../../lib';
-import { native } from '../../lib/native';
+import { afterAll, afterEach, beforeAll, describe } from '@jest/globals';
+import { type Device, devices as present, setDefaultDevice, synchronize } from '../../lib';
 
 /** One GPU stands for all: `cpu`, and `cuda:0` where there is one. */
 export const devices: readonly Device[] = (process.env.MGLMM_TEST_DEVICES?.split(',') ?? present().slice(0, 2)).map((device) => {
@@ -10,17 +9,10 @@ export const devices: readonly Device[] = (process.env.MGLMM_TEST_DEVICES?.split
   return device as Device;
 });
 
-/**
- * A `describe` for each device present; an error of the stream that no read has told fails the test that caused it. For an op
- * that has no kernel on a device yet, a test that says so takes the place of `body`.
- */
+/** A `describe` for each device present; an error of the stream that no read has told fails the test that caused it. */
 export function onEveryDevice(name: string, body: (device: Device) => void): void {
   for (const device of devices) {
     describe(`${name} on ${device}`, () => {
-      if (missingOps(device).includes(name)) {
-        test(`is not there yet: ${name}`, () => assert.ok(name in native.ops));
-        return;
-      }
       beforeAll(() => setDefaultDevice(device));
       setDefaultDevice(device); // for what `body` makes on its way
       afterAll(() => setDefaultDevice('cpu'));

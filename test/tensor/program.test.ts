@@ -4,6 +4,7 @@ import {
   abortable,
   add,
   argmax,
+  concat,
   copyInto,
   embedding,
   memory,
@@ -94,6 +95,29 @@ onEveryDevice('Program', (device) => {
     copyInto(tensor([1], [1], 'i32'), ids);
     program.run();
     assert.equal(await y.item(), 6);
+  });
+
+  // From its second run on a GPU enqueues it as one graph, in which values that only it can see are asked about all the same.
+  test('tells the error of a run among many, and of none but that', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const ids = tensor([1], [1], 'i32');
+    const table = tensor([1, 2], [2, 1]);
+    const y = noGradients(() => program.record(() => tidy(() => concat([embedding(table, ids), scale(embedding(table, ids), 3)], 1))));
+    for (const id of [1, 0, 1, 9, 0, 7, 1]) {
+      copyInto(tensor([id], [1], 'i32'), ids);
+      program.run();
+      if (id < 2) assert.deepEqual(Array.from(await y.read()), [id + 1, 3 * (id + 1)]);
+      else await assert.rejects(y.read(), { name: 'ArgumentError', message: `embedding: ids[0] is ${id}, expected 0 to 1` });
+    }
+    for (const id of [0, 8, 1, 1]) {
+      copyInto(tensor([id], [1], 'i32'), ids);
+      program.run();
+    }
+    await assert.rejects(synchronize(), { name: 'ArgumentError', message: 'embedding: ids[0] is 8, expected 0 to 1' });
+    await synchronize();
+    program.run();
+    assert.deepEqual(Array.from(await y.read()), [2, 6]);
   });
 
   test('is given up between two ops', async () => {

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
-import { configFields, parseConfig, readConfig } from '../../lib';
+import { configFields, parseConfig, readConfig, type TrainConfig } from '../../lib';
+import { decisivePart } from '../../lib/train/config';
 import { temporaryFolder } from '../support/weights';
 
 const least = { model: { path: 'model' }, data: [{ path: 'a.jsonl' }], output: 'out' };
@@ -41,6 +42,7 @@ describe('a configuration', () => {
   says({ trainable: 'everything' }, /^config: trainable: /);
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
   says({ data: [] }, /^config: data: /);
+  says({ device: 'gpu' }, /^config: device: expected auto, cpu, cuda or cuda:1$/);
   says({ data: [{}] }, /^config: data\.0 has path and scenes or neither, expected one of them$/);
   says({ data: [{ path: 'a', scenes: { split: 'val' } }] }, /^config: data\.0 has path and scenes or neither/);
   says({ evaluation: { data: [{ path: 'a' }, {}] } }, /^config: evaluation\.data\.1 has path and scenes or neither/);
@@ -49,6 +51,16 @@ describe('a configuration', () => {
     { data: [{ scenes: { split: 'train', tasks: { refers: 1 } } }] },
     /^config: data\.0\.scenes\.tasks\.refers is unknown, is refer meant\?$/,
   );
+
+  test('names the device, on another of which a run may go on', () => {
+    const devices = [undefined, 'cpu', 'cuda', 'cuda:1'] as const;
+    const configs = devices.map((device) => parseConfig({ ...least, device }));
+    assert.deepEqual(
+      configs.map(({ device }) => device),
+      ['auto', 'cpu', 'cuda', 'cuda:1'],
+    );
+    for (const config of configs) assert.deepEqual(decisivePart(config), decisivePart(configs[0] as TrainConfig));
+  });
 
   test('takes scenes in the place of a file', () => {
     const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });

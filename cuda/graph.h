@@ -1,0 +1,43 @@
+// What was enqueued on a stream while it was captured, as one launch. It keeps what its kernels read of the host: tables, and the words
+// that questions are answered in.
+#pragma once
+#include "cuda/stream.h"
+
+namespace mglmm::cuda {
+
+class CudaGraph final : public Graph {
+ public:
+  // Begins the capture. `stream` outlives its programs' launches.
+  explicit CudaGraph(CudaStream& stream);
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+  ~CudaGraph() override;
+
+  void launch() override;
+
+  // While its stream is captured --------------------------------------------------------------------------------------
+  // A copy of host memory, for as long as the graph lives.
+  const std::byte* keep(const std::byte* from, int64_t bytes);
+  // A word that stays over all launches until what it says is known. Throws KernelError when there are too many.
+  Refusal* question();
+  void doubt(const Refusal* word, CudaStream::Complaint complaint);
+  void finish();  // ends the capture; throws KernelError
+
+ private:
+  struct Asked {
+    CudaStream::Complaint complaint;
+    const Refusal* answer;
+    std::shared_ptr<Doubt> doubt;  // of the launches since the last were decided
+  };
+
+  CudaStream& stream_;
+  std::shared_ptr<Pool> pool_;
+  cudaGraphExec_t graph_ = nullptr;
+  std::vector<void*> tables_;      // pinned
+  Refusal* words_ = nullptr;       // on the device
+  Refusal* answers_ = nullptr;     // pinned
+  size_t questions_ = 0;
+  std::vector<Asked> asked_;
+};
+
+}  // namespace mglmm::cuda

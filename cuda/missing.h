@@ -1,1 +1,0 @@
-#define MGLMM_CUDA_MISSING(X)

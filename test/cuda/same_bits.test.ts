@@ -1,0 +1,50 @@
+/** What a GPU gives to the bit as the CPU does (docs/numerics.md): a mask must not depend on where it was made. */
+import { strict as assert } from 'node:assert';
+import { test } from '@jest/globals';
+import { bilinear, maskBits, quantize, type Tensor, toDevice } from '../../lib';
+import { randn } from '../support/data';
+import { onEveryDevice } from '../support/devices';
+
+onEveryDevice('the bits of the CPU', (here) => {
+  async function same(make: (x: Tensor) => (Tensor | undefined)[], x: Tensor): Promise<void> {
+    const [made, expected] = [make(toDevice(x, here)), make(toDevice(x, 'cpu'))];
+    assert.ok(made.length > 0 && made.length === expected.length);
+    for (const [i, one] of made.entries()) {
+      assert.equal(one?.device, one && here);
+      assert.deepEqual(await one?.read(), await expected[i]?.read());
+    }
+  }
+
+  for (const [low, resized, original] of [
+    [
+      [2, 16, 16],
+      [100, 128],
+      [99, 150],
+    ],
+    [
+      [3, 64, 64],
+      [128, 97],
+      [427, 640],
+    ],
+    [
+      [1, 40, 31],
+      [77, 128],
+      [12, 17],
+    ],
+  ] as const)
+    test(`interpolation of [${low}] to [${resized}] to [${original}]`, async () => {
+      const logits = randn([...low], 3);
+      await same((x) => [maskBits(x, { inputSize: 128, resized, original }), bilinear(x, original[0], original[1])], logits);
+    });
+
+  for (const kind of ['int8', 'int4'] as const)
+    for (const dtype of ['f32', 'bf16', 'f16'] as const)
+      test(`${kind} of a weight in ${dtype}`, () =>
+        same(
+          (weight) => {
+            const { values, scales, minimums } = quantize(weight, kind);
+            return [values, scales, minimums];
+          },
+          randn([130, 300], 5, dtype),
+        ));
+});
