@@ -10,7 +10,7 @@ most=60000000
 
 if [ ! -f build/gpu/CMakeCache.txt ]; then
   node node_modules/cmake-js/bin/cmake-js configure -O build/gpu --CDMGLMM_CUDA=on \
-    "--CDMGLMM_CUDA_ARCHITECTURES=${MGLMM_CUDA_ARCHITECTURES:-90a-real}" "--CDMGLMM_CPU_LEVELS=${MGLMM_CPU_LEVELS:-x86-64-v3;x86-64-v4-bf16}"
+    "--CDMGLMM_CUDA_ARCHITECTURES=${MGLMM_CUDA_ARCHITECTURES:-90a-real}" "--CDMGLMM_CPU_LEVELS=${MGLMM_CPU_LEVELS:-x86-64-v3}"
 fi
 cmake --build build/gpu --parallel "$(nproc)"
 
