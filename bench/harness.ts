@@ -22,8 +22,12 @@ export interface Sides {
   bytes?: number;
   /** The limit `flops` are compared with; default bf16 when the case's name says so. */
   peak?: 'f32' | 'bf16';
-  /** Least ratio of the peer's time to ours; or least share of the machine's limit. */
+  /** On a CPU: least ratio of the peer's time to ours; or least share of the machine's limit. */
   goal?: number | { share: number };
+  /** The same on a GPU. */
+  gpuGoal?: Sides['goal'];
+  /** On a CPU it takes minutes, or compares nothing. */
+  gpuOnly?: boolean;
   /** Look at memory as well; where there is a goal, ours has to be the peer's at most. */
   memory?: boolean;
   /** An earlier case that this one should take so many times less memory than, for so many times the time at most; both with `memory`. */
@@ -33,6 +37,8 @@ export interface Sides {
 export interface Case extends Sides {
   name: string;
 }
+
+export const goalOf = ({ goal, gpuGoal }: Case, device: Limits['device']) => (device === 'cpu' ? goal : gpuGoal);
 
 export const pair = (name: string, sides: Sides): Case => ({ name, ...sides });
 
@@ -58,7 +64,7 @@ export interface Result {
 
 /** In bytes. */
 export interface MemoryUse {
-  /** Most that our process had resident since the case began, and the peer's. */
+  /** Most that our process had resident since the case began, and the peer's; on a GPU, that tensors held. */
   ours: number;
   torch?: number;
   /** Most that tensors of ours held in a run, above what they hold between two. */
@@ -70,14 +76,14 @@ interface Side {
   block(runs: number): Promise<number>;
 }
 
-const kBlockSeconds = 0.05;
+const kBlockSeconds = { cpu: 0.05, cuda: 0.01 } as const;
 const kPauseMs = 5; // threads of the side that has just run stop spinning
 
-async function runsPerBlock(side: Side): Promise<number> {
+async function runsPerBlock(side: Side, blockSeconds: number): Promise<number> {
   await side.block(1);
   let runs = 1;
-  for (let seconds = await side.block(runs); seconds < kBlockSeconds; seconds = await side.block(runs)) {
-    runs = Math.max(runs + 1, Math.min(runs * 10, Math.ceil((1.2 * runs * kBlockSeconds) / Math.max(seconds, 1e-6))));
+  for (let seconds = await side.block(runs); seconds < blockSeconds; seconds = await side.block(runs)) {
+    runs = Math.max(runs + 1, Math.min(runs * 10, Math.ceil((1.2 * runs * blockSeconds) / Math.max(seconds, 1e-6))));
   }
   return runs;
 }
@@ -94,8 +100,10 @@ async function timed<Value>(failures: string[], who: string, body: () => Promise
 /** Times one case. A side that fails is in `failures`; the other one is timed all the same. */
 export async function measure(one: Case, peer: TorchPeer | undefined, limits: Limits, blocks: number): Promise<Result> {
   const failures: string[] = [];
-  const result: Result = { name: one.name, goal: one.goal, failures };
-  if (one.memory) resetResidentPeak();
+  const { device } = limits;
+  const goal = goalOf(one, device);
+  const result: Result = { name: one.name, goal, failures };
+  if (one.memory) device === 'cpu' ? resetResidentPeak() : resetPeak(device);
   await tidy(async () => {
     const run = await timed(failures, 'ours', async () => one.ours());
     const ours: Side | undefined = run && {
@@ -116,9 +124,10 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
     const opened = peer && torch && (await timed(failures, 'torch', () => peer.open(torch.setup, torch.run)));
     const theirs: Side | undefined = opened ? peer : undefined;
 
-    const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours)));
-    const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs)));
-    const reads = one.bytes && typeof one.goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
+    const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours, kBlockSeconds[device])));
+    const theirRuns = theirs && (await timed(failures, 'torch', () => runsPerBlock(theirs, kBlockSeconds[device])));
+    const reads =
+      device === 'cpu' && one.bytes && typeof goal === 'object' && limits.readGigabytes ? new ReadProbe(limits.threads) : undefined;
     await reads?.gigabytes(); // its buffer is written first
     const gigabytes: number[] = [];
     const ourSeconds: number[] = [];
@@ -140,11 +149,11 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
     reads?.end();
     if (one.memory && ours) {
       result.memory = await timed(failures, 'ours', async () => {
-        const peak = residentPeak();
-        const { liveBytes } = memory();
-        resetPeak();
+        const { liveBytes } = memory(device);
+        const held = device === 'cpu' ? residentPeak() : memory(device).peakBytes;
+        resetPeak(device);
         await ours.block(1);
-        return { ours: peak, torch: opened && (await peer.peakBytes()), transient: memory().peakBytes - liveBytes };
+        return { ours: held, torch: opened && (await peer.peakBytes()), transient: memory(device).peakBytes - liveBytes };
       });
     }
     if (opened) await timed(failures, 'torch', () => peer.close());
@@ -164,6 +173,7 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
       ).median;
     }
   });
+  if (device === 'cuda') trimMemory(device); // the peer is on the same card
   return judged(result, one, limits);
 }
 
@@ -201,8 +211,9 @@ function judged(result: Result, one: Case, limits: Limits): Result {
     if (limits.readGigabytes) shares.push(result.gigabytes / limits.readGigabytes);
   }
   if (shares.length > 0) result.share ??= Math.max(...shares);
-  if (one.goal !== undefined) {
-    const [got, wanted] = typeof one.goal === 'number' ? [result.ratio, one.goal] : [result.share, one.goal.share];
+  const { goal } = result;
+  if (goal !== undefined) {
+    const [got, wanted] = typeof goal === 'number' ? [result.ratio, goal] : [result.share, goal.share];
     const isLighter = !result.memory?.torch || result.memory.ours <= result.memory.torch;
     if (got !== undefined) result.met = got >= wanted && isLighter;
   }

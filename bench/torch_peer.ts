@@ -41,14 +41,15 @@ export class TorchPeer {
     this.#child.stdin.on('error', (error) => end(error.message));
   }
 
-  /** A peer that can import torch, or why there is none. */
-  static async start(threads: number): Promise<TorchPeer | string> {
+  /** A peer that can import torch and use the device, or why there is none. */
+  static async start(threads: number, device: 'cpu' | 'cuda' = 'cpu'): Promise<TorchPeer | string> {
     const python = process.env.MGLMM_PYTHON ?? 'python3';
     const peer = new TorchPeer(python, threads);
     try {
-      peer.version = (await peer.#ask({ op: 'hello', threads })).version as string;
+      peer.version = (await peer.#ask({ op: 'hello', threads, device })).version as string;
       return peer;
     } catch (error) {
+      peer.end();
       return `${python}: ${(error as Error).message}`;
     }
   }
@@ -68,7 +69,7 @@ export class TorchPeer {
     return (await this.#ask({ op: 'block', runs })).seconds as number;
   }
 
-  /** Most that its process had resident since the case was opened. */
+  /** Most that its process had resident since the case was opened; on a GPU, that its tensors held. */
   async peakBytes(): Promise<number> {
     return (await this.#ask({ op: 'memory' })).peakBytes as number;
   }

@@ -43,7 +43,7 @@ const setup = `
   clip_mean, clip_std = (torch.tensor(v).view(3, 1, 1) for v in (${JSON.stringify(clip.pixelMean)}, ${JSON.stringify(clip.pixelStd)}))
   sam_mean, sam_std = (torch.tensor(v).view(3, 1, 1) for v in (${JSON.stringify(sam.pixelMean)}, ${JSON.stringify(sam.pixelStd)}))
   def tensor(image):
-      return torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
+      return torch.from_numpy(numpy.array(image)).to(device).permute(2, 0, 1)
   def inputs(image):
       short = image.resize((448, 336), Image.BICUBIC).crop((56, 0, 392, 336))
       clip = (tensor(short).float() / 255 - clip_mean) / clip_std

@@ -44,4 +44,47 @@ const full = (heads: number, queries: number, keys: number, dim: number) =>
     }),
   );
 
-export default [...prefill(32, 700, 128, 1.2), ...full(16, 577, 577, 64), ...full(8, 7, 4096, 16), ...full(8, 4096, 7, 16)];
+/** Long prompts. PyTorch's side runs the fastest of its ways for these sizes, which its set-up finds. */
+const long = (tokens: number, dim: number) =>
+  pair(`attention causal bf16 32 heads, ${tokens} tokens of ${dim}`, {
+    ours: async () => {
+      const shape = [1, 32, tokens, dim];
+      const [q, k, v] = [await normal(shape, 'bf16', 1), await normal(shape, 'bf16', 2), await normal(shape, 'bf16', 3)];
+      return () => void attention(q, k, v, { causal: true });
+    },
+    torch: {
+      setup: `
+        import time
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+        q, k, v = (torch.randn(1, 32, ${tokens}, ${dim}).to(torch.bfloat16) for _ in range(3))
+        def attend(backend):
+            with sdpa_kernel(backend):
+                return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        def seconds(backend):
+            try:
+                attend(backend)
+                settled()
+                start = time.perf_counter()
+                for _ in range(10):
+                    attend(backend)
+                settled()
+                return time.perf_counter() - start
+            except RuntimeError:
+                return float('inf')
+        fastest = min((SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION), key=seconds)
+      `,
+      run: 'attend(fastest)',
+    },
+    flops: 4 * 32 * dim * ((tokens * (tokens + 1)) / 2),
+    bytes: 4 * 32 * tokens * dim * 2,
+    gpuOnly: true,
+    gpuGoal: 0.9,
+  });
+
+export default [
+  ...prefill(32, 700, 128, 1.2),
+  ...full(16, 577, 577, 64),
+  ...full(8, 7, 4096, 16),
+  ...full(8, 4096, 7, 16),
+  ...[64, 128].flatMap((dim) => [2048, 4096, 8192].map((tokens) => long(tokens, dim))),
+];

@@ -8,7 +8,7 @@ const count = 700 * 4096;
 export default (['f32', 'bf16'] as const).flatMap((dtype) => [
   pair(`fill ${dtype} [${shape}]`, {
     ours: () => () => void full(shape, 0.5, dtype),
-    torch: { setup: `dtype = ${torchDtype[dtype]}`, run: 'torch.full((700, 4096), 0.5, dtype=dtype)' },
+    torch: { setup: `dtype = ${torchDtype[dtype]}`, run: 'torch.full((700, 4096), 0.5, dtype=dtype, device=device)' },
     bytes: count * sizeOf[dtype],
     goal: 1.0,
   }),

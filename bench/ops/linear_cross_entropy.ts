@@ -21,11 +21,13 @@ export default [
         }
       };
       await synchronize();
-      resetPeak();
-      const before = memory().liveBytes;
+      resetPeak(hidden.device);
+      const before = memory(hidden.device).liveBytes;
       run();
       await synchronize();
-      console.log(`ours: ${((memory().peakBytes - before) / 2 ** 20).toFixed(0)} MiB above the inputs, of them 256 the gradients`);
+      console.log(
+        `ours: ${((memory(hidden.device).peakBytes - before) / 2 ** 20).toFixed(0)} MiB above the inputs, of them 256 the gradients`,
+      );
       return run;
     },
     torch: {

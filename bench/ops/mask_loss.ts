@@ -33,4 +33,5 @@ export default pair('maskLoss and its gradient [8, 1024, 1024]', {
   },
   bytes: (8 << 20) * (2 * 5 + 4),
   goal: 1.0,
+  gpuGoal: 5,
 });

@@ -12,7 +12,7 @@ export default pair('packBits [32, 1024, 1024] f32', {
       import numpy
       logits = torch.randn(32, 1024, 1024)
     `,
-    run: 'numpy.packbits((logits > 0).numpy(), axis=-1, bitorder="little")',
+    run: 'numpy.packbits((logits > 0).cpu().numpy(), axis=-1, bitorder="little")',
   },
   bytes: (32 << 20) * 4,
 });

@@ -1,6 +1,6 @@
 import { samAttention } from '../../lib';
 import { normal } from '../data';
-import { pair } from '../harness';
+import { type Case, pair } from '../harness';
 
 /** As segment-anything does it: the bias made by two einsums and added to the whole matrix of logits. */
 const torchOf = (batch: number, heads: number, side: number, dim: number, dtype: string) => ({
@@ -16,6 +16,12 @@ const torchOf = (batch: number, heads: number, side: number, dim: number, dtype:
         attn = (attn.view(${batch * heads}, ${side}, ${side}, ${side}, ${side}) + rel_h[:, :, :, :, None] + rel_w[:, :, :, None, :]).view(
             ${batch * heads}, ${side * side}, ${side * side})
         return attn.softmax(dim=-1) @ v
+    def attend_with_bias():
+        r_q = q.view(${batch * heads}, ${side}, ${side}, ${dim})
+        rel_h = torch.einsum('bhwc,hkc->bhwk', r_q, rel_pos_h[places]).contiguous()
+        rel_w = torch.einsum('bhwc,wkc->bhwk', r_q, rel_pos_w[places]).contiguous()
+        bias = (rel_h[:, :, :, :, None] + rel_w[:, :, :, None, :]).view(1, ${batch * heads}, ${side * side}, ${side * side})
+        return F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=bias)
   `,
   run: 'attend()',
 });
@@ -35,7 +41,16 @@ const one = (what: string, batch: number, heads: number, side: number, dim: numb
     }),
   );
 
+/** PyTorch's fused attention, to which the bias comes as a matrix. */
+const besideFused = (heads: number, side: number, dim: number) => {
+  const [, bf16] = one('global', 1, heads, side, dim, 1.6);
+  const { name, ours, torch, flops } = bf16 as Case;
+  const fused = torch && { ...torch, run: 'attend_with_bias()' };
+  return pair(`${name}, beside SDPA with bias`, { ours, torch: fused, flops, gpuOnly: true, gpuGoal: 3 });
+};
+
 export default [
+  besideFused(16, 64, 80),
   ...one('global', 1, 16, 64, 80, 1.6),
   ...one('global', 1, 16, 64, 64, 1.6),
   ...one('window', 25, 16, 14, 80, 1.6),

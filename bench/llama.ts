@@ -1,5 +1,5 @@
 /**
- * npx tsx bench/models/llama.ts [--kinds bf16,int8,int4] [--rounds N] [--json FILE]: a LLaMA of 1.1 billion random weights beside
+ * npx tsx bench/llama.ts [--kinds bf16,int8,int4] [--rounds N] [--json FILE]: a LLaMA of 1.1 billion random weights beside
  * PyTorch (transformers, bf16) and llama.cpp (the same bits a weight): tokens a second when it answers and when it reads a prompt.
  * The sides take turns. PyTorch is the python of MGLMM_PYTHON; llama.cpp is node-llama-cpp in the node_modules of MGLMM_LLAMA_CPP.
  */
@@ -8,8 +8,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { LlamaConfig, LlamaForCausalLM } from '../../lib';
-import type { GgufKind } from '../peers/gguf';
+import type { LlamaConfig, LlamaForCausalLM } from '../lib';
+import type { GgufKind } from './peers/gguf';
 
 // Before the library is loaded, which reads it.
 process.env.MGLMM_THREADS ??= '2';
@@ -48,7 +48,7 @@ const torchSetup = `
   torch.set_default_dtype(torch.bfloat16)
   with torch.device("meta"):
       model = LlamaForCausalLM(config)
-  model = model.to_empty(device="cpu").eval()
+  model = model.to_empty(device=device).eval()
   for name, parameter in model.named_parameters():
       parameter.fill_(1) if "norm" in name else parameter.normal_(0, 0.02)
   model.model.rotary_emb = type(model.model.rotary_emb)(config)
@@ -76,10 +76,10 @@ async function main(): Promise<void> {
     synchronize,
     tensor,
     tidy,
-  } = require('../../lib') as typeof import('../../lib');
-  const { LlamaCppPeer } = require('../llama_cpp_peer') as typeof import('../llama_cpp_peer');
-  const { TorchPeer } = require('../torch_peer') as typeof import('../torch_peer');
-  const { writeRandomGguf } = require('../peers/gguf') as typeof import('../peers/gguf');
+  } = require('../lib') as typeof import('../lib');
+  const { LlamaCppPeer } = require('./llama_cpp_peer') as typeof import('./llama_cpp_peer');
+  const { TorchPeer } = require('./torch_peer') as typeof import('./torch_peer');
+  const { writeRandomGguf } = require('./peers/gguf') as typeof import('./peers/gguf');
   const threads = Number(process.env.MGLMM_THREADS);
   const rounds = Number(values.rounds);
 
