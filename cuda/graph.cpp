@@ -14,7 +14,7 @@ constexpr size_t kWordBytes = kQuestions * sizeof(Refusal);
 CudaGraph::CudaGraph(CudaStream& stream) : stream_(stream), pool_(stream.pool()) {
   void* memory = nullptr;
   expect(cudaMallocHost(&memory, kWordBytes), "allocating pinned memory");
-  answers_ = static_cast<Refusal*>(memory);
+  answers_ = {static_cast<Refusal*>(memory), [](Refusal* answers) { cudaFreeHost(answers); }};
   expect(cudaMallocAsync(&memory, kWordBytes, stream.handle()), "allocating memory");
   words_ = static_cast<Refusal*>(memory);
   pool_->begin_capture();
@@ -26,7 +26,6 @@ CudaGraph::~CudaGraph() {
   cudaStreamSynchronize(pool_->stream);
   if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
   cudaFreeAsync(words_, pool_->stream);
-  cudaFreeHost(answers_);
   for (void* table : tables_) cudaFreeHost(table);
 }
 
@@ -63,9 +62,9 @@ Refusal* CudaGraph::question() {
 }
 
 void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
-  Refusal* answer = answers_ + asked_.size();
+  Refusal* answer = answers_.get() + asked_.size();
   expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, stream_.handle()), "copying from the device");
-  asked_.push_back({std::move(complaint), answer, nullptr});
+  asked_.push_back({std::move(complaint), {answers_, answer}, nullptr});
 }
 
 }  // namespace mglmm::cuda

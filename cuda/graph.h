@@ -26,7 +26,7 @@ class CudaGraph final : public Graph {
  private:
   struct Asked {
     CudaStream::Complaint complaint;
-    const Refusal* answer;
+    std::shared_ptr<const Refusal> answer;  // outlives the graph where nobody has looked at it yet
     std::shared_ptr<Doubt> doubt;  // of the launches since the last were decided
   };
 
@@ -35,7 +35,7 @@ class CudaGraph final : public Graph {
   cudaGraphExec_t graph_ = nullptr;
   std::vector<void*> tables_;      // pinned
   Refusal* words_ = nullptr;       // on the device
-  Refusal* answers_ = nullptr;     // pinned
+  std::shared_ptr<Refusal> answers_;  // pinned
   size_t questions_ = 0;
   std::vector<Asked> asked_;
 };

@@ -211,12 +211,12 @@ void CudaStream::doubt(const Refusal* word, Complaint complaint) {
   if (open_.size() == kOpenDoubts) synchronize();
   Refusal* answer = answers_ + open_.size();
   expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, handle()), "copying from the device");
-  doubts.push_back(await(answer, std::move(complaint)));
+  doubts.push_back(await({std::shared_ptr<void>(), answer}, std::move(complaint)));  // of the stream
 }
 
-std::shared_ptr<Doubt> CudaStream::await(const Refusal* answer, Complaint complaint) {
+std::shared_ptr<Doubt> CudaStream::await(std::shared_ptr<const Refusal> answer, Complaint complaint) {
   if (open_.size() == kOpenDoubts) synchronize();
-  open_.push_back({std::make_shared<Doubt>(), std::move(complaint), answer});
+  open_.push_back({std::make_shared<Doubt>(), std::move(complaint), std::move(answer)});
   return open_.back().doubt;
 }
 

@@ -93,7 +93,7 @@ class CudaStream final : public Stream {
   using Complaint = std::function<Error(int64_t place, int32_t value)>;
   void doubt(const Refusal* word, Complaint complaint);
   // The doubt of an answer that comes into pinned memory when the stream has come that far.
-  std::shared_ptr<Doubt> await(const Refusal* answer, Complaint complaint);
+  std::shared_ptr<Doubt> await(std::shared_ptr<const Refusal> answer, Complaint complaint);
   void clear_refusals(Refusal* words, size_t bytes);
 
  private:
@@ -104,7 +104,7 @@ class CudaStream final : public Stream {
   struct Open {
     std::shared_ptr<Doubt> doubt;
     Complaint complaint;
-    const Refusal* answer;  // in pinned memory
+    std::shared_ptr<const Refusal> answer;  // in pinned memory, which may be that of a graph
   };
   void decide();
 

@@ -118,6 +118,10 @@ onEveryDevice('Program', (device) => {
     await synchronize();
     program.run();
     assert.deepEqual(Array.from(await y.read()), [2, 6]);
+    copyInto(tensor([3], [1], 'i32'), ids);
+    program.run();
+    program.dispose(); // before anybody has asked
+    await assert.rejects(synchronize(), { name: 'ArgumentError', message: 'embedding: ids[0] is 3, expected 0 to 1' });
   });
 
   test('is given up between two ops', async () => {
