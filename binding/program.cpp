@@ -50,7 +50,8 @@ Napi::Value run_program(const Napi::CallbackInfo& info) {
     task->program = program_of(info);
     task->token = token_of(info[1]);
     task->program->seal();
-    Context::of(info.Env()).executor(task->program->device()).enqueue(std::move(task));
+    Executor& executor = Context::of(info.Env()).executor(task->program->device());
+    executor.enqueue(std::move(task));
     return info.Env().Undefined();
   });
 }
@@ -124,8 +125,8 @@ void Program::run_steps(Executor& executor, const CancelToken* token) noexcept {
   }
 }
 
-// False where nothing was enqueued, and the steps have to run one by one: the first time, which makes results their memory and finds the
-// algorithms of products; and when something is wrong with what is given, which a step says best.
+// False where nothing was enqueued, and the steps have to run one by one: the first time, which makes results their memory
+// and finds the algorithms of products; and when something is wrong with what is given, which a step says best.
 bool Program::launch(Executor& executor, const CancelToken* token) noexcept {
   if (!is_cuda(device_) || no_graph_ || !has_run_ || (token != nullptr && token->cancelled)) return false;
   try {

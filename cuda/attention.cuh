@@ -218,7 +218,8 @@ Grid attention_grid(const HeadRows& rows, int64_t batch, const Sight& sight) {
 }
 
 template <typename T, typename Sight>
-void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp) {
+void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y,
+                     float* logsumexp) {
   by_chunks(in.queries.dim, [&](auto chunks) {
     launch(stream, attend_kernel<chunks.value, T, Sight>, attention_grid(in.queries, batch, sight), in, sight, y, logsumexp);
   });

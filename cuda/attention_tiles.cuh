@@ -1,9 +1,9 @@
-// Attention on tensor cores (Dao 2023, arXiv 2307.08691): 16 queries a warp, 64 a block, over tiles of 64 keys that are copied while the
-// tile before is worked on. For bf16 and f16, and head sizes of whole fragments. The probabilities are rounded to T before they meet v; sums,
-// maxima and what they are divided by are f32. Sight is that of cuda/attention.cuh.
+// Attention on tensor cores (Dao 2023, arXiv 2307.08691): 16 queries a warp, 64 a block, over tiles of 64 keys that are
+// copied while the tile before is worked on. For bf16 and f16, and head sizes of whole fragments. The probabilities are
+// rounded to T before they meet v; sums, maxima and what they are divided by are f32. Sight is that of cuda/attention.cuh.
 //
-// Keys may be split in pieces of kSplitKeys, a block each, whose results are put together by another kernel: what a query gets depends on
-// nothing but the keys it sees, however many queries come along.
+// Keys may be split in pieces of kSplitKeys, a block each, whose results are put together by another kernel: what a query
+// gets depends on nothing but the keys it sees, however many queries come along.
 #pragma once
 #include "cuda/attention.cuh"
 #include "cuda/tensor_cores.cuh"
@@ -54,8 +54,8 @@ __device__ void copy_tile(T* to, const T* x, const HeadRows& layout, int64_t bat
   }
 }
 
-// What the queries of a warp have toward the rows of a table of distances, times log2 e, into `bias`, `places` numbers a query: for distance
-// d the place `at(query) - d + extent - 1`.
+// What the queries of a warp have toward the rows of a table of distances, times log2 e, into `bias`, `places` numbers a
+// query: for distance d the place `at(query) - d + extent - 1`.
 template <int dim, typename T, typename At>
 __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[dim / 16][4], const T* table, int64_t extent,
                                int64_t first_query, int lane, const At& at) {
@@ -84,8 +84,8 @@ __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[
 template <int dim, typename T, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
     attend_tiles_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
-  constexpr int kSteps = dim / 16;   // fragments along a row
-  constexpr int kBlocks = dim / 8;   // fragments of a result
+  constexpr int kSteps = dim / 16;  // fragments along a row
+  constexpr int kBlocks = dim / 8;  // fragments of a result
   constexpr int kTile = kTileKeys * kTileStride<dim>;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -103,8 +103,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float* const bias = reinterpret_cast<float*>(memory + 4 * kTile) + 16 * warp * places;
 
   int64_t seen[2];
-  for (int i = 0; i < 2; ++i)
-    seen[i] = own_query + 8 * i < in.queries.tokens ? sight.keys(batch, own_query + 8 * i) : 0;
+  for (int i = 0; i < 2; ++i) seen[i] = own_query + 8 * i < in.queries.tokens ? sight.keys(batch, own_query + 8 * i) : 0;
   // As f32: a head has fewer than 2^24 keys.
   const auto all_see = static_cast<int64_t>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
   const int64_t end = out.splits > 1 && first_key + kSplitKeys < all_see ? first_key + kSplitKeys : all_see;
@@ -248,7 +247,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 // Puts the pieces of a query together that has several: a warp a query.
 template <int dim, typename T, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads) join_splits_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
+__global__ void __launch_bounds__(kAttentionThreads)
+    join_splits_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
   const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
   if (query >= in.queries.tokens) return;
   const int64_t seen = sight.keys(blockIdx.z, query);
@@ -272,8 +272,8 @@ __global__ void __launch_bounds__(kAttentionThreads) join_splits_kernel(Attentio
 
 }  // namespace
 
-// Whether `in` can be attended on tensor cores, with `places` numbers of a bias a query; calls `body(std::integral_constant)` with its head
-// size then.
+// Whether `in` can be attended on tensor cores, with `places` numbers of a bias a query; calls
+// `body(std::integral_constant)` with its head size then.
 template <typename T, typename Body>
 bool by_tile_dim(const AttentionInputs<T>& in, int64_t places, Body&& body) {
   if constexpr (sizeof(T) != 2) {
@@ -298,24 +298,27 @@ template <typename T, typename Sight>
 void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp,
             bool split = false) {
   const bool done = aligned(y) && by_tile_dim(in, sight.rows + sight.columns, [&](auto constant) {
-    constexpr int dim = constant.value;
-    const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
-    const int64_t rows = splits == 1 ? 0 : batch * in.queries.heads * in.queries.tokens * splits;
-    TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};
-    if (splits > 1) {
-      out.sums = stream.scratch_of<float>(rows * dim);
-      out.totals = stream.scratch_of<float2>(rows);
-    }
-    const Grid grid{.blocks = blocks_for(in.queries.tokens, kTileQueries) * splits,
-                    .threads = kAttentionThreads,
-                    .y = in.queries.heads,
-                    .z = batch,
-                    .shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns)};
-    launch(stream, attend_tiles_kernel<dim, T, Sight>, grid, in, sight, out);
-    if (splits == 1) return;
-    const Grid joining{.blocks = blocks_for(in.queries.tokens, kAttentionWarps), .threads = kAttentionThreads, .y = in.queries.heads, .z = batch};
-    launch(stream, join_splits_kernel<dim, T, Sight>, joining, in, sight, out);
-  });
+                      constexpr int dim = constant.value;
+                      const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
+                      const int64_t rows = splits == 1 ? 0 : batch * in.queries.heads * in.queries.tokens * splits;
+                      TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};
+                      if (splits > 1) {
+                        out.sums = stream.scratch_of<float>(rows * dim);
+                        out.totals = stream.scratch_of<float2>(rows);
+                      }
+                      const Grid grid{.blocks = blocks_for(in.queries.tokens, kTileQueries) * splits,
+                                      .threads = kAttentionThreads,
+                                      .y = in.queries.heads,
+                                      .z = batch,
+                                      .shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns)};
+                      launch(stream, attend_tiles_kernel<dim, T, Sight>, grid, in, sight, out);
+                      if (splits == 1) return;
+                      const Grid joining{.blocks = blocks_for(in.queries.tokens, kAttentionWarps),
+                                         .threads = kAttentionThreads,
+                                         .y = in.queries.heads,
+                                         .z = batch};
+                      launch(stream, join_splits_kernel<dim, T, Sight>, joining, in, sight, out);
+                    });
   if (!done) attend_by_warps(stream, batch, in, sight, y, logsumexp);
 }
 

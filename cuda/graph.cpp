@@ -63,7 +63,8 @@ Refusal* CudaGraph::question() {
 
 void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
   Refusal* answer = answers_.get() + asked_.size();
-  expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, stream_.handle()), "copying from the device");
+  expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, stream_.handle()),
+         "copying from the device");
   asked_.push_back({std::move(complaint), {answers_, answer}, nullptr});
 }
 

@@ -1,5 +1,5 @@
-// What was enqueued on a stream while it was captured, as one launch. It keeps what its kernels read of the host: tables, and the words
-// that questions are answered in.
+// What was enqueued on a stream while it was captured, as one launch. It keeps what its kernels read of the host: tables,
+// and the words that questions are answered in.
 #pragma once
 #include "cuda/stream.h"
 
@@ -27,14 +27,14 @@ class CudaGraph final : public Graph {
   struct Asked {
     CudaStream::Complaint complaint;
     std::shared_ptr<const Refusal> answer;  // outlives the graph where nobody has looked at it yet
-    std::shared_ptr<Doubt> doubt;  // of the launches since the last were decided
+    std::shared_ptr<Doubt> doubt;           // of the launches since the last were decided
   };
 
   CudaStream& stream_;
   std::shared_ptr<Pool> pool_;
   cudaGraphExec_t graph_ = nullptr;
-  std::vector<void*> tables_;      // pinned
-  Refusal* words_ = nullptr;       // on the device
+  std::vector<void*> tables_;         // pinned
+  Refusal* words_ = nullptr;          // on the device
   std::shared_ptr<Refusal> answers_;  // pinned
   size_t questions_ = 0;
   std::vector<Asked> asked_;

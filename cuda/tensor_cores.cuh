@@ -1,5 +1,5 @@
-// What a warp asks of tensor cores, and copies that do not pass through registers. On a GPU one instruction each (PTX ISA: mma.m16n8k16,
-// ldmatrix, cp.async; sm_80 and up), in the simulator functions to the same layouts.
+// What a warp asks of tensor cores, and copies that do not pass through registers. On a GPU one instruction each (PTX ISA:
+// mma.m16n8k16, ldmatrix, cp.async; sm_80 and up), in the simulator functions to the same layouts.
 //
 // Of a fragment lane 4 g + t holds, as pairs of neighbouring numbers in a word, the earlier one in its low half:
 //   a [16, 16]  words 0 to 3: (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8)
@@ -58,8 +58,8 @@ __device__ __forceinline__ void multiply_add(float (&d)[4], const uint32_t (&a)[
   }
 }
 
-// Four matrices of 8 x 8 numbers of 16 bits from shared memory: lane 8 m + r says where row r of matrix m lies, 16 bytes aligned to 16.
-// Lane 4 g + t gets (g, 2t) and (g, 2t + 1) of each; transposed (2t, g) and (2t + 1, g).
+// Four matrices of 8 x 8 numbers of 16 bits from shared memory: lane 8 m + r says where row r of matrix m lies, 16 bytes
+// aligned to 16. Lane 4 g + t gets (g, 2t) and (g, 2t + 1) of each; transposed (2t, g) and (2t + 1, g).
 __device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -73,8 +73,8 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&to)[4], cons
                : "memory");
 }
 
-// 16 bytes into shared memory, zeros where `exists` is false, some time before wait_for_copies says so to this thread; others know it
-// after a barrier.
+// 16 bytes into shared memory, zeros where `exists` is false, some time before wait_for_copies says so to this thread;
+// others know it after a barrier.
 __device__ __forceinline__ void copy_async(void* to, const void* from, bool exists) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(exists ? 16 : 0)
                : "memory");

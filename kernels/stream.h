@@ -57,7 +57,8 @@ struct Stream {
   // Waits until all that was enqueued is done, and every doubt decided.
   virtual void synchronize() = 0;
 
-  // Collects what `body` enqueues instead of running it. Null on a device that cannot. What has to be waited for throws within.
+  // Collects what `body` enqueues instead of running it. Null on a device that cannot. What has to be waited for throws
+  // within.
   virtual std::unique_ptr<Graph> capture(const std::function<void()>& body) {
     static_cast<void>(body);
     return nullptr;

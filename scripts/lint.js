@@ -51,7 +51,8 @@ async function main() {
 
   const files = sources();
   const known = writeCompileCommands();
-  const compiled = files.filter((file) => known.has(file));
+  // A build for the simulator lists CUDA sources too; clang 14 has no std::source_location, which the simulator needs.
+  const compiled = files.filter((file) => known.has(file) && !/^(test\/)?cuda\//.test(file));
   const steps = {
     biome: () => run(join(root, 'node_modules/.bin/biome'), ['check', '--error-on-warnings', '.']),
     'clang-format': () => run('clang-format-14', ['--dry-run', '-Werror', ...files]),

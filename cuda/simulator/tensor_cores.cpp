@@ -23,7 +23,8 @@ void load_matrices(uint32_t (&to)[4], const void* row, const Where& where) {
   const Lanes rows = rows_of(row, where);
   const auto self = static_cast<size_t>(lane());
   for (size_t matrix = 0; matrix < 4; ++matrix) {
-    to[matrix] = pair_of(number_at(rows, matrix, self / 4, 2 * (self % 4)), number_at(rows, matrix, self / 4, 2 * (self % 4) + 1));
+    to[matrix] =
+        pair_of(number_at(rows, matrix, self / 4, 2 * (self % 4)), number_at(rows, matrix, self / 4, 2 * (self % 4) + 1));
   }
 }
 
@@ -31,7 +32,8 @@ void load_matrices_transposed(uint32_t (&to)[4], const void* row, const Where& w
   const Lanes rows = rows_of(row, where);
   const auto self = static_cast<size_t>(lane());
   for (size_t matrix = 0; matrix < 4; ++matrix) {
-    to[matrix] = pair_of(number_at(rows, matrix, 2 * (self % 4), self / 4), number_at(rows, matrix, 2 * (self % 4) + 1, self / 4));
+    to[matrix] =
+        pair_of(number_at(rows, matrix, 2 * (self % 4), self / 4), number_at(rows, matrix, 2 * (self % 4) + 1, self / 4));
   }
 }
 

@@ -1,5 +1,5 @@
-// Stand-ins for the instructions of cuda/tensor_cores.cuh, which says how fragments lie. A copy happens when it is waited for, so that a
-// kernel that reads too early reads what was there before.
+// Stand-ins for the instructions of cuda/tensor_cores.cuh, which says how fragments lie. A copy happens when it is waited
+// for, so that a kernel that reads too early reads what was there before.
 #pragma once
 #include "cuda/simulator/device.h"
 #include "kernels/dtype.h"

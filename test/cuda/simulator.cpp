@@ -89,7 +89,8 @@ __global__ void atomic_kernel(int* sum, int* least, int* most) {
   atomicMax(most, static_cast<int>(threadIdx.x));
 }
 
-// Fragments of a [16, 16] and b [16, 8], as rows of numbers, by way of shared memory and by hand; their product; and b again, by columns.
+// Fragments of a [16, 16] and b [16, 8], as rows of numbers, by way of shared memory and by hand; their product; and b
+// again, by columns.
 template <typename T>
 __global__ void product_kernel(const T* a, const T* b, const T* b_columns, float* d, float* again) {
   const int lane = static_cast<int>(threadIdx.x);
