@@ -150,6 +150,10 @@ bool Program::launch(Executor& executor, const CancelToken* token) noexcept {
     }
     return true;
   } catch (const Error& error) {
+    for (const auto& storage : results_) {
+      storage->error_code = error.code;
+      storage->error = error.what();
+    }
     executor.note(error);
     return true;
   }

@@ -32,7 +32,7 @@ struct TileResults {
 template <int dim>
 inline constexpr int kTileStride = dim + 8;
 
-// Two tiles of keys, two of values, the bias of each query, and which keys of a tile are hidden.
+// Two tiles of keys, two of values, and the bias of each query, `places` numbers.
 template <int dim>
 constexpr int64_t tiles_shared_bytes(int64_t places) {
   static_assert(kTileKeys == kTileQueries && kSplitKeys % kTileKeys == 0);
@@ -272,54 +272,56 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 }  // namespace
 
-// Whether `in` can be attended on tensor cores, with `places` numbers of a bias a query; calls
-// `body(std::integral_constant)` with its head size then.
-template <typename T, typename Body>
-bool by_tile_dim(const AttentionInputs<T>& in, int64_t places, Body&& body) {
-  if constexpr (sizeof(T) != 2) {
-    return false;
-  } else {
+// False where a block would need more shared memory than it gets.
+template <int dim, typename T, typename Sight>
+bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
+                     float* logsumexp) {
+  const int64_t shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns);
+  if (shared_bytes > kMostSharedBytes) return false;
+  const HeadRows& queries = in.queries;
+  const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
+  TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};
+  if (splits > 1) {
+    const int64_t parts = batch * queries.heads * queries.tokens * splits;
+    out.sums = stream.scratch_of<float>(parts * dim);
+    out.totals = stream.scratch_of<float2>(parts);
+  }
+  const auto grid = [&](int64_t blocks, int64_t bytes) {
+    return Grid{.blocks = blocks, .threads = kAttentionThreads, .y = queries.heads, .z = batch, .shared_bytes = bytes};
+  };
+  launch(stream, attend_tiles_kernel<dim, T, Sight>, grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes),
+         in, sight, out);
+  if (splits > 1) {
+    launch(stream, join_splits_kernel<dim, T, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0), in, sight, out);
+  }
+  return true;
+}
+
+// False where `in` is not for tensor cores.
+template <typename T, typename Sight>
+bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
+                  float* logsumexp) {
+  if constexpr (sizeof(T) == 2) {
+    if (!aligned(in.q, in.k, in.v, y)) return false;
     for (const HeadRows* rows : {&in.queries, &in.keys, &in.results}) {
       if (rows->batch_stride % 8 != 0 || rows->head_stride % 8 != 0 || rows->token_stride % 8 != 0) return false;
     }
-    if (!aligned(in.q, in.k, in.v) || tiles_shared_bytes<128>(places) > kMostSharedBytes) return false;
     switch (in.queries.dim) {
-      case 32: body(std::integral_constant<int, 32>{}); return true;
-      case 64: body(std::integral_constant<int, 64>{}); return true;
-      case 80: body(std::integral_constant<int, 80>{}); return true;
-      case 128: body(std::integral_constant<int, 128>{}); return true;
+      case 32: return attend_tiles_of<32>(stream, batch, in, sight, split, y, logsumexp);
+      case 64: return attend_tiles_of<64>(stream, batch, in, sight, split, y, logsumexp);
+      case 80: return attend_tiles_of<80>(stream, batch, in, sight, split, y, logsumexp);
+      case 128: return attend_tiles_of<128>(stream, batch, in, sight, split, y, logsumexp);
       default: return false;
     }
   }
+  return false;
 }
 
 // On tensor cores where that can be. @param split - whether keys are split in pieces.
 template <typename T, typename Sight>
 void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp,
             bool split = false) {
-  const bool done = aligned(y) && by_tile_dim(in, sight.rows + sight.columns, [&](auto constant) {
-                      constexpr int dim = constant.value;
-                      const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
-                      const int64_t rows = splits == 1 ? 0 : batch * in.queries.heads * in.queries.tokens * splits;
-                      TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};
-                      if (splits > 1) {
-                        out.sums = stream.scratch_of<float>(rows * dim);
-                        out.totals = stream.scratch_of<float2>(rows);
-                      }
-                      const Grid grid{.blocks = blocks_for(in.queries.tokens, kTileQueries) * splits,
-                                      .threads = kAttentionThreads,
-                                      .y = in.queries.heads,
-                                      .z = batch,
-                                      .shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns)};
-                      launch(stream, attend_tiles_kernel<dim, T, Sight>, grid, in, sight, out);
-                      if (splits == 1) return;
-                      const Grid joining{.blocks = blocks_for(in.queries.tokens, kAttentionWarps),
-                                         .threads = kAttentionThreads,
-                                         .y = in.queries.heads,
-                                         .z = batch};
-                      launch(stream, join_splits_kernel<dim, T, Sight>, joining, in, sight, out);
-                    });
-  if (!done) attend_by_warps(stream, batch, in, sight, y, logsumexp);
+  if (!attend_tiles(stream, batch, in, sight, split, y, logsumexp)) attend_by_warps(stream, batch, in, sight, y, logsumexp);
 }
 
 }  // namespace mglmm::cuda

@@ -17,8 +17,13 @@ CudaGraph::CudaGraph(CudaStream& stream) : stream_(stream), pool_(stream.pool())
   answers_ = {static_cast<Refusal*>(memory), [](Refusal* answers) { cudaFreeHost(answers); }};
   expect(cudaMallocAsync(&memory, kWordBytes, stream.handle()), "allocating memory");
   words_ = static_cast<Refusal*>(memory);
+}
+
+void CudaGraph::begin() {
   pool_->begin_capture();
-  expect(cudaStreamBeginCapture(stream.handle(), cudaStreamCaptureModeRelaxed), "capturing a stream");
+  const cudaError_t error = cudaStreamBeginCapture(stream_.handle(), cudaStreamCaptureModeRelaxed);
+  if (error != cudaSuccess) pool_->end_capture();
+  expect(error, "capturing a stream");
 }
 
 // What was launched is waited for.

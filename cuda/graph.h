@@ -7,13 +7,15 @@ namespace mglmm::cuda {
 
 class CudaGraph final : public Graph {
  public:
-  // Begins the capture. `stream` outlives its programs' launches.
+  // `stream` outlives its programs' launches.
   explicit CudaGraph(CudaStream& stream);
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
   ~CudaGraph() override;
 
   void launch() override;
+
+  void begin();  // of the capture; throws KernelError
 
   // While its stream is captured --------------------------------------------------------------------------------------
   // A copy of host memory, for as long as the graph lives.

@@ -1,6 +1,7 @@
 // Few rows: the weight is read once, and never made. A block 32 outputs, a warp every eighth group of their inputs; each
-// lane adds up 4 outputs over every fourth word, so that 8 lanes read 128 neighbouring bytes. Many rows: the weight is made,
-// in bf16 for x in bf16, else in f32, and multiplied as any other.
+// lane adds up 4 outputs over every fourth word, so that 8 lanes read 128 neighbouring bytes. Many rows: the weight is made
+// and multiplied as any other, in bf16 for x in bf16, else in f32, to which x in f16 is widened: rounded to f16 the weight
+// would err by more than a gradient may.
 #include "kernels/quantized_linear.h"
 
 #include "cuda/map.cuh"

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
+static_assert(tiles_shared_bytes<80>(64 + 64) <= kMostSharedBytes, "SAM's map, of 64 x 64, is for tensor cores");
+
 template <typename T>
 struct Sight {
   static constexpr bool kBiased = true;

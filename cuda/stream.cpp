@@ -188,6 +188,7 @@ void CudaStream::copy(void* to, const void* from, int64_t bytes) {
 
 std::unique_ptr<Graph> CudaStream::capture(const std::function<void()>& body) {
   auto graph = std::make_unique<CudaGraph>(*this);
+  graph->begin();
   graph_ = graph.get();
   body();
   graph_ = nullptr;

@@ -1,4 +1,6 @@
 import { DisposedError } from '../errors';
+import type { Device } from '../native';
+import { onDevice } from '../tensor/device';
 
 /** Of something that is used by work which takes time: it is freed when the last of that has ended, and begins none afterwards. */
 export class Lifetime {
@@ -28,6 +30,12 @@ export class Lifetime {
       if (this.#running === 0) this.#ended();
     };
     return { [Symbol.dispose]: leave };
+  }
+
+  /** Runs `body`, which computes on `device`, as work. @throws DisposedError once the end has begun. */
+  async during<Result>(device: Device, body: () => Promise<Result>): Promise<Result> {
+    using _work = this.enter();
+    return await onDevice(device, body);
   }
 
   /** Lets nothing more begin, waits for what runs, then frees. Called again it waits for the same. */

@@ -4,7 +4,6 @@
  */
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
-import { onDevice } from '../tensor/device';
 import { Adapters, type EngineInUse } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answering, answeringOne } from './answering';
@@ -67,7 +66,7 @@ export class Mglmm implements AsyncDisposable {
    */
   async loadAdapter(name: string, folder: string, options: { signal?: AbortSignal } = {}): Promise<void> {
     expectOptions('loadAdapter', options, { signal: isSignal });
-    await this.#working(() => this.#adapters.load(name, folder, options.signal));
+    await this.#lifetime.during(this.device, () => this.#adapters.load(name, folder, options.signal));
   }
 
   /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
@@ -107,7 +106,7 @@ export class Mglmm implements AsyncDisposable {
     if (!Array.isArray(questions)) throw new ArgumentError(`answerAll: questions are ${shown(questions)}, expected a list`);
     expectOptions('answerAll', options, optionChecks);
     for (const [i, question] of questions.entries()) expectRequest(`answerAll: question ${i}`, question, questionChecks);
-    return this.#working(() => this.#answerAll(questions, options));
+    return this.#lifetime.during(this.device, () => this.#answerAll(questions, options));
   }
 
   /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
@@ -134,7 +133,9 @@ export class Mglmm implements AsyncDisposable {
   async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
     expectRequest('segmentAnything', request, segmentChecks);
     const { model, cache } = this.#engine;
-    return this.#working(async () => segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request));
+    return this.#lifetime.during(this.device, async () =>
+      segment(model.sam, cache, await pictureOf(this, request.image, request.signal), request),
+    );
   }
 
   /**
@@ -143,7 +144,7 @@ export class Mglmm implements AsyncDisposable {
    */
   async encodeImage(image: ImageInput, options: { adapter?: string; signal?: AbortSignal } = {}): Promise<EncodedImage> {
     expectRequest('encodeImage', { image, ...options }, { ...imageChecks, adapter: isString });
-    return this.#working(() => this.#encodeImage(image, options));
+    return this.#lifetime.during(this.device, () => this.#encodeImage(image, options));
   }
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
@@ -159,12 +160,6 @@ export class Mglmm implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
-  }
-
-  /** Runs `body` on the device; until it ends the model is not freed. */
-  async #working<Result>(body: () => Promise<Result>): Promise<Result> {
-    using _work = this.#lifetime.enter();
-    return await onDevice(this.device, body);
   }
 
   #stream(call: string, request: AnswerRequest): AnswerStream {

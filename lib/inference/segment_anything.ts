@@ -63,13 +63,15 @@ export class SegmentAnything implements AsyncDisposable {
   /** Masks for points, boxes and earlier masks: an entry for each object that is meant. @throws ArgumentError, ImageError, AbortedError. */
   async segmentAnything(request: SegmentRequest): Promise<SegmentedObject[]> {
     expectRequest('segmentAnything', request, segmentChecks);
-    return this.#working(async () => segment(this.#sam, this.#cache, await pictureOf(this, request.image, request.signal), request));
+    return this.#lifetime.during(this.device, async () =>
+      segment(this.#sam, this.#cache, await pictureOf(this, request.image, request.signal), request),
+    );
   }
 
   /** Reads an image for requests to come, and keeps what it read until it is disposed. */
   async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
     expectRequest('encodeImage', { image, ...options }, imageChecks);
-    return this.#working(async () => {
+    return this.#lifetime.during(this.device, async () => {
       const picture = await pictureOf(this, image, options.signal);
       return EncodedImage.holding(this, picture, [leaseMaskSource(this.#sam, this.#cache, picture, options.signal)]);
     });
@@ -85,11 +87,5 @@ export class SegmentAnything implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
-  }
-
-  /** Runs `body` on the device; until it ends the model is not freed. */
-  async #working<Result>(body: () => Promise<Result>): Promise<Result> {
-    using _work = this.#lifetime.enter();
-    return await onDevice(this.device, body);
   }
 }
