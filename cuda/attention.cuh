@@ -78,7 +78,7 @@ namespace {
 template <typename T>
 __device__ void load_rows(const SharedRows& to, const T* x, const HeadRows& layout, int64_t batch, int64_t head,
                           int64_t first, int64_t end) {
-  for (int64_t i = threadIdx.x; i < kKeys * layout.dim; i += kAttentionThreads) {
+  for (int64_t i = threadIdx.x; i < kKeys * layout.dim; i += blockDim.x) {
     const int64_t token = first + i / layout.dim;
     to.row(i / layout.dim)[i % layout.dim] =
         token < end ? to_float(x[layout.offset(batch, head, token) + i % layout.dim]) : 0.0F;

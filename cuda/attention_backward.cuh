@@ -14,17 +14,20 @@ struct AttentionUpstream {
 
 namespace {
 
-// A warp a query.
+// A lane a query, by the same walk as dy * v below: where a query sees one key, y is v, and what is subtracted is to be what it
+// is subtracted from, to the last bit.
 template <typename T>
-__global__ void __launch_bounds__(kAttentionThreads, 4)
-    level_kernel(HeadRows results, const T* dy, const T* y, float* levels) {
-  const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
+__global__ void __launch_bounds__(32) level_kernel(HeadRows results, const T* dy, const T* y, float* levels) {
+  const SharedRows first = {dynamic_shared<float>(), results.dim};
+  const SharedRows second = {first.row(kKeys), results.dim};
+  const int64_t tile = static_cast<int64_t>(blockIdx.x) * kKeys;
+  load_rows(first, dy, results, blockIdx.z, blockIdx.y, tile, results.tokens);
+  load_rows(second, y, results, blockIdx.z, blockIdx.y, tile, results.tokens);
+  __syncwarp();
+  const int64_t query = tile + threadIdx.x;
   if (query >= results.tokens) return;
-  const int64_t offset = results.offset(blockIdx.z, blockIdx.y, query);
-  float sum = 0;
-  for (int64_t i = threadIdx.x % 32; i < results.dim; i += 32) sum += to_float(dy[offset + i]) * to_float(y[offset + i]);
-  sum = reduce_warp<Plus>(sum);
-  if (threadIdx.x % 32 == 0) levels[(blockIdx.z * results.heads + blockIdx.y) * results.tokens + query] = sum;
+  levels[(blockIdx.z * results.heads + blockIdx.y) * results.tokens + query] =
+      dot(first.row(threadIdx.x), second.row(threadIdx.x), results.dim);
 }
 
 // With a bias, `bias_sums` [batch, heads, queries, rows + columns] gets what each query has for each row and column of the
@@ -154,7 +157,12 @@ template <typename T, typename Sight>
 void attend_backward(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, const T* dy,
                      const T* y, const float* logsumexp, T* dq, T* dk, T* dv, float* bias_sums) {
   float* levels = stream.scratch_of<float>(batch * in.queries.heads * in.queries.tokens);
-  launch(stream, level_kernel<T>, attention_grid(in.queries, batch, sight), in.results, dy, y, levels);
+  const Grid tiles{.blocks = blocks_for(in.results.tokens, kKeys),
+                   .threads = 32,
+                   .y = in.results.heads,
+                   .z = batch,
+                   .shared_bytes = 2 * kKeys * (in.results.dim + 1) * static_cast<int64_t>(sizeof(float))};
+  launch(stream, level_kernel<T>, tiles, in.results, dy, y, levels);
   const AttentionUpstream<T> up{dy, logsumexp, levels};
   by_chunks(in.queries.dim, [&](auto chunks) {
     if (dq != nullptr || bias_sums != nullptr) {
