@@ -1,6 +1,5 @@
 /** What the masks of a picture can be asked by: a point, a box, the patches that show them, and words for a place. */
 import type { RgbImage } from '../image/decode';
-import { ignoreLabel } from '../text/tokens';
 
 /** A number from 0 up to 1, another with each call. */
 export type Chance = () => number;
@@ -110,33 +109,44 @@ export function attended(mask: Uint8Array, image: RgbImage, grid: number, chance
 const looks = 8;
 
 /**
- * A token of what is at a place: of a mask that has it, and the rarer among the phrases of a batch the likelier.
- * @returns undefined where no mask is.
+ * Tokens of what is at a place, each of a mask that has it, and by the weights that tokens of phrases have: one where one mask has it,
+ * which says little, several where a thing and its parts do.
+ * @param weights - for each token of each phrase.
  */
-export function wordAt(
+export function wordsAt(
   { masks, phrases, image: { width } }: Regions,
   { x, y }: { x: number; y: number },
-  rarity: ReadonlyMap<number, number>,
+  weights: readonly (readonly number[])[],
   chance: Chance,
-): number | undefined {
-  const having = [...masks.keys()].filter((i) => masks[i]?.[y * width + x] === 1 && (phrases[i]?.length ?? 0) > 0);
-  if (having.length === 0) return undefined;
-  const phrase = phrases[having[pick(having.length, chance)] as number] as readonly number[];
-  const weights = phrase.map((id) => rarity.get(id) ?? 1);
-  let left = chance() * weights.reduce((sum, weight) => sum + weight, 0);
-  return phrase.find((_, i) => {
-    left -= weights[i] as number;
-    return left <= 0;
+): number[] {
+  const pixel = y * width + x;
+  const having: number[] = [];
+  for (let i = 0; i < masks.length; i++) if (masks[i]?.[pixel] === 1 && (phrases[i] as readonly number[]).length > 0) having.push(i);
+  return Array.from({ length: having.length > 1 ? wordsOfThing : having.length }, () => {
+    const chosen = having[pick(having.length, chance)] as number;
+    const shares = weights[chosen] as readonly number[];
+    let left = chance() * shares.reduce((sum, share) => sum + share, 0);
+    const at = shares.findIndex((share) => {
+      left -= share;
+      return left <= 0;
+    });
+    return phrases[chosen]?.[Math.max(0, at)] as number;
   });
 }
+
+/** How many words a place of a thing is asked for: there are its kind, its colour, its part, where it is. */
+const wordsOfThing = 4;
 
 /** How often a word may be asked for, by the mean of all words that are. */
 const mostOften = 3;
 
-/** Labels without many of those that come again and again, as sky and grass do, so that a loss is not of these alone. */
+/**
+ * Which of `labels` are asked for: not all of those that come again and again, as sky and grass do, so that a loss is not of these alone.
+ * @returns their places, in order.
+ */
 export function thinned(labels: readonly number[], chance: Chance): number[] {
   const counts = new Map<number, number>();
-  for (const label of labels) if (label !== ignoreLabel) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const most = (mostOften * [...counts.values()].reduce((sum, count) => sum + count, 0)) / counts.size;
-  return labels.map((label) => (chance() * (counts.get(label) ?? 0) > most ? ignoreLabel : label));
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const most = (mostOften * labels.length) / counts.size;
+  return [...labels.keys()].filter((i) => chance() * (counts.get(labels[i] as number) as number) <= most);
 }

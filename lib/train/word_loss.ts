@@ -7,6 +7,7 @@ import { phrasesOf } from '../data/sample';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
+import { gatherRows } from '../ops/gather_rows';
 import { linearCrossEntropy } from '../ops/linear_cross_entropy';
 import { reshape } from '../ops/reshape';
 import { scale } from '../ops/scale';
@@ -14,15 +15,18 @@ import { sum } from '../ops/sum';
 import { tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import type { Tokenizer } from '../text/tokenizer';
-import { ignoreLabel } from '../text/tokens';
 import type { Item } from './micro_batch';
-import { type Chance, cellPlace, patchPlace, type Regions, thinned, wordAt } from './regions';
+import { type Chance, cellPlace, patchPlace, type Regions, thinned, wordsAt } from './regions';
 
 /** The picture of an item with its masks and what they are called; none where it has no masks. */
 export function regionsOf({ image, masks, example: { sample } }: Item, tokenizer: Tokenizer): Regions[] {
   if (!image || masks.length === 0) return [];
   return [{ image, masks, phrases: phrasesOf(sample).map((phrase) => tokenizer.encode(phrase)) }];
 }
+
+/** By the root of how rare tokens are: kinds, of which there are many, leave room for colours. */
+const weighed = ({ phrases }: Regions, often: ReadonlyMap<number, number>): number[][] =>
+  phrases.map((phrase) => phrase.map((id) => (often.get(id) ?? 1) ** -0.5));
 
 /** Places of SAM's map that are asked too. */
 export interface AskedPlaces {
@@ -35,24 +39,40 @@ export interface AskedPlaces {
 
 /**
  * @param patches - `[pictures, patches, dim]`, of `encodeImage`.
- * @returns cross entropy in nats, f32 `[]`, of a word of a mask that has a place of the patch, drawn by `chance`; 0 where there is none.
+ * @returns cross entropy in nats, f32 `[]`, of words of masks that have a place of the patch, drawn by `chance`; 0 where there is none.
  */
 export function wordLoss(model: MglmmForCausalLM, seen: readonly Regions[], patches: Tensor, chance: Chance, places?: AskedPlaces): Tensor {
   const [pictures, count, dim] = patches.shape as [number, number, number];
-  const rarity = new Map<number, number>();
-  for (const id of seen.flatMap(({ phrases }) => phrases.flat()))
-    rarity.set(id, 1 / (1 / (rarity.get(id) ?? Number.POSITIVE_INFINITY) + 1));
+  const often = new Map<number, number>();
+  for (const id of seen.flatMap(({ phrases }) => phrases.flat())) often.set(id, (often.get(id) ?? 0) + 1);
+  const weights = new Map(seen.map((regions) => [regions, weighed(regions, often)]));
   const labels: number[] = [];
-  const label = (regions: Regions, place: { x: number; y: number } | undefined) =>
-    labels.push((place && wordAt(regions, place, rarity, chance)) ?? ignoreLabel);
-  for (const regions of seen)
-    for (let patch = 0; patch < count; patch++) label(regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
-  for (const [picture, row] of places?.cells.entries() ?? [])
-    for (const cell of row) label(seen[picture] as Regions, cellPlace((seen[picture] as Regions).image, places?.grid ?? 1, cell, chance));
-  const asked = thinned(labels, chance);
+  const rows: number[] = [];
+  const ask = (row: number, regions: Regions, place: { x: number; y: number } | undefined) => {
+    for (const word of place ? wordsAt(regions, place, weights.get(regions) as number[][], chance) : []) {
+      labels.push(word);
+      rows.push(row);
+    }
+  };
+  for (const [picture, regions] of seen.entries())
+    for (let patch = 0; patch < count; patch++)
+      ask(picture * count + patch, regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
+  let row = pictures * count;
+  for (const [picture, cells] of places?.cells.entries() ?? []) {
+    const regions = seen[picture] as Regions;
+    for (const cell of cells) ask(row++, regions, cellPlace(regions.image, places?.grid ?? 1, cell, chance));
+  }
+  const kept = thinned(labels, chance);
   const tokens = reshape(patches, [pictures * count, dim]);
   const states = places ? concat([tokens, places.tokens], 0) : tokens;
-  if (asked.every((label) => label === ignoreLabel)) return scale(cast(sum(states), 'f32'), 0); // with gradients, of 0
+  if (kept.length === 0) return scale(cast(sum(states), 'f32'), 0); // with gradients, of 0
   const head = model.lmHead?.weight ?? model.model.embedTokens.weight;
-  return linearCrossEntropy(states, head, tensor(asked, [asked.length], 'i32')).loss;
+  const [asked, words] = [rows, labels].map((of) =>
+    tensor(
+      kept.map((i) => of[i] as number),
+      [kept.length],
+      'i32',
+    ),
+  ) as [Tensor, Tensor];
+  return linearCrossEntropy(gatherRows(states, asked), head, words).loss;
 }

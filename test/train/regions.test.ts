@@ -14,7 +14,7 @@ import {
   pointOn,
   type Regions,
   thinned,
-  wordAt,
+  wordsAt,
 } from '../../lib/train/regions';
 
 const [width, height] = [24, 16];
@@ -95,29 +95,33 @@ describe('regions', () => {
     );
   });
 
-  test('are told by a word of theirs, the rarer the likelier, and by none where there are none', () => {
-    const rarity = new Map([
-      [1, 1 / 9],
-      [2, 1],
-    ]);
+  test('are told by words of theirs, the weightier the likelier, by one word where one mask is and by none where there is none', () => {
+    const weights = regions.phrases.map((phrase) => phrase.map((id) => (id === 1 ? 1 / 9 : 1)));
     const chance = chanceOf(2);
-    const words = Array.from({ length: 400 }, () => wordAt(regions, { x: 5, y: 3 }, rarity, chance));
+    const words = Array.from({ length: 400 }, () => wordsAt(regions, { x: 5, y: 3 }, weights, chance)).flat();
     const ones = words.filter((word) => word === 1).length;
+    assert.equal(words.length, 400);
     assert.ok(ones > 15 && ones < 75, `${ones} of 400, expected about 40`);
     assert.ok(words.every((word) => word === 1 || word === 2));
-    assert.equal(wordAt(regions, { x: 0, y: 0 }, rarity, chance), undefined);
+    assert.deepEqual(wordsAt(regions, { x: 0, y: 0 }, weights, chance), []);
+    const twice = { ...regions, masks: [...regions.masks, house], phrases: [...regions.phrases, [7]] };
+    const both = Array.from({ length: 100 }, () => wordsAt(twice, { x: 5, y: 3 }, [...weights, [1]], chance)).flat();
+    const sevens = both.filter((word) => word === 7).length;
+    assert.ok(both.length === 400 && sevens > 150 && sevens < 250, `${sevens} of ${both.length}, expected half of 400`);
   });
 });
 
 test('labels of one word are thinned to three times the mean, those of rare ones stay', () => {
   let drawn = 0;
-  const labels = [...new Array<number>(800).fill(5), -100, ...Array.from({ length: 100 }, (_, i) => 10 + (i % 10))];
+  const labels = [...new Array<number>(800).fill(5), ...Array.from({ length: 100 }, (_, i) => 10 + (i % 10))];
   const kept = thinned(labels, () => mixed(1, drawn++) / 2 ** 32);
   const most = (3 * 900) / 11;
-  const common = kept.filter((label) => label === 5).length;
+  const common = kept.filter((i) => labels[i] === 5).length;
   assert.ok(Math.abs(common - most) < 40, `${common} of the common word, expected about ${most}`);
-  assert.deepEqual(kept.slice(800), labels.slice(800));
-  assert.ok(kept.every((label, i) => label === labels[i] || label === -100));
+  assert.deepEqual(
+    kept.filter((i) => i >= 800),
+    Array.from({ length: 100 }, (_, i) => 800 + i),
+  );
   assert.deepEqual(
     thinned([], () => 0),
     [],

@@ -39,7 +39,11 @@ export function expressionFor(scene: Scene, thing: SceneThing, chance: Chance, o
     for (const place of placesOf(scene, thing)) {
       if (isUnique(scene, thing, both([noun.test, place.test]))) fitting.push({ text: `the ${noun.text} ${place.text}`, weight: 0.5 });
     }
-    const most = extremeOf(scene, thing, noun.test);
+    const [most] = extremesOf(
+      scene,
+      thing,
+      scene.things.filter((other) => other === thing || noun.test(other) === 'yes'),
+    );
     if (most) fitting.push({ text: `the ${most} ${noun.text}`, weight: 0.8 });
   }
   if (options.isShort) fitting.splice(1); // the fewest words
@@ -70,14 +74,20 @@ function nounsOf({ kind, color, pattern }: SceneThing, { without }: ExpressionOp
     }));
 }
 
+/** Sides of the picture that the thing is on. */
+export function sidesOf(scene: Scene, thing: SceneThing): { text: string; test: Test }[] {
+  const x = (other: SceneThing) => middleOf(other, scene)[0];
+  if (x(thing) < 0.36) return [{ text: 'on the left', test: (other) => within(0.44 - x(other), 0.08, 0) }];
+  if (x(thing) > 0.64) return [{ text: 'on the right', test: (other) => within(x(other) - 0.56, 0.08, 0) }];
+  if (x(thing) < 0.42 || x(thing) > 0.58) return [];
+  return [{ text: 'in the middle', test: (other) => within(0.16 - Math.abs(x(other) - 0.5), 0.08, 0) }];
+}
+
 /** Places that are true of the thing. */
 function placesOf(scene: Scene, thing: SceneThing): { text: string; test: Test }[] {
   const [x, y] = middleOf(thing, scene);
   const at = (other: SceneThing) => middleOf(other, scene);
-  const places: { text: string; test: Test }[] = [];
-  if (x < 0.36) places.push({ text: 'on the left', test: (other) => within(0.44 - at(other)[0], 0.08, 0) });
-  if (x > 0.64) places.push({ text: 'on the right', test: (other) => within(at(other)[0] - 0.56, 0.08, 0) });
-  if (x > 0.42 && x < 0.58) places.push({ text: 'in the middle', test: (other) => within(0.16 - Math.abs(at(other)[0] - 0.5), 0.08, 0) });
+  const places = sidesOf(scene, thing);
   for (const mark of scene.things) {
     if (mark === thing || mark.kind === thing.kind) continue;
     const name = [mark.kind, lookOf({ kind: mark.kind, color: mark.color })].find((_, i) =>
@@ -99,14 +109,16 @@ function placesOf(scene: Scene, thing: SceneThing): { text: string; test: Test }
   return places;
 }
 
-/** `leftmost` and the like, among several of the same name. */
-function extremeOf(scene: Scene, thing: SceneThing, noun: Test): string | undefined {
-  const others = scene.things.filter((other) => other !== thing && noun(other) === 'yes');
-  if (others.length === 0) return undefined;
+/** `leftmost` and the like, of a thing among several. */
+export function extremesOf(scene: Scene, thing: SceneThing, among: readonly SceneThing[]): string[] {
+  const others = among.filter((other) => other !== thing);
+  if (others.length === 0) return [];
   const [x] = middleOf(thing, scene);
-  if (others.every((other) => middleOf(other, scene)[0] - x > 0.08)) return 'leftmost';
-  if (others.every((other) => x - middleOf(other, scene)[0] > 0.08)) return 'rightmost';
-  if (others.every((other) => thing.area > 1.5 * other.area)) return 'largest';
-  if (others.every((other) => thing.area * 1.5 < other.area)) return 'smallest';
-  return undefined;
+  const is = {
+    leftmost: (other: SceneThing) => middleOf(other, scene)[0] - x > 0.08,
+    rightmost: (other: SceneThing) => x - middleOf(other, scene)[0] > 0.08,
+    largest: ({ area }: SceneThing) => thing.area > 1.5 * area,
+    smallest: ({ area }: SceneThing) => thing.area * 1.5 < area,
+  };
+  return Object.entries(is).flatMap(([name, beats]) => (others.every(beats) ? [name] : []));
 }

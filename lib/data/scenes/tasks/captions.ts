@@ -1,5 +1,5 @@
 /** Tasks that describe: captions, with and without masks, from the whole scene down to the parts of a thing. */
-import { expressionFor } from '../expressions';
+import { expressionFor, extremesOf, sidesOf } from '../expressions';
 import type { Scene, SceneThing } from '../scene';
 import {
   groupName,
@@ -9,6 +9,7 @@ import {
   lookOf,
   marked,
   middleOf,
+  numberWord,
   partGroups,
   plain,
   type Said,
@@ -112,14 +113,28 @@ export const mgsc: Task = (dialogue) => {
     );
 };
 
-/** All there is to see, one turn for the scene and one for each thing: what vision is trained by before there are questions. */
+/** All there is to see, one turn for the regions and one for each thing: what vision is trained by before there are questions. */
 export const everything: Task = (dialogue) => {
   const { scene } = dialogue;
-  dialogue.turn(`describe everything in ${shown}. ${interleaved}`, ...rootSaid(scene));
-  for (const thing of scene.things)
+  dialogue.turn(`describe the regions in ${shown}. ${interleaved}`, ...regionsSaid(scene), '.');
+  for (const thing of scene.things) {
+    dialogue.turn(`describe the ${lookOf(thing)}. ${interleaved}`, marked(allOf(scene, thing), thing), '.');
     if (partGroups(thing, scene.leastArea).length > 1)
       dialogue.turn(`describe the ${lookOf(thing)} and its parts. ${interleaved}`, ...subtreeSaid(scene, thing));
+  }
 };
+
+/** `the striped red cat on the left, the leftmost and largest of two cats, the leftmost thing`. */
+function allOf(scene: Scene, thing: SceneThing): string {
+  const { kind, plural } = thing;
+  const alike = scene.things.filter((other) => other.kind === kind);
+  const number = numberWord(alike.length);
+  const most = (among: readonly SceneThing[]) => listed(extremesOf(scene, thing, among)).join('');
+  const sides = sidesOf(scene, thing).map(({ text }) => ` ${text}`);
+  const ofKind = alike.length === 1 ? `${number} ${kind}` : `${most(alike) === '' ? 'one' : `the ${most(alike)}`} of ${number} ${plural}`;
+  const ofAll = most(scene.things) === '' ? '' : `, the ${most(scene.things)} thing`;
+  return `the ${lookOf(thing)}${sides.join('')}, ${ofKind}${ofAll}`;
+}
 
 /** The whole scene: all things, then what is around them. */
 export const rootSaid = (scene: Scene): Said[] =>
