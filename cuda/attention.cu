@@ -1,7 +1,6 @@
 #include "kernels/attention.h"
 
-#include "cuda/attention_backward.cuh"
-#include "cuda/attention_tiles.cuh"
+#include "cuda/attention_backward_tiles.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -23,6 +22,10 @@ struct Sight {
     if (!causal) return keys_of_all;
     const int64_t last = query + keys_of_all - queries;
     return last < 0 ? 0 : last + 1;
+  }
+  __device__ int64_t first_query(int64_t key) const {
+    const int64_t first = key + queries - keys_of_all;
+    return causal && first > 0 ? first : 0;
   }
   __device__ bool hides(int64_t batch, int64_t key) const { return mask != nullptr && mask[batch * keys_of_all + key] == 0; }
 };
@@ -52,7 +55,7 @@ void run(const AttentionBackward& op, CudaStream& stream) {
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
     attend_backward(stream, op.q.shape[0], inputs<T>(op), Sight(op), op.dy.data<T>(), op.y.data<T>(),
                     op.logsumexp.data<float>(), op.dq ? op.dq.data<T>() : nullptr, op.dk ? op.dk.data<T>() : nullptr,
-                    op.dv ? op.dv.data<T>() : nullptr, nullptr);
+                    op.dv ? op.dv.data<T>() : nullptr);
   });
 }
 

@@ -154,8 +154,8 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
 
 // Each of dq, dk, dv, bias_sums may be null.
 template <typename T, typename Sight>
-void attend_backward(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, const T* dy,
-                     const T* y, const float* logsumexp, T* dq, T* dk, T* dv, float* bias_sums) {
+void attend_backward_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight,
+                              const T* dy, const T* y, const float* logsumexp, T* dq, T* dk, T* dv, float* bias_sums) {
   float* levels = stream.scratch_of<float>(batch * in.queries.heads * in.queries.tokens);
   const Grid tiles{.blocks = blocks_for(in.results.tokens, kKeys),
                    .threads = 32,

@@ -46,10 +46,11 @@ template <int dim, typename T, typename Exists>
 __device__ void copy_tile(T* to, const T* x, const HeadRows& layout, int64_t batch, int64_t head, int64_t first,
                           const Exists& exists) {
   constexpr int kPackets = dim / 8;
+  const T* const tile = x + layout.offset(batch, head, first);
   for (int i = static_cast<int>(threadIdx.x); i < kTileKeys * kPackets; i += kAttentionThreads) {
     const int row = i / kPackets;
     const bool there = exists(first + row);
-    const T* from = there ? x + layout.offset(batch, head, first + row) + i % kPackets * 8 : x;
+    const T* from = there ? tile + row * layout.token_stride + i % kPackets * 8 : x;
     copy_async(to + row * kTileStride<dim> + i % kPackets * 8, from, there);
   }
 }
@@ -297,24 +298,32 @@ bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>
   return true;
 }
 
-// False where `in` is not for tensor cores.
-template <typename T, typename Sight>
-bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
-                  float* logsumexp) {
+// What `body(std::integral_constant)` gives for the size of a head; false where `in` and `y` are not for tensor cores.
+template <typename T, typename Body>
+bool by_tile_dim(const AttentionInputs<T>& in, const T* y, Body&& body) {
   if constexpr (sizeof(T) == 2) {
     if (!aligned(in.q, in.k, in.v, y)) return false;
     for (const HeadRows* rows : {&in.queries, &in.keys, &in.results}) {
       if (rows->batch_stride % 8 != 0 || rows->head_stride % 8 != 0 || rows->token_stride % 8 != 0) return false;
     }
     switch (in.queries.dim) {
-      case 32: return attend_tiles_of<32>(stream, batch, in, sight, split, y, logsumexp);
-      case 64: return attend_tiles_of<64>(stream, batch, in, sight, split, y, logsumexp);
-      case 80: return attend_tiles_of<80>(stream, batch, in, sight, split, y, logsumexp);
-      case 128: return attend_tiles_of<128>(stream, batch, in, sight, split, y, logsumexp);
+      case 32: return body(std::integral_constant<int, 32>{});
+      case 64: return body(std::integral_constant<int, 64>{});
+      case 80: return body(std::integral_constant<int, 80>{});
+      case 128: return body(std::integral_constant<int, 128>{});
       default: return false;
     }
   }
   return false;
+}
+
+// False where `in` is not for tensor cores.
+template <typename T, typename Sight>
+bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
+                  float* logsumexp) {
+  return by_tile_dim(in, y, [&](auto dim) {
+    return attend_tiles_of<dim.value>(stream, batch, in, sight, split, y, logsumexp);
+  });
 }
 
 // On tensor cores where that can be. @param split - whether keys are split in pieces.

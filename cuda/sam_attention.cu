@@ -98,8 +98,8 @@ void backward(CudaStream& stream, const Op& op, int64_t batch, const AttentionIn
   const bool positions = op.drelPosH || op.drelPosW;
   const int64_t count = batch * in.queries.heads * in.queries.tokens * (sight.rows + sight.columns);
   float* bias_sums = positions ? stream.scratch_of<float>(count) : nullptr;
-  attend_backward(stream, batch, in, sight, op.dy.template data<T>(), op.y.template data<T>(),
-                  op.logsumexp.template data<float>(), dq, dk, dv, bias_sums);
+  attend_backward_by_warps(stream, batch, in, sight, op.dy.template data<T>(), op.y.template data<T>(),
+                           op.logsumexp.template data<float>(), dq, dk, dv, bias_sums);
   if (!positions) return;
   launch(stream, position_gradient_kernel<T>, {.blocks = 2 * sight.rows - 1 + 2 * sight.columns - 1, .threads = kThreads},
          in.queries, sight, batch, in.q, bias_sums, data_or_null<T>(op.drelPosH), data_or_null<T>(op.drelPosW));

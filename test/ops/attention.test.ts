@@ -1,9 +1,9 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { attention, backward, type Dtype, tensor } from '../../lib';
+import { attention, backward, type Dtype, type Tensor, tensor } from '../../lib';
 import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
 import { assertWithin } from '../support/close';
-import { randn, randnArray, rounded } from '../support/data';
+import { countOf, randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
 
@@ -100,35 +100,82 @@ onEveryDevice('attention', () => {
     );
   });
 
+  // Heads of whole and of broken fragments; tiles that are full, ragged and seen by nobody; queries that see nothing.
+  const gradientCases = [
+    { batch: 1, heads: 2, kvHeads: 2, queries: 70, keys: 150, headDim: 40, causal: true },
+    { batch: 2, heads: 4, kvHeads: 2, queries: 67, keys: 131, headDim: 32, causal: true, masked: true },
+    { batch: 1, heads: 2, kvHeads: 1, queries: 133, keys: 70, headDim: 64, causal: true, tokensFirst: true },
+    { batch: 2, heads: 1, kvHeads: 1, queries: 3, keys: 90, headDim: 80, masked: true, tokensFirst: true, softmaxScale: 0.3 },
+    { batch: 1, heads: 3, kvHeads: 1, queries: 65, keys: 64, headDim: 128 },
+  ];
   for (const dtype of ['bf16', 'f16'] as const)
-    test(`gradient in ${dtype} is that in f32 of the same values`, async () => {
-      const shapes = [
-        [1, 2, 70, 40],
-        [1, 2, 150, 40],
-        [1, 2, 150, 40],
-      ] as const;
-      const gradients = async (as: Dtype) => {
-        const inputs = await Promise.all(
-          shapes.map(async (shape, i) => {
-            const small = randn(shape, i + 1, dtype);
-            const one = as === dtype ? small : tensor((await small.read()) as Float32Array, shape);
-            one.requiresGrad = true;
-            return one;
-          }),
-        );
-        const y = attention(inputs[0]!, inputs[1]!, inputs[2]!, { causal: true });
-        const dy = randn(shapes[0], 9, dtype);
-        backward(y, as === dtype ? dy : tensor((await dy.read()) as Float32Array, shapes[0]));
-        return Promise.all(inputs.map((one) => one.grad!.read()));
-      };
-      const [small, exact] = [await gradients(dtype), await gradients('f32')];
-      // y is stored in the small dtype, so sum(dy * y) errs by its epsilon; the results are rounded once more.
-      const unit = dtype === 'bf16' ? 2 ** -7 : 2 ** -10;
-      for (const [index, values] of exact.entries()) {
-        let largest = 0;
-        for (const value of values) largest = Math.max(largest, Math.abs(value));
-        assertWithin(small[index]!, values, (wanted) => unit * (largest + Math.abs(wanted)), { shape: shapes[index]!, dtype });
+    for (const one of gradientCases)
+      test(`gradient in ${dtype} is that in f32 of the same values: ${JSON.stringify(one)}`, async () => {
+        const { batch, heads, kvHeads, queries, keys, headDim, masked, ...options } = one;
+        const shapeOf = (heads: number, tokens: number) =>
+          options.tokensFirst ? [batch, tokens, heads, headDim] : [batch, heads, tokens, headDim];
+        const shapes = [shapeOf(heads, queries), shapeOf(kvHeads, keys), shapeOf(kvHeads, keys)];
+        // Two of three keys are seen, and none in the last row of the batch. What is hidden is NaN.
+        const seen = Uint8Array.from({ length: batch * keys }, (_, i) => (i < (batch - 1) * keys && i % keys % 3 > 0 ? 1 : 0));
+        const keyMask = masked ? tensor(seen, [batch, keys]) : undefined;
+        const rowSize = options.tokensFirst ? kvHeads * headDim : headDim;
+        const keyOf = (i: number) => Math.floor(i / (kvHeads * keys * headDim)) * keys + (Math.floor(i / rowSize) % keys);
+        const hide = (values: Float32Array) => values.map((value, i) => (seen[keyOf(i)] ? value : Number.NaN));
+        const values = shapes.map((shape, i) => {
+          const all = randnArray(countOf(shape), i + 1);
+          return masked && i > 0 ? hide(all) : all;
+        });
+        const gradients = async (as: Dtype) => {
+          const inputs = await Promise.all(
+            shapes.map(async (shape, i) => {
+              const small = rounded(values[i]!, shape, dtype);
+              const input = as === dtype ? small : tensor((await small.read()) as Float32Array, shape);
+              input.requiresGrad = true;
+              return input;
+            }),
+          );
+          const y = attention(inputs[0]!, inputs[1]!, inputs[2]!, { ...options, keyMask });
+          const dy = randn(y.shape, 9, dtype);
+          backward(y, as === dtype ? dy : tensor((await dy.read()) as Float32Array, y.shape));
+          return Promise.all(inputs.map((input) => input.grad!.read()));
+        };
+        const [small, exact] = [await gradients(dtype), await gradients('f32')];
+        // y is stored in the small dtype, so sum(dy * y) errs by its epsilon; the results are rounded once more.
+        const unit = dtype === 'bf16' ? 2 ** -7 : 2 ** -10;
+        for (const [index, values] of exact.entries()) {
+          let largest = 0;
+          for (const value of values) largest = Math.max(largest, Math.abs(value));
+          assertWithin(small[index]!, values, (wanted) => unit * (largest + Math.abs(wanted)), { shape: shapes[index]!, dtype });
+        }
+      });
+
+  for (const dtype of dtypes)
+    test(`a query that sees one key gets no gradient, to the last bit: ${dtype}`, async () => {
+      const shape = [1, 2, 70, 64];
+      const [q, k, v] = [1, 2, 3].map((seed) => randn(shape, seed, dtype)) as [Tensor, Tensor, Tensor];
+      q.requiresGrad = true;
+      const y = attention(q, k, v, { causal: true });
+      backward(y, randn(shape, 4, dtype));
+      const dq = await q.grad!.read();
+      for (const head of [0, 1]) {
+        const row = dq.slice(head * 70 * 64, head * 70 * 64 + 2 * 64);
+        assert.ok(row.slice(0, 64).every((value) => value === 0) && row.slice(64).some((value) => value !== 0));
       }
+      q.grad!.dispose();
+    });
+
+  for (const dtype of dtypes)
+    test(`a gradient is the same whichever others are asked for: ${dtype}`, async () => {
+      const shape = [1, 1, 66, 32];
+      const gradients = async (...asked: boolean[]) => {
+        const inputs = asked.map((requiresGrad, i) => Object.assign(randn(shape, i + 1, dtype), { requiresGrad }));
+        const y = attention(inputs[0]!, inputs[1]!, inputs[2]!, { causal: true });
+        backward(y, randn(shape, 4, dtype));
+        return Promise.all(inputs.map((input) => input.grad?.readBits()));
+      };
+      const all = await gradients(true, true, true);
+      for (const alone of [0, 1, 2])
+        assert.deepEqual((await gradients(alone === 0, alone === 1, alone === 2))[alone], all[alone], `gradient of input ${alone}`);
     });
 
   test('does nothing where there is nothing', async () => {
