@@ -14,8 +14,8 @@ struct AttentionUpstream {
 
 namespace {
 
-// A lane a query, by the same walk as dy * v below: where a query sees one key, y is v, and what is subtracted is to be what it
-// is subtracted from, to the last bit.
+// A lane a query, by the same walk as dy * v below: where a query sees one key, y is v, and what is subtracted is to be what
+// it is subtracted from, to the last bit.
 template <typename T>
 __global__ void __launch_bounds__(32) level_kernel(HeadRows results, const T* dy, const T* y, float* levels) {
   const SharedRows first = {dynamic_shared<float>(), results.dim};

@@ -1,7 +1,7 @@
 // The gradients of cuda/attention_tiles.cuh on tensor cores (Dao 2023, arXiv 2307.08691), by the same tiles: dq with 16
 // queries a warp over tiles of keys; dk and dv the other way round, 16 keys a warp over tiles of queries. Both find
-// probabilities again from the row's logsumexp, so nothing is added atomically. Probabilities and the gradients of logits are
-// rounded to T before their second products; the rest is f32.
+// probabilities again from the row's logsumexp, so nothing is added atomically. Probabilities and the gradients of logits
+// are rounded to T before their second products; the rest is f32.
 #pragma once
 #include "cuda/attention_backward.cuh"
 #include "cuda/attention_tiles.cuh"
@@ -79,10 +79,11 @@ __device__ __forceinline__ void add_weighted_rows(float (&sums)[dim / 8][4], con
   }
 }
 
-// sum(dy * y) of the rows of two fragments: the diagonal of dy y^T, by the same walk as dy v^T. Where a query sees one key, y
-// is v, and what is subtracted is to be what it is subtracted from, to the last bit.
+// sum(dy * y) of the rows of two fragments: the diagonal of dy y^T, by the same walk as dy v^T. Where a query sees one key,
+// y is v, and what is subtracted is to be what it is subtracted from, to the last bit.
 template <int dim, typename T>
-__device__ void find_levels(float (&levels)[2], const uint32_t (&dy)[dim / 16][4], const uint32_t (&y)[dim / 16][4], int lane) {
+__device__ void find_levels(float (&levels)[2], const uint32_t (&dy)[dim / 16][4], const uint32_t (&y)[dim / 16][4],
+                            int lane) {
   float upper[4] = {};
   float lower[4] = {};
 #pragma unroll
@@ -288,8 +289,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 
 template <int dim, typename T, typename Sight>
-void attend_backward_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, const T* dy,
-                              const T* y, const float* logsumexp, T* dq, T* dk, T* dv) {
+void attend_backward_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight,
+                              const T* dy, const T* y, const float* logsumexp, T* dq, T* dk, T* dv) {
   float* levels = stream.scratch_of<float>(batch * in.queries.heads * in.queries.tokens);
   const auto grid = [&](const HeadRows& rows, int64_t bytes) {
     const int64_t tiles = blocks_for(rows.tokens, kTileQueries);
@@ -300,8 +301,8 @@ void attend_backward_tiles_of(CudaStream& stream, int64_t batch, const Attention
   if (dk == nullptr && dv == nullptr) return;
   static_assert(key_gradient_shared_bytes<dim>() <= kMostSharedBytes);
   const AttentionUpstream<T> up{dy, logsumexp, levels};
-  launch(stream, key_gradient_tiles_kernel<dim, T, Sight>, grid(in.keys, key_gradient_shared_bytes<dim>()), in, sight, up, dk,
-         dv);
+  launch(stream, key_gradient_tiles_kernel<dim, T, Sight>, grid(in.keys, key_gradient_shared_bytes<dim>()), in, sight, up,
+         dk, dv);
 }
 
 // False where `in` is not for tensor cores. Each of dq, dk, dv may be null.

@@ -321,9 +321,8 @@ bool by_tile_dim(const AttentionInputs<T>& in, const T* y, Body&& body) {
 template <typename T, typename Sight>
 bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
                   float* logsumexp) {
-  return by_tile_dim(in, y, [&](auto dim) {
-    return attend_tiles_of<dim.value>(stream, batch, in, sight, split, y, logsumexp);
-  });
+  return by_tile_dim(in, y,
+                     [&](auto dim) { return attend_tiles_of<dim.value>(stream, batch, in, sight, split, y, logsumexp); });
 }
 
 // On tensor cores where that can be. @param split - whether keys are split in pieces.

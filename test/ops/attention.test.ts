@@ -116,7 +116,7 @@ onEveryDevice('attention', () => {
           options.tokensFirst ? [batch, tokens, heads, headDim] : [batch, heads, tokens, headDim];
         const shapes = [shapeOf(heads, queries), shapeOf(kvHeads, keys), shapeOf(kvHeads, keys)];
         // Two of three keys are seen, and none in the last row of the batch. What is hidden is NaN.
-        const seen = Uint8Array.from({ length: batch * keys }, (_, i) => (i < (batch - 1) * keys && i % keys % 3 > 0 ? 1 : 0));
+        const seen = Uint8Array.from({ length: batch * keys }, (_, i) => (i < (batch - 1) * keys && (i % keys) % 3 > 0 ? 1 : 0));
         const keyMask = masked ? tensor(seen, [batch, keys]) : undefined;
         const rowSize = options.tokensFirst ? kvHeads * headDim : headDim;
         const keyOf = (i: number) => Math.floor(i / (kvHeads * keys * headDim)) * keys + (Math.floor(i / rowSize) % keys);
