@@ -1,4 +1,6 @@
 import { attention } from '../../lib';
+import { run } from '../../lib/autograd/call';
+import { tidy } from '../../lib/tensor/scope';
 import { normal } from '../data';
 import { pair } from '../harness';
 
@@ -44,7 +46,38 @@ const full = (heads: number, queries: number, keys: number, dim: number) =>
     }),
   );
 
-/** Long prompts. PyTorch's side runs the fastest of its ways for these sizes, which its set-up finds. */
+/** PyTorch's side over a prompt, by the fastest of its ways for these sizes, which its set-up finds. */
+const fastest = (way: 'forward' | 'gradient', tokens: number, dim: number) => ({
+  setup: `
+    import time
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    torch.set_grad_enabled(${way === 'gradient' ? 'True' : 'False'})
+    q, k, v, dy = (torch.randn(1, 32, ${tokens}, ${dim}).to(torch.bfloat16).requires_grad_() for _ in range(4))
+    results = {}
+    def forward(backend):
+        with sdpa_kernel(backend):
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    def gradient(backend):
+        if backend not in results:
+            results[backend] = forward(backend)
+        return torch.autograd.grad(results[backend], (q, k, v), dy, retain_graph=True)
+    def seconds(backend):
+        try:
+            ${way}(backend)
+            settled()
+            start = time.perf_counter()
+            for _ in range(10):
+                ${way}(backend)
+            settled()
+            return time.perf_counter() - start
+        except RuntimeError:
+            return float('inf')
+    fastest = min((SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION), key=seconds)
+  `,
+  run: `${way}(fastest)`,
+});
+
+/** Long prompts. */
 const long = (tokens: number, dim: number) =>
   pair(`attention causal bf16 32 heads, ${tokens} tokens of ${dim}`, {
     ours: async () => {
@@ -52,33 +85,28 @@ const long = (tokens: number, dim: number) =>
       const [q, k, v] = [await normal(shape, 'bf16', 1), await normal(shape, 'bf16', 2), await normal(shape, 'bf16', 3)];
       return () => void attention(q, k, v, { causal: true });
     },
-    torch: {
-      setup: `
-        import time
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-        q, k, v = (torch.randn(1, 32, ${tokens}, ${dim}).to(torch.bfloat16) for _ in range(3))
-        def attend(backend):
-            with sdpa_kernel(backend):
-                return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        def seconds(backend):
-            try:
-                attend(backend)
-                settled()
-                start = time.perf_counter()
-                for _ in range(10):
-                    attend(backend)
-                settled()
-                return time.perf_counter() - start
-            except RuntimeError:
-                return float('inf')
-        fastest = min((SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION), key=seconds)
-      `,
-      run: 'attend(fastest)',
-    },
+    torch: fastest('forward', tokens, dim),
     flops: 4 * 32 * dim * ((tokens * (tokens + 1)) / 2),
     bytes: 4 * 32 * tokens * dim * 2,
     gpuOnly: true,
     gpuGoal: 0.9,
+  });
+
+/** One layer of LLaMA in training: dq, dk and dv, of five products of which each is as long as one of the two of the forward. */
+const gradient = (tokens: number, dim: number) =>
+  pair(`attention gradient causal bf16 32 heads, ${tokens} tokens of ${dim}`, {
+    ours: async () => {
+      const shape = [1, 32, tokens, dim];
+      const [q, k, v] = [await normal(shape, 'bf16', 1), await normal(shape, 'bf16', 2), await normal(shape, 'bf16', 3)];
+      const dy = await normal(shape, 'bf16', 4);
+      const given = { q, k, v, causal: true };
+      const { y, logsumexp } = tidy(() => run('attention', given, ['y', 'logsumexp']));
+      return () => void run('attentionBackward', { ...given, dy, y, logsumexp }, ['dq', 'dk', 'dv']);
+    },
+    torch: fastest('gradient', tokens, dim),
+    flops: 10 * 32 * dim * ((tokens * (tokens + 1)) / 2),
+    bytes: 8 * 32 * tokens * dim * 2,
+    gpuOnly: tokens > 1000,
   });
 
 export default [
@@ -87,4 +115,6 @@ export default [
   ...full(8, 7, 4096, 16),
   ...full(8, 4096, 7, 16),
   ...[64, 128].flatMap((dim) => [2048, 4096, 8192].map((tokens) => long(tokens, dim))),
+  gradient(700, 128),
+  ...[64, 128].flatMap((dim) => [2048, 8192].map((tokens) => gradient(tokens, dim))),
 ];

@@ -140,7 +140,8 @@ onEveryDevice('attention', () => {
           return Promise.all(inputs.map((input) => input.grad!.read()));
         };
         const [small, exact] = [await gradients(dtype), await gradients('f32')];
-        // y is stored in the small dtype, so sum(dy * y) errs by its epsilon; the results are rounded once more.
+        // y is stored in the small dtype, so sum(dy * y) errs by its epsilon; the results are rounded once more. Where tensor
+        // cores round probabilities and gradients of logits (docs/numerics.md), that is half as much, and averages out.
         const unit = dtype === 'bf16' ? 2 ** -7 : 2 ** -10;
         for (const [index, values] of exact.entries()) {
           let largest = 0;
