@@ -103,10 +103,10 @@ onEveryDevice('attention', () => {
   // Heads of whole and of broken fragments; tiles that are full, ragged and seen by nobody; queries that see nothing.
   const gradientCases = [
     { batch: 1, heads: 2, kvHeads: 2, queries: 70, keys: 150, headDim: 40, causal: true },
-    { batch: 2, heads: 4, kvHeads: 2, queries: 67, keys: 131, headDim: 32, causal: true, masked: true },
+    { batch: 2, heads: 4, kvHeads: 2, queries: 67, keys: 131, headDim: 32 },
     { batch: 1, heads: 2, kvHeads: 1, queries: 133, keys: 70, headDim: 64, causal: true, tokensFirst: true },
     { batch: 2, heads: 1, kvHeads: 1, queries: 3, keys: 90, headDim: 80, masked: true, tokensFirst: true, softmaxScale: 0.3 },
-    { batch: 1, heads: 3, kvHeads: 1, queries: 65, keys: 64, headDim: 128 },
+    { batch: 2, heads: 3, kvHeads: 1, queries: 65, keys: 131, headDim: 128, causal: true, masked: true },
   ];
   for (const dtype of ['bf16', 'f16'] as const)
     for (const one of gradientCases)
