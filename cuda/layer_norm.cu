@@ -1,5 +1,5 @@
-// A block a row, read three times, twice of them from the cache: the squares are of what is left after the mean, so that a
-// mean far from 0 costs no digits.
+// A warp or a block a row, which is read once and stays in registers: the squares are of what is left after the mean, so
+// that a mean far from 0 costs no digits.
 #include "kernels/layer_norm.h"
 
 #include "cuda/row.cuh"
@@ -10,72 +10,84 @@ namespace {
 
 template <int packet, typename T>
 __global__ void __launch_bounds__(512)
-    forward_kernel(int64_t dim, const T* x, const T* weight, const T* bias, float eps, T* y, float* means, float* rstds) {
-  x += blockIdx.x * dim;
-  y += blockIdx.x * dim;
+    forward_kernel(RowTeams teams, const T* x, const T* weight, const T* bias, float eps, T* y, float* means, float* rstds) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
+  y += row * teams.size;
+  const HeldRow<packet, T> values(teams, x + row * teams.size);
+  const HeldRow<packet, T> weights(teams, weight);
+  const HeldRow<packet, T> biases(teams, bias);
   float total = 0;
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    for (int k = 0; k < packet; ++k) total += to_float(loaded.values[k]);
-  });
-  const float mean = block_sum(total) / static_cast<float>(dim);
+  each_held(
+      teams,
+      [&](int64_t, const auto& v) {
+        for (int k = 0; k < packet; ++k) total += to_float(v.values[k]);
+      },
+      values);
+  const float mean = teams.sum(total) / static_cast<float>(teams.size);
   float square = 0;
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    for (int k = 0; k < packet; ++k) {
-      const float centred = to_float(loaded.values[k]) - mean;
-      square += centred * centred;
-    }
-  });
-  const float rstd = 1.0F / sqrtf(block_sum(square) / static_cast<float>(dim) + eps);
-  if (threadIdx.x == 0) {
-    if (means != nullptr) means[blockIdx.x] = mean;
-    if (rstds != nullptr) rstds[blockIdx.x] = rstd;
+  each_held(
+      teams,
+      [&](int64_t, const auto& v) {
+        for (int k = 0; k < packet; ++k) {
+          const float centred = to_float(v.values[k]) - mean;
+          square += centred * centred;
+        }
+      },
+      values);
+  const float rstd = 1.0F / sqrtf(teams.sum(square) / static_cast<float>(teams.size) + eps);
+  if (teams.rank() == 0) {
+    if (means != nullptr) means[row] = mean;
+    if (rstds != nullptr) rstds[row] = rstd;
   }
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    const auto weights = load_packet<packet>(weight + i);
-    const auto biases = load_packet<packet>(bias + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) {
-      put(result.values[k],
-          (to_float(loaded.values[k]) - mean) * rstd * to_float(weights.values[k]) + to_float(biases.values[k]));
-    }
-    store_packet(y + i, result);
-  });
+  each_held(
+      teams,
+      [&](int64_t i, const auto& v, const auto& w, const auto& b) {
+        Packet<T, packet> result;
+        for (int k = 0; k < packet; ++k) {
+          put(result.values[k], (to_float(v.values[k]) - mean) * rstd * to_float(w.values[k]) + to_float(b.values[k]));
+        }
+        store_packet(y + i, result);
+      },
+      values, weights, biases);
 }
 
 template <int packet, typename T>
 __global__ void __launch_bounds__(512)
-    backward_kernel(int64_t dim, const T* dy, const T* x, const T* weight, const float* means, const float* rstds, T* dx) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * dim;
-  const float mean = means[blockIdx.x];
-  const float rstd = rstds[blockIdx.x];
+    backward_kernel(RowTeams teams, const T* dy, const T* x, const T* weight, const float* means, const float* rstds, T* dx) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
+  const int64_t first = row * teams.size;
+  const HeldRow<packet, T> gradients(teams, dy + first);
+  const HeldRow<packet, T> values(teams, x + first);
+  const HeldRow<packet, T> weights(teams, weight);
+  const float mean = means[row];
+  const float rstd = rstds[row];
   float level = 0;  // sum of g
   float along = 0;  // sum of g * n
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(x + row + i);
-    const auto w = load_packet<packet>(weight + i);
-    for (int k = 0; k < packet; ++k) {
-      const float g = to_float(d.values[k]) * to_float(w.values[k]);
-      level += g;
-      along += g * (to_float(v.values[k]) - mean) * rstd;
-    }
-  });
-  level = block_sum(level) / static_cast<float>(dim);
-  along = block_sum(along) / static_cast<float>(dim);
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(x + row + i);
-    const auto w = load_packet<packet>(weight + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) {
-      const float n = (to_float(v.values[k]) - mean) * rstd;
-      put(result.values[k], rstd * (to_float(d.values[k]) * to_float(w.values[k]) - level - n * along));
-    }
-    store_packet(dx + row + i, result);
-  });
+  each_held(
+      teams,
+      [&](int64_t, const auto& d, const auto& v, const auto& w) {
+        for (int k = 0; k < packet; ++k) {
+          const float g = to_float(d.values[k]) * to_float(w.values[k]);
+          level += g;
+          along += g * (to_float(v.values[k]) - mean) * rstd;
+        }
+      },
+      gradients, values, weights);
+  level = teams.sum(level) / static_cast<float>(teams.size);
+  along = teams.sum(along) / static_cast<float>(teams.size);
+  each_held(
+      teams,
+      [&](int64_t i, const auto& d, const auto& v, const auto& w) {
+        Packet<T, packet> result;
+        for (int k = 0; k < packet; ++k) {
+          const float n = (to_float(v.values[k]) - mean) * rstd;
+          put(result.values[k], rstd * (to_float(d.values[k]) * to_float(w.values[k]) - level - n * along));
+        }
+        store_packet(dx + first + i, result);
+      },
+      gradients, values, weights);
 }
 
 // dy n at an element
@@ -107,8 +119,8 @@ void run(const LayerNorm& op, CudaStream& stream) {
     by_packet<T>(
         dim,
         [&](auto packet) {
-          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)},
-                 dim, x, weight, bias, op.eps, y, mean, rstd);
+          const RowTeams teams(op.x.count() / dim, dim, packet.value);
+          launch(stream, forward_kernel<packet.value, T>, teams.grid(), teams, x, weight, bias, op.eps, y, mean, rstd);
         },
         x, weight, bias, y);
   });
@@ -129,8 +141,8 @@ void run(const LayerNormBackward& op, CudaStream& stream) {
       by_packet<T>(
           dim,
           [&](auto packet) {
-            launch(stream, backward_kernel<packet.value, T>, {.blocks = rows, .threads = threads_for_row(dim)}, dim, dy, x,
-                   weight, mean, rstd, dx);
+            const RowTeams teams(rows, dim, packet.value);
+            launch(stream, backward_kernel<packet.value, T>, teams.grid(), teams, dy, x, weight, mean, rstd, dx);
           },
           dy, x, weight, dx);
     }

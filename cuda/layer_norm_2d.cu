@@ -1,4 +1,5 @@
-// A thread a pixel, so that the threads of a warp read neighbours; it walks over the channels.
+// A block 32 neighbouring pixels, a lane each; its warps share out the channels, of which each thread keeps the first 32 in
+// registers, so that x is read once. Channels beyond are read again, from the cache.
 #include "kernels/layer_norm_2d.h"
 
 #include "cuda/sums.cuh"
@@ -6,68 +7,120 @@
 namespace mglmm::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kPixels = 32;
+constexpr int kWarps = 8;
+constexpr int kThreads = kPixels * kWarps;
+constexpr int kHeldChannels = 32;
 
-// Sizes, and where the pixel of this thread is in the first channel; -1 for none.
+struct PixelSums {
+  float values[kWarps][kPixels];
+};
+
+// Sizes, and which pixel and channels are this thread's.
 struct Pixels {
   int64_t batch, channels, pixels;
   explicit Pixels(const Shape& shape) : batch(shape[0]), channels(shape[1]), pixels(shape[2] * shape[3]) {}
-  __device__ int64_t index() const {
-    const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-    return i < batch * pixels ? i : -1;
+  __device__ static int warp() { return static_cast<int>(threadIdx.x) / kPixels; }
+  __device__ static int lane() { return static_cast<int>(threadIdx.x) % kPixels; }
+  __device__ int64_t index() const { return static_cast<int64_t>(blockIdx.x) * kPixels + lane(); }
+  __device__ bool inside() const { return index() < batch * pixels; }
+  __device__ int64_t offset() const { return index() / pixels * channels * pixels + index() % pixels; }
+  // How many of the channels are this thread's.
+  __device__ int64_t count() const { return inside() ? (channels - warp() + kWarps - 1) / kWarps : 0; }
+  __device__ int64_t channel(int64_t i) const { return warp() + i * kWarps; }
+  Grid grid() const { return {.blocks = blocks_for(batch * pixels, kPixels), .threads = kThreads}; }
+
+  // Over the channels of a pixel, in every thread of it. All threads of the block come here.
+  __device__ float sum(float value) const {
+    auto& sums = shared<PixelSums>();
+    __syncthreads();  // an earlier sum may still be read
+    sums.values[warp()][lane()] = value;
+    __syncthreads();
+    value = 0;
+    for (int other = 0; other < kWarps; ++other) value += sums.values[other][lane()];
+    return value;
   }
-  __device__ int64_t offset(int64_t index) const { return index / pixels * channels * pixels + index % pixels; }
-  Grid grid() const { return {.blocks = blocks_for(batch * pixels, kThreads), .threads = kThreads}; }
 };
 
+// This thread's channels of one pixel, read at once.
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    forward_kernel(Pixels at, const T* x, const T* weight, const T* bias, float eps, T* y, float* means, float* rstds) {
-  const int64_t index = at.index();
-  if (index < 0) return;
-  x += at.offset(index);
-  y += at.offset(index);
-  const float size = static_cast<float>(at.channels);
-  float total = 0;
-  for (int64_t channel = 0; channel < at.channels; ++channel) total += to_float(x[channel * at.pixels]);
-  const float mean = total / size;
-  float square = 0;
-  for (int64_t channel = 0; channel < at.channels; ++channel) {
-    const float centred = to_float(x[channel * at.pixels]) - mean;
-    square += centred * centred;
+struct HeldChannels {
+  const T* pixel;
+  float values[kHeldChannels];
+
+  __device__ __forceinline__ HeldChannels(const Pixels& at, const T* x) : pixel(x + at.offset()) {
+#pragma unroll
+    for (int i = 0; i < kHeldChannels; ++i) {
+      if (i < at.count()) values[i] = to_float(pixel[at.channel(i) * at.pixels]);
+    }
   }
-  const float rstd = 1.0F / sqrtf(square / size + eps);
-  if (means != nullptr) means[index] = mean;
-  if (rstds != nullptr) rstds[index] = rstd;
-  for (int64_t channel = 0; channel < at.channels; ++channel) {
-    put(y[channel * at.pixels],
-        (to_float(x[channel * at.pixels]) - mean) * rstd * to_float(weight[channel]) + to_float(bias[channel]));
+};
+
+// Calls `body(channel, values...)` for each channel that is this thread's.
+template <typename Body, typename... Ts>
+__device__ __forceinline__ void each_channel(const Pixels& at, Body&& body, const HeldChannels<Ts>&... held) {
+  const int64_t count = at.count();
+#pragma unroll
+  for (int i = 0; i < kHeldChannels; ++i) {
+    if (i < count) body(at.channel(i), held.values[i]...);
+  }
+  for (int64_t i = kHeldChannels; i < count; ++i) {
+    const int64_t channel = at.channel(i);
+    body(channel, to_float(held.pixel[channel * at.pixels])...);
   }
 }
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
+    forward_kernel(Pixels at, const T* x, const T* weight, const T* bias, float eps, T* y, float* means, float* rstds) {
+  const HeldChannels<T> held(at, x);
+  const auto size = static_cast<float>(at.channels);
+  float total = 0;
+  each_channel(at, [&](int64_t, float v) { total += v; }, held);
+  const float mean = at.sum(total) / size;
+  float square = 0;
+  each_channel(at, [&](int64_t, float v) { square += (v - mean) * (v - mean); }, held);
+  const float rstd = 1.0F / sqrtf(at.sum(square) / size + eps);
+  if (at.inside() && at.warp() == 0) {
+    if (means != nullptr) means[at.index()] = mean;
+    if (rstds != nullptr) rstds[at.index()] = rstd;
+  }
+  y += at.offset();
+  each_channel(
+      at,
+      [&](int64_t channel, float v) {
+        put(y[channel * at.pixels], (v - mean) * rstd * to_float(weight[channel]) + to_float(bias[channel]));
+      },
+      held);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
     backward_kernel(Pixels at, const T* dy, const T* x, const T* weight, const float* means, const float* rstds, T* dx) {
-  const int64_t index = at.index();
-  if (index < 0) return;
-  const int64_t offset = at.offset(index);
-  const float mean = means[index];
-  const float rstd = rstds[index];
+  const HeldChannels<T> gradients(at, dy);
+  const HeldChannels<T> values(at, x);
+  const float mean = at.inside() ? means[at.index()] : 0.0F;
+  const float rstd = at.inside() ? rstds[at.index()] : 0.0F;
   float level = 0;  // sum of g
   float along = 0;  // sum of g * n
-  for (int64_t channel = 0; channel < at.channels; ++channel) {
-    const int64_t i = offset + channel * at.pixels;
-    const float g = to_float(dy[i]) * to_float(weight[channel]);
-    level += g;
-    along += g * (to_float(x[i]) - mean) * rstd;
-  }
-  level /= static_cast<float>(at.channels);
-  along /= static_cast<float>(at.channels);
-  for (int64_t channel = 0; channel < at.channels; ++channel) {
-    const int64_t i = offset + channel * at.pixels;
-    const float n = (to_float(x[i]) - mean) * rstd;
-    put(dx[i], rstd * (to_float(dy[i]) * to_float(weight[channel]) - level - n * along));
-  }
+  each_channel(
+      at,
+      [&](int64_t channel, float d, float v) {
+        const float g = d * to_float(weight[channel]);
+        level += g;
+        along += g * (v - mean) * rstd;
+      },
+      gradients, values);
+  level = at.sum(level) / static_cast<float>(at.channels);
+  along = at.sum(along) / static_cast<float>(at.channels);
+  dx += at.offset();
+  each_channel(
+      at,
+      [&](int64_t channel, float d, float v) {
+        const float n = (v - mean) * rstd;
+        put(dx[channel * at.pixels], rstd * (d * to_float(weight[channel]) - level - n * along));
+      },
+      gradients, values);
 }
 
 // dy n at an element

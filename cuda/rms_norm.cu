@@ -1,4 +1,4 @@
-// A block a row, read once for its mean square and once more, from the cache, to be scaled.
+// A warp or a block a row, which is read once and stays in registers.
 #include "kernels/rms_norm.h"
 
 #include "cuda/row.cuh"
@@ -9,48 +9,59 @@ namespace {
 
 template <int packet, typename T>
 __global__ void __launch_bounds__(512)
-    forward_kernel(int64_t dim, const T* x, const T* weight, float eps, T* y, float* rstds) {
-  x += blockIdx.x * dim;
-  y += blockIdx.x * dim;
+    forward_kernel(RowTeams teams, const T* x, const T* weight, float eps, T* y, float* rstds) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
+  y += row * teams.size;
+  const HeldRow<packet, T> values(teams, x + row * teams.size);
+  const HeldRow<packet, T> weights(teams, weight);
   float square = 0;
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    for (int k = 0; k < packet; ++k) square += to_float(loaded.values[k]) * to_float(loaded.values[k]);
-  });
-  const float rstd = 1.0F / sqrtf(block_sum(square) / static_cast<float>(dim) + eps);
-  if (rstds != nullptr && threadIdx.x == 0) rstds[blockIdx.x] = rstd;
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    const auto weights = load_packet<packet>(weight + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) put(result.values[k], to_float(loaded.values[k]) * rstd * to_float(weights.values[k]));
-    store_packet(y + i, result);
-  });
+  each_held(
+      teams,
+      [&](int64_t, const auto& v) {
+        for (int k = 0; k < packet; ++k) square += to_float(v.values[k]) * to_float(v.values[k]);
+      },
+      values);
+  const float rstd = 1.0F / sqrtf(teams.sum(square) / static_cast<float>(teams.size) + eps);
+  if (rstds != nullptr && teams.rank() == 0) rstds[row] = rstd;
+  each_held(
+      teams,
+      [&](int64_t i, const auto& v, const auto& w) {
+        Packet<T, packet> result;
+        for (int k = 0; k < packet; ++k) put(result.values[k], to_float(v.values[k]) * rstd * to_float(w.values[k]));
+        store_packet(y + i, result);
+      },
+      values, weights);
 }
 
 template <int packet, typename T>
 __global__ void __launch_bounds__(512)
-    backward_kernel(int64_t dim, const T* dy, const T* x, const T* weight, const float* rstds, T* dx) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * dim;
-  const float rstd = rstds[blockIdx.x];
+    backward_kernel(RowTeams teams, const T* dy, const T* x, const T* weight, const float* rstds, T* dx) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
+  const int64_t first = row * teams.size;
+  const HeldRow<packet, T> gradients(teams, dy + first);
+  const HeldRow<packet, T> values(teams, x + first);
+  const HeldRow<packet, T> weights(teams, weight);
+  const float rstd = rstds[row];
   float along = 0;  // of g with x
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(x + row + i);
-    const auto w = load_packet<packet>(weight + i);
-    for (int k = 0; k < packet; ++k) along += to_float(d.values[k]) * to_float(w.values[k]) * to_float(v.values[k]);
-  });
-  const float back = block_sum(along) * rstd * rstd / static_cast<float>(dim);
-  each_packet<packet>(dim, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(x + row + i);
-    const auto w = load_packet<packet>(weight + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) {
-      put(result.values[k], rstd * (to_float(d.values[k]) * to_float(w.values[k]) - to_float(v.values[k]) * back));
-    }
-    store_packet(dx + row + i, result);
-  });
+  each_held(
+      teams,
+      [&](int64_t, const auto& d, const auto& v, const auto& w) {
+        for (int k = 0; k < packet; ++k) along += to_float(d.values[k]) * to_float(w.values[k]) * to_float(v.values[k]);
+      },
+      gradients, values, weights);
+  const float back = teams.sum(along) * rstd * rstd / static_cast<float>(teams.size);
+  each_held(
+      teams,
+      [&](int64_t i, const auto& d, const auto& v, const auto& w) {
+        Packet<T, packet> result;
+        for (int k = 0; k < packet; ++k) {
+          put(result.values[k], rstd * (to_float(d.values[k]) * to_float(w.values[k]) - to_float(v.values[k]) * back));
+        }
+        store_packet(dx + first + i, result);
+      },
+      gradients, values, weights);
 }
 
 // dy n at an element
@@ -76,8 +87,8 @@ void run(const RmsNorm& op, CudaStream& stream) {
     by_packet<T>(
         dim,
         [&](auto packet) {
-          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / dim, .threads = threads_for_row(dim)},
-                 dim, x, weight, op.eps, y, rstd);
+          const RowTeams teams(op.x.count() / dim, dim, packet.value);
+          launch(stream, forward_kernel<packet.value, T>, teams.grid(), teams, x, weight, op.eps, y, rstd);
         },
         x, weight, y);
   });
@@ -97,8 +108,8 @@ void run(const RmsNormBackward& op, CudaStream& stream) {
       by_packet<T>(
           dim,
           [&](auto packet) {
-            launch(stream, backward_kernel<packet.value, T>, {.blocks = rows, .threads = threads_for_row(dim)}, dim, dy, x,
-                   weight, rstd, dx);
+            const RowTeams teams(rows, dim, packet.value);
+            launch(stream, backward_kernel<packet.value, T>, teams.grid(), teams, dy, x, weight, rstd, dx);
           },
           dy, x, weight, dx);
     }

@@ -9,7 +9,7 @@ import { normInFloat64 } from '../support/norm';
 
 onEveryDevice('rmsNorm', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
-    for (const shape of [[1], [33], [3, 255], [2, 1, 4099], [70, 40], [0, 3], [3, 0]])
+    for (const shape of [[1], [33], [3, 255], [2, 1, 4099], [70, 40], [3, 1288], [2, 8712], [0, 3], [3, 0]])
       test(`agrees with float64 on ${dtype} [${shape}]`, async () => {
         const dim = shape[shape.length - 1] as number;
         const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
