@@ -1,47 +1,33 @@
-// A block a row of logits; the rows' losses are then added up by one block.
+// A warp or a block a row of logits; the rows' losses are then added up by one block.
 #include "kernels/cross_entropy.h"
 
 #include "cuda/labels.cuh"
-#include "cuda/row.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 template <typename T>
-__global__ void __launch_bounds__(512) loss_kernel(Labels labels, const T* logits, float* losses, float* logsumexp) {
-  const int64_t row = blockIdx.x;
+__global__ void __launch_bounds__(512)
+    loss_kernel(RowTeams teams, Labels labels, const T* logits, float* losses, float* logsumexp) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
   const int64_t label = labels.at(row);
-  if (label == kNoLabel) {
-    if (threadIdx.x == 0) {
-      losses[row] = 0;
-      if (logsumexp != nullptr) logsumexp[row] = 0;
-    }
-    return;
-  }
-  const T* own = logits + row * labels.vocab;
-  const float whole = log_sum_exp(own, labels.vocab);
-  if (threadIdx.x != 0) return;
-  losses[row] = whole - to_float(own[label]);
+  const T* own = logits + row * teams.size;
+  const float whole = label == kNoLabel ? 0.0F : exp_sum(teams, own).log();
+  if (teams.rank() != 0) return;
+  losses[row] = label == kNoLabel ? 0.0F : whole - to_float(own[label]);
   if (logsumexp != nullptr) logsumexp[row] = whole;
 }
 
 template <typename T>
-__global__ void __launch_bounds__(512) backward_kernel(Labels labels, const T* logits, const float* logsumexp,
-                                                       const float* dloss, const int32_t* count, bool mean, T* dlogits) {
-  const int64_t row = blockIdx.x;
-  const int64_t label = labels.at(row);
-  const T* own = logits + row * labels.vocab;
-  T* gradient = dlogits + row * labels.vocab;
-  if (label == kNoLabel) {
-    each_packet<1>(labels.vocab, [&](int64_t i) { put(gradient[i], 0.0F); });
-    return;
-  }
+__global__ void __launch_bounds__(512)
+    backward_kernel(RowTeams teams, Labels labels, const T* logits, const float* logsumexp, const float* dloss,
+                    const int32_t* count, bool mean, T* dlogits) {
+  const int64_t row = teams.row();
+  if (row >= teams.rows) return;
   const float scale = mean ? *dloss / static_cast<float>(*count) : *dloss;
-  const float whole = logsumexp[row];
-  each_packet<1>(labels.vocab, [&](int64_t i) {
-    const float probability = expf(to_float(own[i]) - whole);
-    put(gradient[i], (i == label ? probability - 1.0F : probability) * scale);
-  });
+  const int64_t first = row * teams.size;
+  loss_gradient(teams, logits + first, labels.at(row), logsumexp[row], scale, dlogits + first);
 }
 
 }  // namespace
@@ -51,8 +37,9 @@ void run(const CrossEntropy& op, CudaStream& stream) {
   doubt_labels<CrossEntropy>(stream, labels);
   float* losses = stream.scratch_of<float>(labels.rows);
   by_dtype(op.logits.dtype, [&]<typename T>(Type<T>) {
-    launch(stream, loss_kernel<T>, {.blocks = labels.rows, .threads = threads_for_row(labels.vocab)}, labels,
-           op.logits.data<T>(), losses, op.logsumexp ? op.logsumexp.data<float>() : nullptr);
+    const RowTeams teams(labels.rows, labels.vocab, kPacket<T>);
+    launch(stream, loss_kernel<T>, teams.grid(), teams, labels, op.logits.data<T>(), losses,
+           op.logsumexp ? op.logsumexp.data<float>() : nullptr);
   });
   add_labels(stream, labels, losses, op.reduction == LossReduction::mean, op.loss ? op.loss.data<float>() : nullptr,
              op.count ? op.count.data<int32_t>() : nullptr);
@@ -63,9 +50,9 @@ void run(const CrossEntropyBackward& op, CudaStream& stream) {
   doubt_labels<CrossEntropyBackward>(stream, labels);
   if (!op.dlogits) return;
   by_dtype(op.logits.dtype, [&]<typename T>(Type<T>) {
-    launch(stream, backward_kernel<T>, {.blocks = labels.rows, .threads = threads_for_row(labels.vocab)}, labels,
-           op.logits.data<T>(), op.logsumexp.data<float>(), op.dloss.data<float>(), op.count.data<int32_t>(),
-           op.reduction == LossReduction::mean, op.dlogits.data<T>());
+    const RowTeams teams(labels.rows, labels.vocab, kPacket<T>);
+    launch(stream, backward_kernel<T>, teams.grid(), teams, labels, op.logits.data<T>(), op.logsumexp.data<float>(),
+           op.dloss.data<float>(), op.count.data<int32_t>(), op.reduction == LossReduction::mean, op.dlogits.data<T>());
   });
 }
 

@@ -1,8 +1,9 @@
-// The labels of a language model's loss, looked at on the device, and the row whose label counts for a row.
+// The labels of a language model's loss, looked at on the device, the row whose label counts for a row, and the gradient of
+// its loss in its logits.
 #pragma once
 #include <string>
 
-#include "cuda/number.cuh"
+#include "cuda/row.cuh"
 
 namespace mglmm::cuda {
 
@@ -36,6 +37,24 @@ __global__ void __launch_bounds__(kLabelThreads) check_labels_kernel(Labels labe
   if (row >= labels.rows || labels.has_none(row) || labels.fits(row)) return;
   const int64_t place = labels.place(row);
   atomicMin(refused, static_cast<Refusal>(place) << 32 | static_cast<uint32_t>(labels.labels[place]));
+}
+
+// gradient = (softmax(logits) - 1 at the label) * scale, `whole` the log of the sum of their exponentials; 0 without a
+// label. `gradient` may be `logits`.
+template <typename T>
+__device__ __forceinline__ void loss_gradient(const RowTeams& teams, const T* logits, int64_t label, float whole,
+                                              float scale, T* gradient) {
+  if (label == kNoLabel) {
+    write_row(teams, gradient, [](int64_t) { return 0.0F; });
+    return;
+  }
+  write_row(
+      teams, gradient,
+      [=](int64_t i, float logit) {
+        const float probability = expf(logit - whole);
+        return (i == label ? probability - 1.0F : probability) * scale;
+      },
+      logits);
 }
 
 struct LabelTotals {

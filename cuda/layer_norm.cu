@@ -53,8 +53,8 @@ __global__ void __launch_bounds__(512)
 }
 
 template <int packet, typename T>
-__global__ void __launch_bounds__(512)
-    backward_kernel(RowTeams teams, const T* dy, const T* x, const T* weight, const float* means, const float* rstds, T* dx) {
+__global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* dy, const T* x, const T* weight,
+                                                       const float* means, const float* rstds, T* dx) {
   const int64_t row = teams.row();
   if (row >= teams.rows) return;
   const int64_t first = row * teams.size;

@@ -76,10 +76,12 @@ __global__ void __launch_bounds__(kThreads)
   const HeldChannels<T> held(at, x);
   const auto size = static_cast<float>(at.channels);
   float total = 0;
-  each_channel(at, [&](int64_t, float v) { total += v; }, held);
+  each_channel(
+      at, [&](int64_t, float v) { total += v; }, held);
   const float mean = at.sum(total) / size;
   float square = 0;
-  each_channel(at, [&](int64_t, float v) { square += (v - mean) * (v - mean); }, held);
+  each_channel(
+      at, [&](int64_t, float v) { square += (v - mean) * (v - mean); }, held);
   const float rstd = 1.0F / sqrtf(at.sum(square) / size + eps);
   if (at.inside() && at.warp() == 0) {
     if (means != nullptr) means[at.index()] = mean;

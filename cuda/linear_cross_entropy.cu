@@ -5,7 +5,6 @@
 
 #include "cuda/labels.cuh"
 #include "cuda/product.h"
-#include "cuda/row.cuh"
 #include "cuda/tensor_pieces.cuh"
 
 namespace mglmm::cuda {
@@ -16,24 +15,21 @@ constexpr int64_t kChunkBytes = int64_t{64} << 20;
 // A row of logits to its loss and, unless `valid` is null, to the gradient of the loss in it.
 template <typename T>
 __global__ void __launch_bounds__(512)
-    loss_kernel(Labels labels, int64_t first, T* logits, float* losses, const int32_t* valid, bool mean) {
-  const int64_t row = first + blockIdx.x;
+    loss_kernel(RowTeams teams, Labels labels, int64_t first, T* logits, float* losses, const int32_t* valid, bool mean) {
+  if (teams.row() >= teams.rows) return;
+  const int64_t row = first + teams.row();
   const int64_t label = labels.at(row);
-  T* own = logits + blockIdx.x * labels.vocab;
+  T* own = logits + teams.row() * teams.size;
+  float whole = 0;
   if (label == kNoLabel) {
-    if (threadIdx.x == 0) losses[row] = 0;
-    each_packet<1>(labels.vocab, [&](int64_t i) { put(own[i], 0.0F); });
-    return;
+    if (teams.rank() == 0) losses[row] = 0;
+  } else {
+    whole = exp_sum(teams, own).log();
+    if (teams.rank() == 0) losses[row] = whole - to_float(own[label]);
   }
-  const float whole = log_sum_exp(own, labels.vocab);
-  if (threadIdx.x == 0) losses[row] = whole - to_float(own[label]);
   if (valid == nullptr) return;
-  __syncthreads();  // the label's logit has been read
-  const float scale = mean ? 1.0F / static_cast<float>(*valid) : 1.0F;
-  each_packet<1>(labels.vocab, [&](int64_t i) {
-    const float probability = expf(to_float(own[i]) - whole);
-    put(own[i], (i == label ? probability - 1.0F : probability) * scale);
-  });
+  teams.meet();  // the label's logit has been read
+  loss_gradient(teams, own, label, whole, mean ? 1.0F / static_cast<float>(*valid) : 1.0F, own);
 }
 
 __global__ void __launch_bounds__(kPieceThreads)
@@ -65,8 +61,9 @@ void run(const LinearCrossEntropy& op, CudaStream& stream) {
     product(stream, {.rows = s.rows, .columns = vocab, .inner = dim, .b_transposed = true, .dtype = dtype, .result = dtype},
             hidden, op.weight.raw(), nullptr, logits);
     by_dtype(dtype, [&]<typename T>(Type<T>) {
-      launch(stream, loss_kernel<T>, {.blocks = s.rows, .threads = threads_for_row(vocab)}, labels, first,
-             reinterpret_cast<T*>(logits), losses, op.dhidden || op.dweight ? valid : nullptr, mean);
+      const RowTeams teams(s.rows, vocab, kPacket<T>);
+      launch(stream, loss_kernel<T>, teams.grid(), teams, labels, first, reinterpret_cast<T*>(logits), losses,
+             op.dhidden || op.dweight ? valid : nullptr, mean);
     });
     if (op.dhidden) {
       linear_input_gradient(stream, s, dtype, logits, op.weight.raw(), op.dhidden.raw() + first * dim * size_of(dtype));

@@ -45,6 +45,33 @@ __device__ __forceinline__ void store_packet(T* to, const Packet<T, count>& pack
 template <typename T>
 inline constexpr int kPacket = 16 / static_cast<int>(sizeof(T));
 
+// 16 bytes that begin anywhere: of both aligned packets they lie in, unless the second goes beyond `end`.
+template <typename T>
+__device__ __forceinline__ Packet<T, kPacket<T>> load_across(const T* from, const T* end) {
+  const auto skip = reinterpret_cast<uintptr_t>(from) % 16;
+  if (skip == 0) return load_packet<kPacket<T>>(from);
+  Packet<T, kPacket<T>> result;
+  const auto* bytes = reinterpret_cast<const std::byte*>(from) - skip;
+  if (bytes + 32 > reinterpret_cast<const std::byte*>(end)) {
+    for (int k = 0; k < kPacket<T>; ++k) result.values[k] = from[k];
+    return result;
+  }
+  const auto words = load_packet<4>(reinterpret_cast<const uint32_t*>(bytes));
+  const auto next = load_packet<4>(reinterpret_cast<const uint32_t*>(bytes + 16));
+  uint32_t all[8];
+  for (int k = 0; k < 4; ++k) {
+    all[k] = words.values[k];
+    all[k + 4] = next.values[k];
+  }
+  for (int k = 0; k < 6; ++k) all[k] = (skip & 8) != 0 ? all[k + 2] : all[k];
+  for (int k = 0; k < 5; ++k) all[k] = (skip & 4) != 0 ? all[k + 1] : all[k];
+  for (int k = 0; k < 4; ++k) {
+    all[k] = static_cast<uint32_t>((static_cast<uint64_t>(all[k + 1]) << 32 | all[k]) >> (skip % 4 * 8));
+  }
+  memcpy(&result, all, sizeof result);
+  return result;
+}
+
 // Whether packets of 16 bytes may begin at each of these.
 template <typename... Pointers>
 bool aligned(const Pointers*... pointers) {

@@ -1,4 +1,4 @@
-// A block a row, which is read from memory once and then from the cache.
+// A warp or a block a row, which is read from memory once and then from the cache.
 #include "kernels/softmax.h"
 
 #include "cuda/row.cuh"
@@ -6,47 +6,30 @@
 namespace mglmm::cuda {
 namespace {
 
-template <int packet, typename T>
-__global__ void __launch_bounds__(512) forward_kernel(int64_t size, const T* x, T* y) {
-  x += blockIdx.x * size;
-  y += blockIdx.x * size;
-  float largest = Larger::kNone;
-  each_packet<packet>(size, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    for (int k = 0; k < packet; ++k) largest = Larger::of(largest, to_float(loaded.values[k]));
-  });
-  largest = block_max(largest);
-  float total = 0;
-  each_packet<packet>(size, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    for (int k = 0; k < packet; ++k) total += expf(to_float(loaded.values[k]) - largest);
-  });
-  const float factor = 1.0F / block_sum(total);
-  each_packet<packet>(size, [&](int64_t i) {
-    const auto loaded = load_packet<packet>(x + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) put(result.values[k], expf(to_float(loaded.values[k]) - largest) * factor);
-    store_packet(y + i, result);
-  });
+template <typename T>
+__global__ void __launch_bounds__(512) forward_kernel(RowTeams teams, const T* x, T* y) {
+  if (teams.row() >= teams.rows) return;
+  const int64_t first = teams.row() * teams.size;
+  const ExpSum sum = exp_sum(teams, x + first);
+  const float factor = 1.0F / sum.total;
+  write_row(
+      teams, y + first, [&](int64_t, float v) { return expf(v - sum.base) * factor; }, x + first);
 }
 
-template <int packet, typename T>
-__global__ void __launch_bounds__(512) backward_kernel(int64_t size, const T* dy, const T* y, T* dx) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * size;
+template <typename T>
+__global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* dy, const T* y, T* dx) {
+  if (teams.row() >= teams.rows) return;
+  const int64_t first = teams.row() * teams.size;
   float total = 0;
-  each_packet<packet>(size, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(y + row + i);
-    for (int k = 0; k < packet; ++k) total += to_float(d.values[k]) * to_float(v.values[k]);
-  });
-  total = block_sum(total);
-  each_packet<packet>(size, [&](int64_t i) {
-    const auto d = load_packet<packet>(dy + row + i);
-    const auto v = load_packet<packet>(y + row + i);
-    Packet<T, packet> result;
-    for (int k = 0; k < packet; ++k) put(result.values[k], to_float(v.values[k]) * (to_float(d.values[k]) - total));
-    store_packet(dx + row + i, result);
-  });
+  each_packet(
+      teams,
+      [&](int64_t, const auto& d, const auto& v) {
+        for (size_t k = 0; k < std::size(d.values); ++k) total += to_float(d.values[k]) * to_float(v.values[k]);
+      },
+      dy + first, y + first);
+  total = teams.sum(total);
+  write_row(
+      teams, dx + first, [&](int64_t, float d, float v) { return v * (d - total); }, dy + first, y + first);
 }
 
 }  // namespace
@@ -55,15 +38,8 @@ void run(const Softmax& op, CudaStream& stream) {
   const int64_t size = op.x.shape[-1];
   if (op.x.count() == 0) return;
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
-    const T* x = op.x.data<T>();
-    T* y = op.y.data<T>();
-    by_packet<T>(
-        size,
-        [&](auto packet) {
-          launch(stream, forward_kernel<packet.value, T>, {.blocks = op.x.count() / size, .threads = threads_for_row(size)},
-                 size, x, y);
-        },
-        x, y);
+    const RowTeams teams(op.x.count() / size, size, kPacket<T>);
+    launch(stream, forward_kernel<T>, teams.grid(), teams, op.x.data<T>(), op.y.data<T>());
   });
 }
 
@@ -71,16 +47,8 @@ void run(const SoftmaxBackward& op, CudaStream& stream) {
   const int64_t size = op.y.shape[-1];
   if (!op.dx || op.y.count() == 0) return;
   by_dtype(op.y.dtype, [&]<typename T>(Type<T>) {
-    const T* dy = op.dy.data<T>();
-    const T* y = op.y.data<T>();
-    T* dx = op.dx.data<T>();
-    by_packet<T>(
-        size,
-        [&](auto packet) {
-          launch(stream, backward_kernel<packet.value, T>, {.blocks = op.y.count() / size, .threads = threads_for_row(size)},
-                 size, dy, y, dx);
-        },
-        dy, y, dx);
+    const RowTeams teams(op.y.count() / size, size, kPacket<T>);
+    launch(stream, backward_kernel<T>, teams.grid(), teams, op.dy.data<T>(), op.y.data<T>(), op.dx.data<T>());
   });
 }
 

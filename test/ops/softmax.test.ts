@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, softmax, type Tensor, tensor } from '../../lib';
+import { backward, rowsView, softmax, type Tensor, tensor } from '../../lib';
 import { epsilon, expectClose } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -44,6 +44,13 @@ onEveryDevice('softmax', () => {
     const y = await softmax(tensor([1e30, 1e30, -1e30, Number.NEGATIVE_INFINITY], [1, 4])).read();
     assert.ok(Math.abs((y[0] as number) - 0.5) <= epsilon.f32);
     assert.deepEqual([...y.slice(2)], [0, 0]);
+  });
+
+  test('of rising and of falling numbers, from a place that nothing is aligned to', async () => {
+    const size = 4101;
+    const values = Float32Array.from({ length: 3 * size }, (_, i) => (i < 2 * size ? i % size : size - (i % size)) / 64);
+    const x = rowsView(tensor(values, [3, size]), 1, 3);
+    await expectClose(softmax(x), inFloat64(values.slice(size), size), { terms: size, scale: 1 });
   });
 
   test('gradient agrees with central differences', () => expectGradient(softmax, [3, 5]));
