@@ -1,7 +1,7 @@
 /** What a GPU gives to the bit as the CPU does (docs/numerics.md): a mask must not depend on where it was made. */
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { bilinear, maskBits, quantize, type Tensor, toDevice } from '../../lib';
+import { bilinear, maskBits, quantize, sampleToken, type Tensor, toDevice } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 
@@ -35,6 +35,17 @@ onEveryDevice('the bits of the CPU', (here) => {
     test(`interpolation of [${low}] to [${resized}] to [${original}]`, async () => {
       const logits = randn([...low], 3);
       await same((x) => [maskBits(x, { inputSize: 128, resized, original }), bilinear(x, original[0], original[1])], logits);
+    });
+
+  for (const [name, options] of Object.entries({
+    'all of them': { temperature: 0.7 },
+    'the largest 40': { topK: 40 },
+    '0.9 of the probability': { temperature: 1.3, topP: 0.9 },
+    'both, of many equals': { topK: 3000, topP: 0.95 },
+  }))
+    test(`tokens drawn from ${name}`, () => {
+      const logits = randn([24, 4003], 7, name.endsWith('equals') ? 'bf16' : 'f32');
+      return same((x) => [sampleToken(x, { ...options, seed: 11 })], logits);
     });
 
   for (const kind of ['int8', 'int4'] as const)
