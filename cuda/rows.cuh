@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cuda/number.cuh"
-#include "cuda/reduce.cuh"
+#include "cuda/row.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -84,33 +84,54 @@ inline void gather_rows(CudaStream& stream, const TensorRef& x, const ConstTenso
 
 namespace {
 
-struct Found {
-  int earlier;
+struct IndexTile {
+  int32_t values[kRowThreads];
 };
 
-// A block a place, which does the work of its row if no earlier place has the same: adds up that row's places in their
-// order.
-template <typename T>
+// Places by their index, of equals the lower place first: a thread a place, which counts those that come before it.
+// lengths[i] is how many have the index of order[i] where i is the first of them, else 0.
 __global__ void __launch_bounds__(kRowThreads)
-    scatter_rows_kernel(int64_t count, int64_t rows, int64_t dim, const T* dy, const int32_t* index, T* dx) {
-  auto& found = shared<Found>();
-  const int64_t place = blockIdx.x;
-  const int32_t row = index[place];
-  if (row < 0 || row >= rows) return;
-  if (threadIdx.x == 0) found.earlier = 0;
-  __syncthreads();
-  for (int64_t i = threadIdx.x; i < place; i += kRowThreads) {
-    if (index[i] == row) found.earlier = 1;
-  }
-  __syncthreads();
-  if (found.earlier != 0) return;
-  for (int64_t column = threadIdx.x; column < dim; column += kRowThreads) {
-    float sum = to_float(dy[place * dim + column]);
-    for (int64_t i = place + 1; i < count; ++i) {
-      if (index[i] == row) sum += to_float(dy[i * dim + column]);
+    order_kernel(int64_t count, const int32_t* index, int32_t* order, int32_t* lengths) {
+  auto& tile = shared<IndexTile>();
+  const int64_t place = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
+  const int32_t own = place < count ? index[place] : 0;
+  int32_t lower = 0, same = 0, earlier = 0;
+  for (int64_t first = 0; first < count; first += kRowThreads) {
+    __syncthreads();  // the last tile has been looked at
+    if (first + threadIdx.x < count) tile.values[threadIdx.x] = index[first + threadIdx.x];
+    __syncthreads();
+    const int size = static_cast<int>(count - first < kRowThreads ? count - first : kRowThreads);
+    for (int i = 0; i < size; ++i) {
+      lower += tile.values[i] < own ? 1 : 0;
+      same += tile.values[i] == own ? 1 : 0;
+      earlier += tile.values[i] == own && first + i < place ? 1 : 0;
     }
-    put(dx[row * dim + column], sum);
   }
+  if (place >= count) return;
+  order[lower + earlier] = static_cast<int32_t>(place);
+  lengths[lower + earlier] = earlier == 0 ? same : 0;
+}
+
+// A block some columns of a row: adds up its places in their order.
+template <int packet, typename T>
+__global__ void __launch_bounds__(kRowThreads)
+    scatter_rows_kernel(int64_t rows, int64_t dim, const T* dy, const int32_t* index, const int32_t* order,
+                        const int32_t* lengths, T* dx) {
+  const int32_t length = lengths[blockIdx.x];
+  const int32_t* places = order + blockIdx.x;
+  const int64_t column = (static_cast<int64_t>(blockIdx.y) * kRowThreads + threadIdx.x) * packet;
+  if (length == 0 || column >= dim) return;
+  const int32_t row = index[places[0]];
+  if (row < 0 || row >= rows) return;
+  float sums[packet] = {};
+#pragma unroll 4
+  for (int32_t i = 0; i < length; ++i) {
+    const auto loaded = load_packet<packet>(dy + places[i] * dim + column);
+    for (int k = 0; k < packet; ++k) sums[k] += to_float(loaded.values[k]);
+  }
+  Packet<T, packet> result;
+  for (int k = 0; k < packet; ++k) put(result.values[k], sums[k]);
+  store_packet(dx + row * dim + column, result);
 }
 
 }  // namespace
@@ -119,9 +140,20 @@ __global__ void __launch_bounds__(kRowThreads)
 template <typename T>
 void scatter_rows(CudaStream& stream, const T* dy, const ConstTensor& index, T* dx, int64_t rows, int64_t dim) {
   stream.clear(dx, rows * dim * static_cast<int64_t>(sizeof(T)));
-  if (dim == 0) return;
-  launch(stream, scatter_rows_kernel<T>, {.blocks = index.count(), .threads = kRowThreads}, index.count(), rows, dim, dy,
-         index.data<int32_t>(), dx);
+  const int64_t count = index.count();
+  if (dim == 0 || count == 0) return;
+  int32_t* order = stream.scratch_of<int32_t>(count);
+  int32_t* lengths = stream.scratch_of<int32_t>(count);
+  launch(stream, order_kernel, {.blocks = blocks_for(count, kRowThreads), .threads = kRowThreads}, count,
+         index.data<int32_t>(), order, lengths);
+  by_packet<T>(
+      dim,
+      [&](auto packet) {
+        launch(stream, scatter_rows_kernel<packet.value, T>,
+               {.blocks = count, .threads = kRowThreads, .y = blocks_for(dim, kRowThreads * packet.value)}, rows, dim, dy,
+               index.data<int32_t>(), order, lengths, dx);
+      },
+      dy, dx);
 }
 
 }  // namespace mglmm::cuda

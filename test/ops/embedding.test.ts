@@ -33,6 +33,22 @@ onEveryDevice('embedding', () => {
         weight.grad?.dispose();
       });
 
+  for (const dim of [40, 41])
+    test(`adds up many rows of ${dim} in the order of the ids`, async () => {
+      const vocab = 300;
+      const ids = Array.from({ length: 701 }, (_, i) => (i % 3 === 0 ? 299 : (i * i) % 211));
+      const [weight, dy] = [randn([vocab, dim], 1), randn([ids.length, dim], 2)];
+      weight.requiresGrad = true;
+      backward(embedding(weight, idsOf(ids)), dy);
+      const upstream = await dy.read();
+      const expected = new Float32Array(vocab * dim); // rounded after each addition
+      ids.forEach((id, i) => {
+        for (let k = 0; k < dim; k++) expected[id * dim + k]! += upstream[i * dim + k] as number;
+      });
+      assert.deepEqual([...(await (weight.grad as Tensor).read())], [...expected]);
+      weight.grad?.dispose();
+    });
+
   test('of no ids is empty, and its gradient 0', async () => {
     const weight = randn([3, 2], 1);
     weight.requiresGrad = true;
