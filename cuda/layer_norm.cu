@@ -2,8 +2,8 @@
 // that a mean far from 0 costs no digits.
 #include "kernels/layer_norm.h"
 
+#include "cuda/norm_weights.cuh"
 #include "cuda/row.cuh"
-#include "cuda/sums.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -90,20 +90,6 @@ __global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* 
       gradients, values, weights);
 }
 
-// dy n at an element
-template <typename T>
-struct WeightGradient {
-  const T* dy;
-  const T* x;
-  const float* mean;
-  const float* rstd;
-  int64_t dim;
-  __device__ float operator()(int64_t i) const {
-    const int64_t row = i / dim;
-    return to_float(dy[i]) * (to_float(x[i]) - mean[row]) * rstd[row];
-  }
-};
-
 }  // namespace
 
 void run(const LayerNorm& op, CudaStream& stream) {
@@ -146,11 +132,8 @@ void run(const LayerNormBackward& op, CudaStream& stream) {
           },
           dy, x, weight, dx);
     }
-    const Axes axes = over_rows(rows, dim);
-    if (op.dweight) {
-      sum_over(stream, axes, WeightGradient<T>{dy, x, mean, rstd, dim}, StoreSum<T>{op.dweight.data<T>()});
-    }
-    if (op.dbias) sum_over(stream, axes, ValueAt<T>{dy}, StoreSum<T>{op.dbias.data<T>()});
+    norm_weight_gradients<T>(stream, rows, dim, dy, x, mean, rstd, op.dweight ? op.dweight.data<T>() : nullptr,
+                             op.dbias ? op.dbias.data<T>() : nullptr);
   });
 }
 

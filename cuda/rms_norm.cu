@@ -1,8 +1,8 @@
 // A warp or a block a row, which is read once and stays in registers.
 #include "kernels/rms_norm.h"
 
+#include "cuda/norm_weights.cuh"
 #include "cuda/row.cuh"
-#include "cuda/sums.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -64,16 +64,6 @@ __global__ void __launch_bounds__(512)
       gradients, values, weights);
 }
 
-// dy n at an element
-template <typename T>
-struct WeightGradient {
-  const T* dy;
-  const T* x;
-  const float* rstd;
-  int64_t dim;
-  __device__ float operator()(int64_t i) const { return to_float(dy[i]) * to_float(x[i]) * rstd[i / dim]; }
-};
-
 }  // namespace
 
 void run(const RmsNorm& op, CudaStream& stream) {
@@ -113,9 +103,7 @@ void run(const RmsNormBackward& op, CudaStream& stream) {
           },
           dy, x, weight, dx);
     }
-    if (op.dweight) {
-      sum_over(stream, over_rows(rows, dim), WeightGradient<T>{dy, x, rstd, dim}, StoreSum<T>{op.dweight.data<T>()});
-    }
+    norm_weight_gradients<T>(stream, rows, dim, dy, x, nullptr, rstd, op.dweight ? op.dweight.data<T>() : nullptr, nullptr);
   });
 }
 
