@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "cuda/number.cuh"
+#include "cuda/row.cuh"
 
 namespace mglmm::cuda {
 
@@ -43,6 +43,22 @@ __device__ __forceinline__ Candidate first_of_block(Candidate best) {
   if (lane == 0) results.values[threadIdx.x / 32] = best;
   __syncthreads();
   return first_of_warp(lane < static_cast<int>(blockDim.x) / 32 ? results.values[lane] : no_candidate());
+}
+
+// Of the elements of a row that `counts(candidate)` is true of, in every thread of the team.
+template <typename T, typename Counts>
+__device__ __forceinline__ Candidate first_of_row(const RowTeams& teams, const T* row, Counts&& counts) {
+  Candidate best = no_candidate();
+  each_packet(
+      teams,
+      [&](int64_t i, const auto& packet) {
+        for (const T value : packet.values) {
+          const Candidate candidate{sort_key(to_float(value)), static_cast<int32_t>(i++)};
+          if (counts(candidate) && candidate.before(best)) best = candidate;
+        }
+      },
+      row);
+  return teams.of_warps() ? first_of_warp(best) : first_of_block(best);
 }
 
 }  // namespace mglmm::cuda

@@ -45,7 +45,8 @@ __device__ __forceinline__ void store_packet(T* to, const Packet<T, count>& pack
 template <typename T>
 inline constexpr int kPacket = 16 / static_cast<int>(sizeof(T));
 
-// 16 bytes that begin anywhere: of both aligned packets they lie in, unless the second goes beyond `end`.
+// 16 bytes that begin anywhere: of both aligned packets they lie in, unless the second goes beyond `end`. What else lies in
+// those is dropped; another block may be writing it.
 template <typename T>
 __device__ __forceinline__ Packet<T, kPacket<T>> load_across(const T* from, const T* end) {
   const auto skip = reinterpret_cast<uintptr_t>(from) % 16;

@@ -1,26 +1,21 @@
-// A block a row, which finds the largest, then the next, k times: the row stays in the cache, and k is small.
+// A warp or a block a row, which finds the largest, then the next, k times: the row stays in the cache, and k is small.
 #include "kernels/top_k.h"
 
 #include "cuda/largest.cuh"
-#include "cuda/row.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 template <typename T>
-__global__ void __launch_bounds__(512) top_k_kernel(int64_t size, int64_t k, const T* x, T* values, int32_t* ids) {
-  const T* row = x + blockIdx.x * size;
+__global__ void __launch_bounds__(512) top_k_kernel(RowTeams teams, int64_t k, const T* x, T* values, int32_t* ids) {
+  if (teams.row() >= teams.rows) return;
+  const T* row = x + teams.row() * teams.size;
   Candidate last{INT32_MAX, -1};  // before every other
-  for (int64_t i = 0; i < k; ++i) {
-    Candidate best = no_candidate();
-    each_packet<1>(size, [&](int64_t at) {
-      const Candidate candidate{sort_key(to_float(row[at])), static_cast<int32_t>(at)};
-      if (last.before(candidate) && candidate.before(best)) best = candidate;
-    });
-    last = first_of_block(best);
-    if (threadIdx.x != 0) continue;
-    if (ids != nullptr) ids[blockIdx.x * k + i] = last.index;
-    if (values != nullptr) values[blockIdx.x * k + i] = row[last.index];
+  for (int64_t i = teams.row() * k; i < (teams.row() + 1) * k; ++i) {
+    last = first_of_row(teams, row, [=](const Candidate& candidate) { return last.before(candidate); });
+    if (teams.rank() != 0) continue;
+    if (ids != nullptr) ids[i] = last.index;
+    if (values != nullptr) values[i] = row[last.index];
   }
 }
 
@@ -30,8 +25,9 @@ void run(const TopK& op, CudaStream& stream) {
   const int64_t size = op.x.shape[-1];
   if (op.k == 0 || op.x.count() == 0) return;
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
-    launch(stream, top_k_kernel<T>, {.blocks = op.x.count() / size, .threads = threads_for_row(size)}, size, op.k,
-           op.x.data<T>(), op.values ? op.values.data<T>() : nullptr, op.ids ? op.ids.data<int32_t>() : nullptr);
+    const RowTeams teams(op.x.count() / size, size, kPacket<T>);
+    launch(stream, top_k_kernel<T>, teams.grid(), teams, op.k, op.x.data<T>(), op.values ? op.values.data<T>() : nullptr,
+           op.ids ? op.ids.data<int32_t>() : nullptr);
   });
 }
 
