@@ -1,6 +1,7 @@
 #include "kernels/attention.h"
 
 #include "cuda/attention_backward_tiles.cuh"
+#include "cuda/attention_hopper.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -10,6 +11,7 @@ struct Sight {
   int64_t queries, keys_of_all;
   bool causal;
   const uint8_t* mask;  // [batch, keys], or null
+  bool hides_some;
   int64_t rows = 0, columns = 0;
 
   template <typename Op>
@@ -17,7 +19,8 @@ struct Sight {
       : queries(op.q.shape[op.tokensFirst ? 1 : 2]),
         keys_of_all(op.k.shape[op.tokensFirst ? 1 : 2]),
         causal(op.causal),
-        mask(op.keyMask ? op.keyMask->template data<uint8_t>() : nullptr) {}
+        mask(op.keyMask ? op.keyMask->template data<uint8_t>() : nullptr),
+        hides_some(mask != nullptr) {}
   __device__ int64_t keys(int64_t, int64_t query) const {
     if (!causal) return keys_of_all;
     const int64_t last = query + keys_of_all - queries;
@@ -46,8 +49,11 @@ AttentionInputs<T> inputs(const Op& op) {
 
 void run(const Attention& op, CudaStream& stream) {
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
-    attend(stream, op.q.shape[0], inputs<T>(op), Sight(op), op.y.data<T>(),
-           op.logsumexp ? op.logsumexp.data<float>() : nullptr);
+    const auto in = inputs<T>(op);
+    const Sight sight(op);
+    float* const logsumexp = op.logsumexp ? op.logsumexp.data<float>() : nullptr;
+    if (attend_hopper(stream, op.q.shape[0], in, sight, op.y.data<T>(), logsumexp)) return;
+    attend(stream, op.q.shape[0], in, sight, op.y.data<T>(), logsumexp);
   });
 }
 

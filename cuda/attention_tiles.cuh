@@ -6,7 +6,7 @@
 // gets depends on nothing but the keys it sees, however many queries come along.
 #pragma once
 #include "cuda/attention.cuh"
-#include "cuda/tensor_cores.cuh"
+#include "cuda/online_softmax.cuh"
 
 namespace mglmm::cuda {
 
@@ -15,8 +15,6 @@ inline constexpr int kTileKeys = 64;
 inline constexpr int64_t kSplitKeys = 256;
 // Of a block, on every GPU that is compiled for.
 inline constexpr int64_t kMostSharedBytes = 99 << 10;
-inline constexpr float kLog2E = 1.4426950408889634F;
-inline constexpr float kLn2 = 0.6931471805599453F;
 
 // Where results go: to y, or, of a query that sees more keys than a piece has, in parts.
 template <typename T>
@@ -137,8 +135,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
     commit_copies();
   };
   const float scale = in.scale * kLog2E;
-  float largest[2] = {Larger::kNone, Larger::kNone};
-  float total[2] = {};
+  OnlineSoftmax softmax;
   float sums[kBlocks][4] = {};
   if (first_key < end) copy_tiles(first_key, 0);
   for (int64_t first = first_key; first < end; first += kTileKeys) {
@@ -163,7 +160,6 @@ __global__ void __launch_bounds__(kAttentionThreads)
         multiply_add<T>(logits[2 * n + 1], q[k], {b[2], b[3]});
       }
     }
-    float above[2] = {largest[0], largest[1]};
 #pragma unroll
     for (int n = 0; n < kTileKeys / 8; ++n) {
 #pragma unroll
@@ -177,39 +173,15 @@ __global__ void __launch_bounds__(kAttentionThreads)
           if (visible) logit += own[row] + own[sight.rows + key - row * sight.columns];
         }
         logits[n][i] = visible ? logit : Larger::kNone;
-        above[i / 2] = Larger::of(above[i / 2], logits[n][i]);
       }
     }
-    float factor[2];
-    float base[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      above[i] = reduce_warp<Larger>(above[i], 4);
-      base[i] = above[i] == Larger::kNone ? 0.0F : above[i];  // as long as there is none, or -infinity alone
-      factor[i] = exp2f(largest[i] - base[i]);
-      largest[i] = above[i];
-      total[i] *= factor[i];
-    }
-#pragma unroll
-    for (int n = 0; n < kBlocks; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) sums[n][i] *= factor[i / 2];
-    }
-#pragma unroll
-    for (int n = 0; n < kTileKeys / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        logits[n][i] = exp2f(logits[n][i] - base[i / 2]);  // a NaN, which the maximum passed over, is one again
-        total[i / 2] += logits[n][i];
-      }
-    }
+    softmax.take(logits, 1);
+    softmax.rescale(sums);
     const T* const values = value_tiles + which * kTile;
 #pragma unroll
     for (int k = 0; k < kTileKeys / 16; ++k) {
-      const float(&low)[4] = logits[2 * k];
-      const float(&high)[4] = logits[2 * k + 1];
-      const uint32_t p[4] = {pair_of<T>(low[0], low[1]), pair_of<T>(low[2], low[3]), pair_of<T>(high[0], high[1]),
-                             pair_of<T>(high[2], high[3])};
+      uint32_t p[4];
+      probabilities<T>(p, logits, k);
 #pragma unroll
       for (int n = 0; n < kSteps; ++n) {
         uint32_t b[4];
@@ -224,7 +196,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int64_t query = own_query + 8 * i;
-    const float sum = reduce_warp<Plus>(total[i], 4);
+    const float sum = softmax.sum(i);
     if (query >= in.queries.tokens) continue;
     const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + query;
     if (out.splits > 1 && seen[i] > kSplitKeys) {
@@ -232,17 +204,12 @@ __global__ void __launch_bounds__(kAttentionThreads)
       float* to = out.sums + (index * out.splits + split) * dim + 2 * (lane % 4);
 #pragma unroll
       for (int n = 0; n < kBlocks; ++n) *reinterpret_cast<float2*>(to + 8 * n) = {sums[n][2 * i], sums[n][2 * i + 1]};
-      if (lane % 4 == 0) out.totals[index * out.splits + split] = {largest[i], sum};
+      if (lane % 4 == 0) out.totals[index * out.splits + split] = {softmax.largest[i], sum};
       continue;
     }
     if (split > 0) continue;
-    const float divisor = sum == 0.0F ? 1.0F : 1.0F / sum;  // of a query that sees nothing, whose sums are 0
-    T* to = out.y + in.results.offset(batch, head, query) + 2 * (lane % 4);
-#pragma unroll
-    for (int n = 0; n < kBlocks; ++n)
-      *reinterpret_cast<uint32_t*>(to + 8 * n) = pair_of<T>(sums[n][2 * i] * divisor, sums[n][2 * i + 1] * divisor);
-    if (out.logsumexp != nullptr && lane % 4 == 0)
-      out.logsumexp[index] = sum == 0.0F ? -Larger::kNone : largest[i] * kLn2 + logf(sum);
+    store_query(out.y + in.results.offset(batch, head, query), out.logsumexp == nullptr ? nullptr : out.logsumexp + index,
+                sums, i, softmax.largest[i], sum);
   }
 }
 

@@ -108,6 +108,12 @@ CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
   pinned_ = static_cast<std::byte*>(memory);
   answers_ = reinterpret_cast<Refusal*>(pinned_ + kPinnedBytes);
   expect(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), "asking for multiprocessors");
+#if defined(MGLMM_SM_90A) || defined(MGLMM_SIMULATED)
+  int major = 0, minor = 0;
+  expect(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the compute capability");
+  expect(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the compute capability");
+  is_hopper_ = major == 9 && minor == 0;
+#endif
 }
 
 CudaStream::~CudaStream() {

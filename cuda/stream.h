@@ -77,6 +77,8 @@ class CudaStream final : public Stream {
   cudaStream_t handle() const { return pool_->stream; }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
+  // Whether the device runs what is compiled for sm_90a, and that is compiled in: cuda/hopper.cuh.
+  bool is_hopper() const { return is_hopper_; }
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
   // A table of the host, as scratch memory.
@@ -116,6 +118,7 @@ class CudaStream final : public Stream {
   std::vector<Block> scratch_;
   std::vector<Open> open_;
   int processors_ = 1;
+  bool is_hopper_ = false;
   CudaGraph* graph_ = nullptr;  // that is being captured
 };
 

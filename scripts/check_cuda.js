@@ -1,9 +1,10 @@
 // npm run check:cuda [-- FILE...]: compiles every CUDA source with nvcc for the oldest and for a current architecture, and fails
-// on a warning, an error, or a kernel that spills registers to memory. Nothing is run: no GPU is needed.
+// on a warning, an error, a kernel that spills registers to memory, or a kernel for Hopper without its tensor cores (wgmma) and
+// its copy engine (TMA), or with products that do not overlap. Nothing is run: no GPU is needed.
 const { availableParallelism } = require('node:os');
 const { mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
-const { root, runAll } = require('./parallel.js');
+const { root, run, runAll } = require('./parallel.js');
 const { works } = require('./setup.js');
 
 const architectures = ['sm_80', 'sm_90a'];
@@ -13,22 +14,56 @@ if (!works('nvcc', ['--version'])) {
   console.error('check:cuda: nvcc is not on the PATH, expected that of CUDA 12.8 or newer');
   process.exit(1);
 }
-const listed =
-  readFileSync(join(root, 'CMakeLists.txt'), 'utf8')
-    .match(/^set\(CUDA\n([^)]*)\)/m)?.[1]
+const cmake = readFileSync(join(root, 'CMakeLists.txt'), 'utf8');
+const listed = (set) =>
+  cmake
+    .match(new RegExp(`^set\\(${set}\\n([^)]*)\\)`, 'm'))[1]
     .trim()
-    .split(/\s+/) ?? [];
+    .split(/\s+/);
+// Of what the simulator stands in for, all but the one that needs cuBLAS's headers.
+const sources = [...listed('CUDA'), ...listed('DRIVEN').filter((file) => file !== 'cuda/cublas.cpp')];
 const named = process.argv.slice(2);
-const files = listed.filter((file) => named.length === 0 || named.includes(file));
+const files = sources.filter((file) => named.length === 0 || named.includes(file));
 if (files.length === 0) throw new Error(`none of ${named.join(', ') || 'CMakeLists.txt'} is a CUDA source`);
 
 const targets = architectures.flatMap((sm) => ['-gencode', `arch=${sm.replace('sm', 'compute')},code=${sm}`]);
-const flags = ['-std=c++20', '--expt-relaxed-constexpr', '-Xcompiler', '-Wall,-Wextra,-fPIC', '-Xptxas', '-v', '-I.', ...targets];
+const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-I.'];
+const flags = [...language, '-Xcompiler', '-Wall,-Wextra,-fPIC', '-Xptxas', '-v', ...targets];
+
+// Of each kernel for Hopper, which `hopper` in its name says: how often it multiplies by wgmma and loads by TMA. In machine code
+// where cuobjdump is, else in PTX.
+async function hopperKernels(file, object) {
+  const asMachineCode = works('cuobjdump', ['--version']);
+  const ptx = `${object}.ptx`;
+  const { passed, output } = asMachineCode
+    ? await run('cuobjdump', ['-sass', '-arch', 'sm_90a', object])
+    : await run('nvcc', [...language, '-ptx', '-arch=compute_90a', file, '-o', ptx]);
+  if (!passed) throw new Error(`check:cuda: ${file} cannot be looked into: ${output}`);
+  const code = asMachineCode ? output : readFileSync(ptx, 'utf8');
+  const [begins, multiplies, loads] = asMachineCode
+    ? [/Function : (\w+)/, /\bHGMMA\b/g, /\bUTMALDG\b/g]
+    : [/\.entry (\w+)/, /\bwgmma\.mma_async\b/g, /\bcp\.async\.bulk\.tensor\b/g];
+  const kernels = code.split(new RegExp(`(?=${begins.source})`)).map((text) => ({ name: begins.exec(text)?.[1] ?? '', text }));
+  return kernels
+    .filter(({ name }) => name.includes('hopper'))
+    .map(({ name, text }) => ({
+      name,
+      multiplied: text.match(multiplies)?.length ?? 0,
+      loaded: text.match(loads)?.length ?? 0,
+      seenIn: asMachineCode ? 'HGMMA and UTMALDG in machine code' : 'wgmma.mma_async and cp.async.bulk.tensor in PTX (no cuobjdump)',
+    }));
+}
 
 async function main() {
   mkdirSync(folder, { recursive: true });
   const objects = (file) => join(folder, `${file.replaceAll('/', '_')}.o`);
   const { passed, all: output } = await runAll(files, (file) => ['nvcc', [...flags, '-c', file, '-o', objects(file)]]);
+  const hopper = [];
+  for (const file of files.filter((name) => readFileSync(join(root, name), 'utf8').includes('attend_hopper'))) {
+    const found = passed ? await hopperKernels(file, objects(file)) : [];
+    if (passed && found.length === 0) throw new Error(`check:cuda: ${file} has no kernel for Hopper`);
+    hopper.push(...found);
+  }
   rmSync(folder, { recursive: true });
   const kernels = [
     ...output.matchAll(
@@ -39,6 +74,13 @@ async function main() {
   for (const [, name, architecture, , stores, loads] of spilling) {
     console.log(`check:cuda: ${name} on ${architecture} spills ${stores} bytes and reads ${loads}`);
   }
+  for (const { name, multiplied, loaded, seenIn } of hopper) {
+    console.log(`check:cuda: ${name} on sm_90a: ${multiplied} and ${loaded} times ${seenIn}`);
+  }
+  const idle = hopper.filter(({ multiplied, loaded }) => multiplied === 0 || loaded === 0);
+  const waiting = output.split('\n').filter((line) => /wgmma.*serialized/.test(line));
+  for (const line of waiting) console.log(`check:cuda: ${line}`);
+  const faults = spilling.length + idle.length + waiting.length;
   const warnings = output.split('\n').filter((line) => /\bwarning\b|\berror\b/.test(line) && !line.startsWith('ptxas info'));
   if (!passed || warnings.length > 0)
     console.log(
@@ -49,9 +91,10 @@ async function main() {
     );
   console.log(
     `check:cuda: ${files.length} files for ${architectures.join(' and ')}, ${kernels.length} kernels, ${spilling.length} that spill, ` +
-      `${warnings.length} warnings, ${availableParallelism()} cores: ${passed && spilling.length + warnings.length === 0 ? 'passed' : 'FAILED'}`,
+      `${hopper.length} for Hopper, ${idle.length} of them without its instructions, ${waiting.length} with products one by one, ` +
+      `${warnings.length} warnings, ${availableParallelism()} cores: ${passed && faults + warnings.length === 0 ? 'passed' : 'FAILED'}`,
   );
-  if (!passed || spilling.length > 0 || warnings.length > 0 || (named.length === 0 && kernels.length === 0)) process.exit(1);
+  if (!passed || faults + warnings.length > 0 || (named.length === 0 && kernels.length === 0)) process.exit(1);
 }
 
 void main();

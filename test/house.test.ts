@@ -146,7 +146,7 @@ const rooms: { api: string; what: RegExp; where: RegExp; allowed: RegExp }[] = [
   },
   { api: 'cuBLAS', what: /\bcublas/i, where: cpp, allowed: /^cuda\/cublas\.cpp$/ },
   { api: 'a bare launch', what: /<<<|\b__shared__\b|\bcudaLaunch/, where: cpp, allowed: /^cuda\/launch\.cuh$/ },
-  { api: 'PTX', what: /\basm\b/, where: /^cuda\//, allowed: /^cuda\/tensor_cores\.cuh$/ },
+  { api: 'PTX', what: /\basm\b/, where: /^cuda\//, allowed: /^cuda\/(tensor_cores|hopper)\.cuh$/ },
   { api: 'native', what: /\bnative\./, where: /^(lib|examples|bench)\/.*\.ts$/, allowed: /^lib\/(native\.ts|(tensor|autograd|ops)\/)/ },
   { api: 'environment', what: /process\.env/, where: /^lib\//, allowed: /^lib\/(native\.ts|cli\/|service\/server\.ts)/ },
   { api: 'console', what: /\bconsole\./, where: /^lib\//, allowed: /^lib\/(cli\/|train\/log\.ts)/ },

@@ -11,6 +11,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define threadIdx ::mglmm::simulator::thread_index
 #define blockIdx ::mglmm::simulator::block_index
 #define blockDim ::mglmm::simulator::grid.threads

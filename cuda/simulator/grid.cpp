@@ -18,13 +18,15 @@
 namespace mglmm::simulator {
 namespace {
 
-enum class State { unstarted, running, at_barrier, in_exchange, done };
+enum class State { unstarted, running, at_barrier, in_exchange, waiting, idle, done };
 
 struct Thread {
   State state = State::unstarted;
   Fiber* fiber = nullptr;
   uint3 index{};
   std::source_location where;
+  std::function<bool()> holds;  // what it waits for, and its name
+  const char* what = nullptr;
   uint32_t mask = 0;  // of the exchange it is in
   std::array<uint64_t, kWarp> values{};
   std::vector<Copy> copies;
@@ -132,9 +134,22 @@ void run_warp(int warp) {
   }
 }
 
-// Nothing moves any more. Opens the barrier that all wait at, or says why there is none.
+// Those that wait as `state` and may go on, do. Whether there are any.
+bool let_go(State state) {
+  bool moved = false;
+  for (Thread& thread : machine().threads) {
+    if (thread.state != state || (state == State::waiting && !thread.holds())) continue;
+    thread.state = State::running;
+    moved = true;
+  }
+  return moved;
+}
+
+// Nothing moves any more. Lets go on what waits for something that holds by now or for nothing to move, else opens the
+// barrier that all wait at, or says why there is none.
 bool open_barrier() {
   Machine& m = machine();
+  if (let_go(State::waiting) || let_go(State::idle)) return true;
   const Thread* first = nullptr;
   const Thread* other = nullptr;
   for (const Thread& thread : m.threads) {
@@ -153,6 +168,7 @@ bool open_barrier() {
   const auto describe = [](const Thread& thread) {
     const std::string who = "thread " + to_string(thread.index);
     if (thread.state == State::done) return who + " has ended";
+    if (thread.state == State::waiting) return who + " waits for " + thread.what + " at " + to_string(thread.where);
     const char* how = thread.state == State::at_barrier ? " waits at the barrier of " : " waits for lanes of its warp at ";
     return who + how + to_string(thread.where);
   };
@@ -162,6 +178,7 @@ bool open_barrier() {
 
 void run_block() {
   Machine& m = machine();
+  ++blocks_begun;
   for (auto& [_, one] : m.statics) poison(one.memory.get(), one.bytes);
   poison(m.dynamic.get(), grid.shared_bytes);
   for (size_t index = 0; index < m.threads.size(); ++index) {
@@ -225,6 +242,16 @@ int lane() { return machine().current % kWarp; }
 std::vector<Copy>& copies() { return machine().threads[static_cast<size_t>(machine().current)].copies; }
 
 void barrier(const std::source_location& where) { wait_as(State::at_barrier, where); }
+
+void wait_until(std::function<bool()> holds, const char* what, const std::source_location& where) {
+  if (holds()) return;
+  Thread& thread = machine().threads[static_cast<size_t>(machine().current)];
+  thread.holds = std::move(holds);
+  thread.what = what;
+  wait_as(State::waiting, where);
+}
+
+void wait_until_idle(const std::source_location& where) { wait_as(State::idle, where); }
 
 const std::array<uint64_t, kWarp>& exchange(uint32_t mask, uint64_t value, const std::source_location& where) {
   Machine& m = machine();

@@ -30,6 +30,7 @@ struct Grid {
 // Of the thread that is running.
 inline uint3 thread_index, block_index;
 inline Grid grid;
+inline uint64_t blocks_begun = 0;  // in all grids
 
 // Runs `kernel` once a thread of `which`. MGLMM_SIMULATOR_ORDER, a number from 1, takes blocks, warps and lanes in an order
 // that the number decides: what comes out differently has a race. Throws KernelError.
@@ -37,6 +38,10 @@ void run_grid(const Grid& which, const std::function<void()>& kernel);
 
 // Until every thread of the block is there. `where` names the barrier.
 void barrier(const std::source_location& where);
+// Until `holds`, which is asked when nothing else moves. `what` is what for, in a complaint that it never does.
+void wait_until(std::function<bool()> holds, const char* what, const std::source_location& where);
+// Until nothing else in the block can go on: for what comes as late as it may.
+void wait_until_idle(const std::source_location& where);
 // Until every lane of `mask` is there, each with a value; gives all of them, by lane.
 const std::array<uint64_t, kWarp>& exchange(uint32_t mask, uint64_t value, const std::source_location& where);
 int lane();

@@ -1,5 +1,5 @@
 // The part of CUDA's runtime that cuda/stream.cpp uses, over host memory: what is enqueued is done at once. Two devices of
-// 4 GiB; memory that nobody has written is poisoned.
+// 4 GiB, of compute capability 9.0 and 8.0; memory that nobody has written is poisoned.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -8,7 +8,11 @@ enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAl
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4, cudaMemPoolAttrReservedMemCurrent = 5 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrComputeCapabilityMajor = 75,
+  cudaDevAttrComputeCapabilityMinor = 76
+};
 using cudaStream_t = struct SimulatedStream*;
 using cudaEvent_t = struct SimulatedEvent*;
 using cudaMemPool_t = struct SimulatedPool*;

@@ -1,34 +1,17 @@
 // What the simulator promises: every thread runs, threads meet, values cross a warp, memory nobody wrote is poisoned, and
 // what a GPU would hang or go wrong on is an error. Ends with 0, or with what does not hold. scripts/test_simulated.js runs
 // it.
+#include "simulator.h"
+
 #include <algorithm>
 #include <cstdlib>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
-#include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/tensor_cores.cuh"
 
 namespace mglmm::cuda {
 namespace {
-
-void require(bool holds, const std::string& what) {
-  if (!holds) throw std::runtime_error("simulator: " + what);
-}
-
-template <typename Kernel>
-void require_failure(CudaStream& stream, Kernel kernel, int threads, const std::string& part) {
-  try {
-    launch(stream, kernel, {.threads = threads});
-  } catch (const Error& error) {
-    require(error.is(kKernelError) && std::string(error.what()).find(part) != std::string::npos,
-            "expected \"" + part + "\", got \"" + error.what() + "\"");
-    return;
-  }
-  throw std::runtime_error("simulator: expected \"" + part + "\", got no error");
-}
 
 __global__ void index_kernel(int* out) {
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
@@ -232,6 +215,8 @@ void check_all() {
   launch(stream, copies_kernel, {.threads = 32, .shared_bytes = 48}, numbers, copied.data());
   const uint32_t none = simulator::kPoison;
   require(copied == std::vector<uint32_t>{1, none, none, 1, 2, none, 1, 2, 3, 0}, "copies come when they are waited for");
+
+  check_hopper(stream);
 
   require_failure(stream, unaligned_copy, 32, "not aligned to 16 bytes");
   require_failure(stream, divergent_barrier, 64, "waits at the barrier of");

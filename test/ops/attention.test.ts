@@ -21,6 +21,11 @@ onEveryDevice('attention', () => {
     { batch: 1, heads: 2, kvHeads: 1, queries: 1, keys: 259, headDim: 33 },
     { batch: 1, heads: 1, kvHeads: 1, queries: 4, keys: 70, headDim: 1 },
     { batch: 1, heads: 2, kvHeads: 2, queries: 18, keys: 270, headDim: 256 },
+    // 64 queries and more in heads of 64 and 128: tiles of 128 of both, through a ring of two tiles.
+    { batch: 1, heads: 1, kvHeads: 1, queries: 130, keys: 530, headDim: 64 },
+    { batch: 2, heads: 4, kvHeads: 2, queries: 64, keys: 128, headDim: 64 },
+    { batch: 1, heads: 2, kvHeads: 1, queries: 140, keys: 70, headDim: 128 },
+    { batch: 1, heads: 1, kvHeads: 1, queries: 67, keys: 261, headDim: 128 },
   ];
   for (const dtype of dtypes)
     for (const one of sizes)
@@ -35,40 +40,67 @@ onEveryDevice('attention', () => {
           await expectAttention(attention(q, k, v, { causal }), expected, headDim + keys, 6);
         });
 
-  test('takes tokens before heads', async () => {
-    const [queryShape, keyShape] = [
-      [2, 4, 35, 24],
-      [2, 2, 41, 24],
-    ];
-    const [q, k, v] = [randnArray(2 * 4 * 35 * 24, 1), randnArray(2 * 2 * 41 * 24, 2), randnArray(2 * 2 * 41 * 24, 3)];
-    const one = await attention(tensor(q, queryShape), tensor(k, keyShape), tensor(v, keyShape), { causal: true }).read();
-    const other = attention(
-      tensor(tokensFirst(q, queryShape!), [2, 35, 4, 24]),
-      tensor(tokensFirst(k, keyShape!), [2, 41, 2, 24]),
-      tensor(tokensFirst(v, keyShape!), [2, 41, 2, 24]),
-      { causal: true, tokensFirst: true },
-    );
-    assert.deepEqual(other.shape, [2, 35, 4, 24]);
-    assert.deepEqual(await other.read(), tokensFirst(one as Float32Array, queryShape!));
-  });
+  for (const { dtype, queries, keys, headDim } of [
+    { dtype: 'f32', queries: 35, keys: 41, headDim: 24 },
+    { dtype: 'bf16', queries: 70, keys: 141, headDim: 64 },
+    { dtype: 'f16', queries: 70, keys: 141, headDim: 128 },
+  ] as const)
+    test(`takes tokens before heads: ${dtype}`, async () => {
+      const [queryShape, keyShape] = [
+        [2, 4, queries, headDim],
+        [2, 2, keys, headDim],
+      ];
+      const [q, k, v] = [queryShape, keyShape, keyShape].map((shape, i) =>
+        randnArray(
+          shape!.reduce((a, b) => a * b),
+          i + 1,
+        ),
+      );
+      const heads = (values: Float32Array, shape: number[]) => rounded(values, shape, dtype);
+      const tokens = (values: Float32Array, shape: number[]) =>
+        rounded(tokensFirst(values, shape), [shape[0]!, shape[2]!, shape[1]!, shape[3]!], dtype);
+      const one = attention(heads(q!, queryShape!), heads(k!, keyShape!), heads(v!, keyShape!), { causal: true });
+      const other = attention(tokens(q!, queryShape!), tokens(k!, keyShape!), tokens(v!, keyShape!), { causal: true, tokensFirst: true });
+      assert.deepEqual(other.shape, [2, queries, 4, headDim]);
+      assert.deepEqual(await other.read(), tokensFirst((await one.read()) as Float32Array, queryShape!));
+    });
 
   for (const dtype of dtypes)
-    test(`hides masked keys, whatever they hold, as if they were not there: ${dtype}`, async () => {
-      const kept = 75;
-      const values = [randnArray(2 * 90 * 16, 2), randnArray(2 * 90 * 16, 3)].map((array) => {
-        for (let head = 0; head < 2; head++) array.fill(Number.NaN, (head * 90 + kept) * 16, (head + 1) * 90 * 16);
-        return array;
+    for (const { queries, keys, kept, headDim } of [
+      { queries: 20, keys: 90, kept: 75, headDim: 16 },
+      { queries: 70, keys: 150, kept: 133, headDim: 64 },
+    ])
+      test(`hides masked keys, whatever they hold, as if they were not there: ${dtype}, ${queries} queries`, async () => {
+        const shape = [1, 2, keys, headDim];
+        const values = [randnArray(2 * keys * headDim, 2), randnArray(2 * keys * headDim, 3)].map((array) => {
+          for (let head = 0; head < 2; head++) array.fill(Number.NaN, (head * keys + kept) * headDim, (head + 1) * keys * headDim);
+          return array;
+        });
+        const short = values.map((array) =>
+          rounded(Float32Array.from([...array].filter((value) => !Number.isNaN(value))), [1, 2, kept, headDim], dtype),
+        );
+        const q = randn([1, 2, queries, headDim], 1, dtype);
+        const keyMask = tensor(
+          Uint8Array.from({ length: keys }, (_, j) => (j < kept ? 1 : 0)),
+          [1, keys],
+        );
+        const masked = attention(q, rounded(values[0]!, shape, dtype), rounded(values[1]!, shape, dtype), { keyMask });
+        assert.deepEqual(await masked.read(), await attention(q, short[0]!, short[1]!).read());
       });
-      const short = values.map((array) =>
-        rounded(Float32Array.from([...array].filter((value) => !Number.isNaN(value))), [1, 2, kept, 16], dtype),
-      );
-      const q = randn([1, 2, 20, 16], 1, dtype);
+
+  for (const dtype of dtypes)
+    test(`hides keys here and there, of each row of the batch its own: ${dtype}`, async () => {
+      const one = { batch: 2, heads: 2, kvHeads: 1, queries: 66, keys: 270, headDim: 64 };
+      const q = randn([2, 2, 66, 64], 1, dtype);
+      const [k, v] = [randn([2, 1, 270, 64], 2, dtype), randn([2, 1, 270, 64], 3, dtype)];
+      const hidden = (b: number, j: number) => (b === 0 ? j % 3 === 1 : j < 140);
       const keyMask = tensor(
-        Uint8Array.from({ length: 90 }, (_, j) => (j < kept ? 1 : 0)),
-        [1, 90],
+        Uint8Array.from({ length: 2 * 270 }, (_, i) => (hidden(Math.floor(i / 270), i % 270) ? 0 : 1)),
+        [2, 270],
       );
-      const masked = attention(q, rounded(values[0]!, [1, 2, 90, 16], dtype), rounded(values[1]!, [1, 2, 90, 16], dtype), { keyMask });
-      assert.deepEqual(await masked.read(), await attention(q, short[0]!, short[1]!).read());
+      const sees = (b: number, i: number, j: number) => j <= i + 270 - 66 && !hidden(b, j);
+      const expected = attentionInFloat64({ ...one, sees }, await q.read(), await k.read(), await v.read());
+      await expectAttention(attention(q, k, v, { causal: true, keyMask }), expected, 64 + 270, 6);
     });
 
   test('a query that sees no key gives 0 and no gradient', async () => {
