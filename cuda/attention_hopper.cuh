@@ -167,7 +167,8 @@ struct HopperConsumer {
         }
       }
     }
-    softmax.take(logits, scale);
+    softmax.raise(logits, scale);
+    softmax.exponentiate(logits, scale);
   }
 
   __device__ __forceinline__ void round_probabilities() {

@@ -175,8 +175,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
         logits[n][i] = visible ? logit : Larger::kNone;
       }
     }
-    softmax.take(logits, 1);
+    softmax.raise(logits, 1);
     softmax.rescale(sums);
+    softmax.exponentiate(logits, 1);
     const T* const values = value_tiles + which * kTile;
 #pragma unroll
     for (int k = 0; k < kTileKeys / 16; ++k) {

@@ -14,34 +14,40 @@ struct OnlineSoftmax {
   float total[2] = {};                                // of the keys of this lane
   float factor[2] = {};                               // what the last tile makes of sums from before it
 
-  // Logits of a tile, in units of ln 2 when times `scale`, become exponentials.
+  // Takes the logits of a tile, in units of ln 2 when times `scale`, into the largest.
   template <int blocks>
-  __device__ __forceinline__ void take(float (&logits)[blocks][4], float scale) {
+  __device__ __forceinline__ void raise(const float (&logits)[blocks][4], float scale) {
     float above[2] = {Larger::kNone, Larger::kNone};
 #pragma unroll
     for (int n = 0; n < blocks; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) above[i / 2] = Larger::of(above[i / 2], logits[n][i]);
     }
-    float base[2];
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      above[i] = Larger::of(largest[i], reduce_warp<Larger>(above[i], 4) * scale);
-      base[i] = above[i] == Larger::kNone ? 0.0F : above[i];  // as long as there is none, or -infinity alone
-      factor[i] = power_of_2(largest[i] - base[i]);
-      largest[i] = above[i];
+      const float before = largest[i];
+      largest[i] = Larger::of(before, reduce_warp<Larger>(above[i], 4) * scale);
+      factor[i] = exp2f(before - base(i));
       total[i] *= factor[i];
     }
+  }
+
+  // Then these logits become exponentials.
+  template <int blocks>
+  __device__ __forceinline__ void exponentiate(float (&logits)[blocks][4], float scale) {
 #pragma unroll
     for (int n = 0; n < blocks; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         // A NaN, which the maximum passed over, is one again.
-        logits[n][i] = power_of_2(fmaf(logits[n][i], scale, -base[i / 2]));
+        logits[n][i] = exp2f(fmaf(logits[n][i], scale, -base(i / 2)));
         total[i / 2] += logits[n][i];
       }
     }
   }
+
+  // What is taken from logits: 0 as long as there is none, or -infinity alone.
+  __device__ __forceinline__ float base(int which) const { return largest[which] == Larger::kNone ? 0.0F : largest[which]; }
 
   template <int blocks>
   __device__ __forceinline__ void rescale(float (&sums)[blocks][4]) const {

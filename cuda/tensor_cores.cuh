@@ -36,20 +36,12 @@ using simulator::copy_async;
 using simulator::load_matrices;
 using simulator::load_matrices_transposed;
 using simulator::multiply_add;
-using simulator::power_of_2;
 using simulator::wait_for_copies;
 
 #else
 
 __device__ __forceinline__ uint32_t shared_address(const void* memory) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(memory));
-}
-
-// By one instruction, to 2 ulp; 0 where it is less than 2^-126.
-__device__ __forceinline__ float power_of_2(float x) {
-  float power;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
-  return power;
 }
 
 // d += a b, numbers of T.
