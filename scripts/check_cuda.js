@@ -2,7 +2,7 @@
 // on a warning, an error, a kernel that spills registers to memory, or a kernel for Hopper without its tensor cores (wgmma) and
 // its copy engine (TMA), or with products that do not overlap. Nothing is run: no GPU is needed.
 const { availableParallelism } = require('node:os');
-const { mkdirSync, readFileSync, rmSync } = require('node:fs');
+const { mkdirSync, readFileSync, rmSync, statSync } = require('node:fs');
 const { join } = require('node:path');
 const { root, run, runAll } = require('./parallel.js');
 const { works } = require('./setup.js');
@@ -64,6 +64,7 @@ async function main() {
     if (passed && found.length === 0) throw new Error(`check:cuda: ${file} has no kernel for Hopper`);
     hopper.push(...found);
   }
+  const bytes = passed ? files.reduce((sum, file) => sum + statSync(objects(file)).size, 0) : 0;
   rmSync(folder, { recursive: true });
   const kernels = [
     ...output.matchAll(
@@ -90,7 +91,7 @@ async function main() {
         .join('\n'),
     );
   console.log(
-    `check:cuda: ${files.length} files for ${architectures.join(' and ')}, ${kernels.length} kernels, ${spilling.length} that spill, ` +
+    `check:cuda: ${files.length} files for ${architectures.join(' and ')}, ${(bytes / 2 ** 20).toFixed(1)} MB, ${kernels.length} kernels, ${spilling.length} that spill, ` +
       `${hopper.length} for Hopper, ${idle.length} of them without its instructions, ${waiting.length} with products one by one, ` +
       `${warnings.length} warnings, ${availableParallelism()} cores: ${passed && faults + warnings.length === 0 ? 'passed' : 'FAILED'}`,
   );

@@ -9,11 +9,11 @@ import {
   memory,
   openModel,
   resetPeak,
-  synchronize,
   Trainer,
   trainingMemory,
 } from '../../lib';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 import { batchOf, tinySample, tinySizes, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
@@ -36,11 +36,11 @@ async function measured(device: Device, dtype: Dtype, recompute: boolean) {
   const sample = tinySample(2, { answer: `<p> a </p> [SEG] ${'and on '.repeat(200)} <p> b </p> [SEG]`, width: 100, height: 100 });
   const batch = [batchOf([sample, sample])];
   await trainer.step(batch);
-  await synchronize();
+  await collectGarbage();
   const held = memory(device).liveBytes;
   resetPeak(device);
   await trainer.step(batch);
-  await synchronize();
+  await collectGarbage();
   const estimate = estimateMemory(opened.model, { batchSize: 2, maxLength, recompute, cacheBytes: 0, masks: 2, pixels: 1e4 });
   return { step: memory(device).peakBytes - held, estimate, report: trainingMemory(trainer) };
 }
