@@ -17,7 +17,7 @@ import { collectGarbage } from '../support/garbage';
 import { batchOf, tinySample, tinySizes, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
-const maxLength = 600;
+const maxLength = 400;
 const text_config = {
   ...tinySizes.text_config,
   hidden_size: 128,
@@ -33,7 +33,7 @@ async function measured(device: Device, dtype: Dtype, recompute: boolean) {
   addLora(opened.model, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers' }, 1);
   chooseTrainable(opened.model, 'mglmm');
   using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 1e-3, recompute, maxLength, cacheBytes: 0 });
-  const sample = tinySample(2, { answer: `<p> a </p> [SEG] ${'and on '.repeat(200)} <p> b </p> [SEG]`, width: 100, height: 100 });
+  const sample = tinySample(2, { answer: `<p> a </p> [SEG] ${'and on '.repeat(133)} <p> b </p> [SEG]`, width: 100, height: 100 });
   const batch = [batchOf([sample, sample])];
   await trainer.step(batch);
   await collectGarbage();
