@@ -4,6 +4,7 @@
  * grow and grow can neither be changed by a layer nor learn.
  */
 import { phrasesOf } from '../data/sample';
+import type { RgbImage } from '../image/decode';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
@@ -45,23 +46,22 @@ export function wordLoss(model: MglmmForCausalLM, seen: readonly Regions[], patc
   const [pictures, count, dim] = patches.shape as [number, number, number];
   const often = new Map<number, number>();
   for (const id of seen.flatMap(({ phrases }) => phrases.flat())) often.set(id, (often.get(id) ?? 0) + 1);
-  const weights = new Map(seen.map((regions) => [regions, weighed(regions, often)]));
+  const weights = seen.map((regions) => weighed(regions, often));
   const labels: number[] = [];
   const rows: number[] = [];
-  const ask = (row: number, regions: Regions, place: { x: number; y: number } | undefined) => {
-    for (const word of place ? wordsAt(regions, place, weights.get(regions) as number[][], chance) : []) {
+  const ask = (row: number, picture: number, placeIn: (image: RgbImage) => { x: number; y: number } | undefined) => {
+    const regions = seen[picture] as Regions;
+    const place = placeIn(regions.image);
+    for (const word of place ? wordsAt(regions, place, weights[picture] as number[][], chance) : []) {
       labels.push(word);
       rows.push(row);
     }
   };
-  for (const [picture, regions] of seen.entries())
-    for (let patch = 0; patch < count; patch++)
-      ask(picture * count + patch, regions, patchPlace(regions.image, Math.sqrt(count), patch, chance));
+  for (let row = 0; row < pictures * count; row++)
+    ask(row, Math.floor(row / count), (image) => patchPlace(image, Math.sqrt(count), row % count, chance));
   let row = pictures * count;
-  for (const [picture, cells] of places?.cells.entries() ?? []) {
-    const regions = seen[picture] as Regions;
-    for (const cell of cells) ask(row++, regions, cellPlace(regions.image, places?.grid ?? 1, cell, chance));
-  }
+  for (const [picture, cells] of places?.cells.entries() ?? [])
+    for (const cell of cells) ask(row++, picture, (image) => cellPlace(image, places?.grid ?? 1, cell, chance));
   const kept = thinned(labels, chance);
   const tokens = reshape(patches, [pictures * count, dim]);
   const states = places ? concat([tokens, places.tokens], 0) : tokens;

@@ -14,6 +14,7 @@ import { heldOutColor } from '../../../lib/data/scenes/layout';
 import { makeScene, type Scene } from '../../../lib/data/scenes/scene';
 import { SceneDataset, sceneSample } from '../../../lib/data/scenes/scene_dataset';
 import { type TaskName, taskNames } from '../../../lib/data/scenes/tasks';
+import { lookOf, middleOf, numberWord } from '../../../lib/data/scenes/wording';
 import { ArgumentError } from '../../../lib/errors';
 import { rleArea, rleIou } from '../../../lib/image/rle';
 import { temporaryFolder } from '../../support/weights';
@@ -212,6 +213,27 @@ describe('SceneDataset', () => {
     for (const { kind, plural } of things) assert.ok(told.includes(kind) || told.includes(plural), `${kind} is not in ${told}`);
     assert.ok(whole.masks.length > regions.length + 1);
     assert.deepEqual(faultsOf(sample).concat(faultsOf(whole)), []);
+  });
+
+  test('says of each thing how it looks, on which side it is, and which of how many of its kind and of all', () => {
+    let several = 0;
+    for (const [scene, sample] of samplesOf('everything', 40)) {
+      const told = phrasesOf(sample);
+      const middles = scene.things.map((thing) => middleOf(thing, scene)[0]);
+      const leftmost = scene.things.filter((_, i) => middles.every((x, j) => i === j || x - (middles[i] as number) > 0.08));
+      for (const [i, thing] of scene.things.entries()) {
+        const alike = scene.things.filter(({ kind }) => kind === thing.kind).length;
+        const number = numberWord(alike);
+        const ofKind = alike === 1 ? `, one ${thing.kind}(,|$)` : `, (one|the .*) of ${number} ${thing.plural}(,|$)`;
+        const x = middles[i] as number;
+        const side = x < 0.36 ? ' on the left' : x > 0.64 ? ' on the right' : x < 0.42 || x > 0.58 ? '' : ' in the middle';
+        const said = told.filter((phrase) => new RegExp(`^the ${lookOf(thing)}${side}${ofKind}`).test(phrase));
+        assert.ok(said.length > 0, `${lookOf(thing)}, of ${number}, is not in ${told.join('; ')}`);
+        if (scene.things.length > 1 && leftmost.includes(thing)) assert.ok(said.some((phrase) => /, the leftmost\b.* thing$/.test(phrase)));
+        several += Number(alike > 1);
+      }
+    }
+    assert.ok(several > 20, `${several} things of a kind that is there more than once`);
   });
 
   test('without the unified format only answers that describe have phrases, and masks are the same', async () => {

@@ -113,7 +113,7 @@ export const mgsc: Task = (dialogue) => {
     );
 };
 
-/** All there is to see, one turn for the regions and one for each thing: what vision is trained by before there are questions. */
+/** All there is to see, one turn for the regions and one or two for each thing: what vision is trained by before there are questions. */
 export const everything: Task = (dialogue) => {
   const { scene } = dialogue;
   dialogue.turn(`describe the regions in ${shown}. ${interleaved}`, ...regionsSaid(scene), '.');
