@@ -264,6 +264,20 @@ describe('files', () => {
     );
   });
 
+  test('count live memory only after garbage is collected: what earlier tests left may go at any moment', () => {
+    const bodies = seen(/^test\/.*\.test\.ts$/).flatMap((path) =>
+      codeOf(path)
+        .split(/^ *(?:test|it)\(/m)
+        .slice(1)
+        .map((body) => ({ path, name: body.split('\n')[0], body })),
+    );
+    none(
+      bodies
+        .filter(({ body }) => /\bliveBytes\b/.test(body) && !/\bcollectGarbage\(\)/.test(body))
+        .map(({ path, name }) => `${path}: ${name}`),
+    );
+  });
+
   test('of TypeScript never say any', () =>
     none(
       seen(/\.ts$/)

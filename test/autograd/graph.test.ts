@@ -150,9 +150,9 @@ onEveryDevice('recompute', (device) => {
     using _scope = Scope.open();
     const x = randn([1 << 16], 1);
     x.requiresGrad = true;
-    await synchronize();
     const held = async (wrap: typeof recompute) => {
       using _inner = Scope.open();
+      await collectGarbage();
       const before = memory(device).liveBytes;
       let y = x;
       for (let i = 0; i < 4; i++) y = wrap((h) => swiglu(swiglu(swiglu(h, x), x), x), y);

@@ -27,6 +27,7 @@ import {
 } from '../../lib';
 import { randnArray } from '../support/data';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 
 describe('devices', () => {
   test('are the CPU and what a driver finds, else there is a reason', () => {
@@ -81,7 +82,7 @@ onEveryDevice('onDevice', (here) => {
 
 onEveryDevice('memory', (here) => {
   test('is counted, given back, and limited by an error that is survived', async () => {
-    await synchronize();
+    await collectGarbage();
     trimMemory(here);
     resetPeak(here);
     const before = memory(here).liveBytes;
@@ -136,9 +137,8 @@ onEveryDevice('memory', (here) => {
         return next;
       }),
     );
-    await synchronize();
+    await collectGarbage();
     resetPeak(here);
-    await synchronize();
     const before = memory(here).liveBytes;
     program.run();
     program.run();

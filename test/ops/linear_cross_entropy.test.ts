@@ -17,6 +17,7 @@ import { run } from '../../lib/autograd/run';
 import { assertWithin, epsilon } from '../support/close';
 import { countOf, randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 import { expectGradient } from '../support/gradient';
 
 interface Given {
@@ -65,7 +66,7 @@ onEveryDevice('linearCrossEntropy', () => {
     const hidden = leafOf(small([tokens, dim], 1), [tokens, dim], 'bf16');
     const weight = leafOf(small([vocab, dim], 2), [vocab, dim], 'bf16');
     const labels = tensor(Int32Array.from({ length: tokens }, (_, row) => row));
-    await synchronize();
+    await collectGarbage();
     resetPeak(weight.device);
     const before = memory(weight.device).liveBytes;
     backward(linearCrossEntropy(hidden, weight, labels).loss);

@@ -4,6 +4,7 @@ import { memory, pack, swiglu, synchronize, tensor, unpack } from '../../lib';
 import { run } from '../../lib/autograd/run';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 
 onEveryDevice('pack', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
@@ -31,6 +32,7 @@ onEveryDevice('pack', () => {
   });
 
   test('keeps no second copy', async () => {
+    await collectGarbage();
     const before = memory().liveBytes;
     const weight = randn([1024, 1024], 1);
     const packed = pack(weight);

@@ -5,6 +5,7 @@ import { run } from '../../lib/autograd/run';
 import { assertWithin } from '../support/close';
 import { randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 
 const kinds = ['int8', 'int4'] as const;
 const GROUP = 128;
@@ -65,11 +66,11 @@ onEveryDevice('quantize', () => {
 
   test('takes 8.125 and 4.25 bits a weight', async () => {
     const weight = randn([1024, 1024], 1);
-    await synchronize();
     for (const [kind, bits] of [
       ['int8', 8.125],
       ['int4', 4.25],
     ] as const) {
+      await collectGarbage();
       const before = memory().liveBytes;
       const { values, scales, minimums } = quantize(weight, kind);
       await synchronize();

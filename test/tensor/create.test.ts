@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, test } from '@jest/globals';
 import { empty, enqueueUpload, mapFile, memory, setMemoryLimit, swiglu, synchronize, tensor, upload } from '../../lib';
 import { rounded } from '../support/data';
+import { collectGarbage } from '../support/garbage';
 
 const folder = mkdtempSync(join(tmpdir(), 'mglmm-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -113,6 +114,7 @@ describe('enqueueUpload', () => {
 
   test('tells a failed copy to the reader of what was computed', async () => {
     const held = await upload(new Float32Array(1000), [1000]);
+    await collectGarbage();
     const { limitBytes, liveBytes } = memory();
     setMemoryLimit(liveBytes + 1000);
     const made = enqueueUpload(new Float32Array(1000), [1000]);
@@ -152,7 +154,7 @@ describe('a failed op', () => {
   test('rejects the read of its result, and of what was computed from it, with its own error', async () => {
     const limit = memory().limitBytes;
     const [gate, up] = [tensor(new Float32Array(1 << 20)), tensor(new Float32Array(1 << 20))];
-    await synchronize();
+    await collectGarbage();
     setMemoryLimit(memory().liveBytes + (5 << 20));
     try {
       const first = swiglu(gate, up);
