@@ -236,6 +236,49 @@ describe('SceneDataset', () => {
     assert.ok(several > 20, `${several} things of a kind that is there more than once`);
   });
 
+  test('asks for facts, each answered by the scene and by no other question', () => {
+    const asked = { color: 0, part: 0, count: 0, side: 0, there: 0 };
+    for (const [scene, { conversation, masks, id }] of samplesOf('facts', 80)) {
+      assert.ok(conversation.length > 0 && conversation.length <= 9 && masks.length === 0, id);
+      assert.equal(new Set(conversation.map(({ question }) => question)).size, conversation.length, id);
+      const the = (kind: string | undefined) => {
+        const [thing, ...others] = scene.things.filter((one) => one.kind === kind);
+        assert.ok(thing && others.length === 0, `${kind} in ${id}`);
+        return thing;
+      };
+      for (const { question, answer } of conversation) {
+        assert.ok(!colorNames.some((color) => question.split(/[ ?]/).includes(color)), question);
+        const said = answer.replace(/\.$/, '').toLowerCase();
+        const [, part, whole] = /^What colour (?:is|are) the (.+) of the (.+)\?$/.exec(question) ?? [];
+        if (part) {
+          const shown = the(whole).parts.filter(({ name, plural }) => name === part || plural === part);
+          assert.ok(shown.length > 0 && shown.every(({ color }) => color === said), `${question} ${answer}`);
+          asked.part++;
+          continue;
+        }
+        const [, colored] = /^What colour is the (.+)\?$/.exec(question) ?? [];
+        asked.color += Number(colored !== undefined);
+        if (colored) assert.equal(said, the(colored).color);
+        const [, plural] = /^How many (.+) are there\?$/.exec(question) ?? [];
+        const counted = scene.things.filter((thing) => thing.plural === plural).length;
+        if (plural) assert.equal(said, counted === 0 ? 'none' : numberWord(counted), question);
+        asked.count += Number(plural !== undefined);
+        const [, one, mark] = /^Is the (.+) left or right of the (.+)\?$/.exec(question) ?? [];
+        if (one) assert.equal(said === 'left', middleOf(the(one), scene)[0] < middleOf(the(mark), scene)[0], question);
+        asked.side += Number(one !== undefined);
+        const [, named] = /^Is there an? (.+)\?$/.exec(question) ?? [];
+        if (named)
+          assert.equal(
+            said === 'yes',
+            scene.things.some(({ kind }) => kind === named),
+            question,
+          );
+        asked.there += Number(named !== undefined);
+      }
+    }
+    for (const [kind, count] of Object.entries(asked)) assert.ok(count >= 30, `${count} of ${kind}`);
+  });
+
   test('without the unified format only answers that describe have phrases, and masks are the same', async () => {
     for (const task of taskNames) {
       const options = { split: 'val', seed: 2, size: 64, tasks: { [task]: 1 } } as const;
