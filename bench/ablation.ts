@@ -54,7 +54,7 @@ async function configOf(model: string, steps: number, segcap: boolean, seed: num
     stringify({
       ...config,
       model: { path: resolve(model), dtype: 'bf16' },
-      data: data.map(({ scenes }) => ({ scenes: { ...scenes, segcap } })),
+      data: data.map((one) => ({ ...one, scenes: { ...one.scenes, segcap } })),
       output: '.',
       seed,
       steps,
