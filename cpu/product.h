@@ -21,8 +21,8 @@ struct LinearSizes {
   int64_t rows, in, out;
 };
 
-// y [rows, out] = x [rows, in] weight^T + bias + residual, rounded once; all of one dtype. `bias` and `residual` [rows, out] may be
-// null.
+// y [rows, out] = x [rows, in] weight^T + bias + residual, rounded once; all of one dtype. `bias` and `residual` [rows, out]
+// may be null.
 void linear_product(const LinearSizes& sizes, Dtype dtype, const std::byte* x, const TensorRef& weight,
                     const std::byte* bias, const std::byte* residual, std::byte* y, Stream& stream);
 // dx [rows, in] = dy [rows, out] weight

@@ -153,9 +153,10 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
   const float one = 1;
   const float share = p.addend == nullptr ? 0 : 1;  // of the addend
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  expect_done(cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &share, addend, &result.opaque,
-                             y, &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
-              "multiplying matrices");
+  expect_done(
+      cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &share, addend, &result.opaque, y,
+                     &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
+      "multiplying matrices");
 }
 
 }  // namespace mglmm::cuda

@@ -14,7 +14,8 @@ struct Product {
   bool a_shared = false, b_shared = false;
   Dtype dtype = Dtype::f32;   // of a, b and bias
   Dtype result = Dtype::f32;  // of y: dtype, or f32
-  const std::byte* addend = nullptr;  // [stack, rows, columns] of `result`, or null: a residual, or y, which is added to then
+  // [stack, rows, columns] of `result`, or null: a residual, or y, which is added to then.
+  const std::byte* addend = nullptr;
 };
 
 // `bias` [columns] is added to each row unless it is null.

@@ -7,17 +7,20 @@
 namespace mglmm::cuda {
 namespace {
 
-// `residual` and `sum` are null where x itself is normed.
-template <int packet, typename T>
-__global__ void __launch_bounds__(512) forward_kernel(RowTeams teams, const T* x, const T* residual, const T* weight,
-                                                      float eps, T* sum, T* y, float* rstds) {
+// Of x, or where `connected` of x + residual, which goes to `sum`.
+template <bool connected, int packet, typename T>
+__global__ void __launch_bounds__(512)
+    forward_kernel(RowTeams teams, const T* x, const T* residual, const T* weight, float eps, T* sum, T* y, float* rstds) {
   const int64_t row = teams.row();
   if (row >= teams.rows) return;
   const int64_t first = row * teams.size;
   y += first;
-  const HeldRow<packet, T> values = residual == nullptr
-                                        ? HeldRow<packet, T>(teams, x + first)
-                                        : HeldRow<packet, T>(teams, x + first, residual + first, sum + first);
+  const auto values = [&] {
+    if constexpr (connected)
+      return HeldRow<packet, T>(teams, x + first, residual + first, sum + first);
+    else
+      return HeldRow<packet, T>(teams, x + first);
+  }();
   const HeldRow<packet, T> weights(teams, weight);
   float square = 0;
   each_held(
@@ -38,10 +41,10 @@ __global__ void __launch_bounds__(512) forward_kernel(RowTeams teams, const T* x
       values, weights);
 }
 
-// `dsum`, unless it is null, is added to dx.
-template <int packet, typename T>
-__global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* dy, const T* dsum, const T* x,
-                                                       const T* weight, const float* rstds, T* dx) {
+// Where `connected`, dsum is added to dx.
+template <bool connected, int packet, typename T>
+__global__ void __launch_bounds__(512)
+    backward_kernel(RowTeams teams, const T* dy, const T* dsum, const T* x, const T* weight, const float* rstds, T* dx) {
   const int64_t row = teams.row();
   if (row >= teams.rows) return;
   const int64_t first = row * teams.size;
@@ -60,13 +63,16 @@ __global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* 
   each_held(
       teams,
       [&](int64_t i, const auto& d, const auto& v, const auto& w) {
-        Packet<T, packet> more{};
-        if (dsum != nullptr) more = load_packet<packet>(dsum + first + i);
-        Packet<T, packet> result;
+        float sums[packet];
         for (int k = 0; k < packet; ++k) {
-          const float own = rstd * (to_float(d.values[k]) * to_float(w.values[k]) - to_float(v.values[k]) * back);
-          put(result.values[k], dsum == nullptr ? own : own + to_float(more.values[k]));
+          sums[k] = rstd * (to_float(d.values[k]) * to_float(w.values[k]) - to_float(v.values[k]) * back);
         }
+        if constexpr (connected) {
+          const auto more = load_packet<packet>(dsum + first + i);
+          for (int k = 0; k < packet; ++k) sums[k] += to_float(more.values[k]);
+        }
+        Packet<T, packet> result;
+        for (int k = 0; k < packet; ++k) put(result.values[k], sums[k]);
         store_packet(dx + first + i, result);
       },
       gradients, values, weights);
@@ -84,9 +90,11 @@ void normalize(const Op& op, CudaStream& stream, const T* residual, T* sum) {
       dim,
       [&](auto packet) {
         const RowTeams teams(op.x.count() / dim, dim, packet.value);
-        launch(stream, forward_kernel<packet.value, T>, teams.grid(), teams, x, residual, weight, op.eps, sum, y, rstd);
+        const auto kernel =
+            residual == nullptr ? forward_kernel<false, packet.value, T> : forward_kernel<true, packet.value, T>;
+        launch(stream, kernel, teams.grid(), teams, x, residual, weight, op.eps, sum, y, rstd);
       },
-      residual == nullptr ? x : sum, weight, y);  // what is summed up is taken in one order, wherever x begins
+      residual == nullptr ? x : sum, weight, y);  // the order of a sum does not depend on where its summands begin
 }
 
 template <typename T, typename Op>
@@ -102,7 +110,9 @@ void differentiate(const Op& op, CudaStream& stream, const T* dy, const T* dsum,
         dim,
         [&](auto packet) {
           const RowTeams teams(rows, dim, packet.value);
-          launch(stream, backward_kernel<packet.value, T>, teams.grid(), teams, dy, dsum, x, weight, rstd, dx);
+          const auto kernel =
+              dsum == nullptr ? backward_kernel<false, packet.value, T> : backward_kernel<true, packet.value, T>;
+          launch(stream, kernel, teams.grid(), teams, dy, dsum, x, weight, rstd, dx);
         },
         dy, dsum, x, weight, dx);
   }

@@ -6,11 +6,11 @@
 namespace mglmm {
 
 struct Linear {
-  ConstTensor x;     // [..., in]  f32 | bf16 | f16
-  Weight weight;     // [out, in]  dtype of x, rows or packed
-  MaybeTensor bias;  // [out]  dtype of x
+  ConstTensor x;         // [..., in]  f32 | bf16 | f16
+  Weight weight;         // [out, in]  dtype of x, rows or packed
+  MaybeTensor bias;      // [out]  dtype of x
   MaybeTensor residual;  // shape and dtype of y; its gradient is dy itself
-  Tensor y;          // [..., out]  dtype of x
+  Tensor y;              // [..., out]  dtype of x
   MGLMM_OP(linear, x, weight, bias, residual, y)
 };
 

@@ -1,5 +1,5 @@
-// y = weight * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps) over the last axis. Zhang, Sennrich 2019, arXiv 1910.07467. Of x, or of
-// a residual connection's sum, which is made in the same pass.
+// y = weight * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps) over the last axis. Zhang, Sennrich 2019, arXiv 1910.07467. Of x,
+// or of a residual connection's sum, which is made in the same pass.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"

@@ -101,8 +101,8 @@ MGLMM_AMX void multiply(const bf16* strip, const bf16* half, int64_t depth, floa
   __asm__ volatile("" ::: "memory");
 }
 
-// y[rows][outputs] from a square of sums, with bias and residual, in y's dtype. A large y, in whole lines, goes past the caches: a line
-// that is written through them is read first, and drives out what is multiplied.
+// y[rows][outputs] from a square of sums, with bias and residual, in y's dtype. A large y, in whole lines, goes past the
+// caches: a line that is written through them is read first, and drives out what is multiplied.
 void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, const bf16* residual, bf16* y, int64_t stride,
            bool past_caches) {
   past_caches = past_caches && outputs == kHalf;
@@ -169,8 +169,8 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
   const auto* bias = reinterpret_cast<const bf16*>(p.bias);
   const auto* residual = reinterpret_cast<const bf16*>(p.residual);
   auto* y = reinterpret_cast<bf16*>(p.y);
-  const bool past_caches = residual != y && cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 &&
-                           reinterpret_cast<uintptr_t>(y) % 64 == 0;
+  const bool past_caches =
+      residual != y && cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
   for (int64_t first = 0; first < cut.padded_in; first += cut.piece) {
     const int64_t depth = std::min(cut.piece, cut.padded_in - first);
     const bool last = first + depth == cut.padded_in;
