@@ -224,7 +224,7 @@ bool integer_panel_product(const LinearSizes& s, Dtype dtype, const std::byte* x
   const int64_t most_strips = (strips + blocks - 1) / blocks;
   float* all_sums = stream.scratch_of<float>(most_strips * kStripSums * thread_count());
   by_dtype(dtype, [&]<typename T>(Type<T>) {
-    const Result<T, T> result{reinterpret_cast<const T*>(bias), reinterpret_cast<T*>(y), s.rows, s.out, false};
+    const Result<T, T> result{reinterpret_cast<const T*>(bias), nullptr, reinterpret_cast<T*>(y), s.rows, s.out};
     parallel_ranges(panels * blocks, 1, [&](int64_t begin, int64_t end) {
       Block block;
       float* sums = all_sums + thread_index() * most_strips * kStripSums;

@@ -13,7 +13,7 @@ LinearSizes sizes_of(const ConstTensor& x, const Weight& weight) {
 
 void run(const Linear& op, Stream& stream) {
   linear_product(sizes_of(op.x, op.weight), op.x.dtype, op.x.raw(), op.weight, op.bias ? op.bias->raw() : nullptr,
-                 op.y.raw(), stream);
+                 op.residual ? op.residual->raw() : nullptr, op.y.raw(), stream);
 }
 
 void run(const LinearBackward& op, Stream& stream) {

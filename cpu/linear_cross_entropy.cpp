@@ -151,8 +151,8 @@ void run(const LinearCrossEntropy& op, Stream& stream) {
     zero(hidden + count * row_bytes, (logits.rows - count) * row_bytes);
     for (int64_t b = 0; b < logits.blocks(); ++b) {
       const ScratchScope scope(stream);
-      linear_product({logits.rows, dim, logits.width(b)}, dtype, hidden, weight_of(op.weight, b), nullptr, logits.of(b),
-                     stream);
+      linear_product({logits.rows, dim, logits.width(b)}, dtype, hidden, weight_of(op.weight, b), nullptr, nullptr,
+                     logits.of(b), stream);
     }
     losses_of(labels, places, count, logits, gradients ? &scale : nullptr, losses + first);
     for (int64_t b = 0; b < logits.blocks() && dhidden; ++b) {

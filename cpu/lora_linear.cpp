@@ -41,7 +41,7 @@ std::byte* lowered(const LinearSizes& s, const ConstTensor& x, const ConstTensor
 void run(const LoraLinear& op, Stream& stream) {
   const LinearSizes s = sizes_of(op);
   const Dtype dtype = op.x.dtype;
-  linear_product(s, dtype, op.x.raw(), op.weight, op.bias ? op.bias->raw() : nullptr, op.y.raw(), stream);
+  linear_product(s, dtype, op.x.raw(), op.weight, op.bias ? op.bias->raw() : nullptr, nullptr, op.y.raw(), stream);
   const std::byte* low = lowered(s, op.xDropped ? *op.xDropped : op.x, op.loraA, op.scaling, stream);
   product({.rows = s.rows,
            .columns = s.out,

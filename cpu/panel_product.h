@@ -19,10 +19,11 @@ using PanelSource = std::function<const std::byte*(int64_t first, int64_t count,
 struct PanelProduct {
   LinearSizes sizes;
   Dtype dtype;
-  const std::byte* x;     // [rows, in]
-  const std::byte* bias;  // [out] or null
-  std::byte* y;           // [rows, out]
-  bool made;              // the source needs memory
+  const std::byte* x;         // [rows, in]
+  const std::byte* bias;      // [out] or null
+  const std::byte* residual;  // [rows, out], which is added, or null; may be y
+  std::byte* y;               // [rows, out]
+  bool made;                  // the source needs memory
 };
 
 void panel_product(const PanelProduct& product, const PanelSource& panels, Stream& stream);

@@ -37,13 +37,15 @@ void fill(const Product& p, const std::byte* bias, std::byte* y) {
   for (int64_t i = 0; i < p.stack * p.rows; ++i) std::memcpy(y + i * row_bytes, row.data(), row.size());
 }
 
-// Columns [first, first + count) of y [rows, out] from `part` [rows, count].
+// Columns [first, first + count) of y [rows, out] from `part` [rows, count], or those of both.
 template <typename From, typename To>
-void place_columns(const From* part, int64_t rows, int64_t first, int64_t count, To* y, int64_t out) {
+void place_columns(const From* part, int64_t rows, int64_t first, int64_t count, To* y, int64_t out, bool accumulate) {
   parallel_ranges(rows, kElementGrain / count + 1, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
+      To* to = y + row * out + first;
       by_lanes(0, count, [&](int64_t i, auto... lanes) {
-        store(y + row * out + first + i, load(part + row * count + i, lanes...), lanes...);
+        const vfloat value = load(part + row * count + i, lanes...);
+        store(to + i, accumulate ? value + load(to + i, lanes...) : value, lanes...);
       });
     }
   });
@@ -96,13 +98,13 @@ void product(const Product& p, const std::byte* a, const std::byte* b, const std
 }
 
 void product_of_panels(const LinearSizes& s, Dtype dtype, const std::byte* x, Dtype panel_dtype, const Expand& expand,
-                       const std::byte* bias, std::byte* y, Stream& stream) {
+                       const std::byte* bias, std::byte* y, bool accumulate, Stream& stream) {
   if (dtype == panel_dtype && has_panel_product(dtype)) {
     const auto made = [&](int64_t first, int64_t count, std::byte* memory) {
       expand(first, count, memory);
       return memory;
     };
-    return panel_product({s, dtype, x, bias, y, true}, made, stream);
+    return panel_product({s, dtype, x, bias, accumulate ? y : nullptr, y, true}, made, stream);
   }
   const int64_t padded_in = packed_in(s.in, panel_dtype);
   const int64_t panels = (s.out + kPanel - 1) / kPanel;
@@ -130,20 +132,22 @@ void product_of_panels(const LinearSizes& s, Dtype dtype, const std::byte* x, Dt
               .result = panel_dtype,
               .b_transposed = !packed,
               .b_packed = packed,
-              .bias = bias != nullptr},
+              .bias = bias != nullptr,
+              .accumulate = accumulate && whole},
              left, packed ? expanded : reinterpret_cast<std::byte*>(plain),
              shift ? shift + first * kPanel * size_of(panel_dtype) : nullptr, whole ? y : part, stream);
     if (whole) return;
     by_dtype(panel_dtype, [&]<typename From>(Type<From>) {
       by_dtype(dtype, [&]<typename To>(Type<To>) {
-        place_columns(reinterpret_cast<const From*>(part), s.rows, first * kPanel, outputs, reinterpret_cast<To*>(y), s.out);
+        place_columns(reinterpret_cast<const From*>(part), s.rows, first * kPanel, outputs, reinterpret_cast<To*>(y), s.out,
+                      accumulate);
       });
     });
   }
 }
 
 void linear_product(const LinearSizes& s, Dtype dtype, const std::byte* x, const TensorRef& weight, const std::byte* bias,
-                    std::byte* y, Stream& stream) {
+                    const std::byte* residual, std::byte* y, Stream& stream) {
   const bool packed = weight.layout == Layout::packed;
   Product p{.rows = s.rows,
             .columns = s.out,
@@ -152,17 +156,32 @@ void linear_product(const LinearSizes& s, Dtype dtype, const std::byte* x, const
             .result = dtype,
             .b_transposed = true,
             .bias = bias != nullptr};
-  if (s.rows == 0 || s.out == 0 || s.in == 0) return product(p, x, weight.raw(), bias, y, stream);
-  if (s.rows <= kFewRows) return row_product(s, dtype, x, weight, bias, y, stream);
-  if (!packed) return product(p, x, weight.raw(), bias, y, stream);
+  if (s.rows == 0 || s.out == 0) return;
+  if (s.in == 0) {
+    product(p, x, weight.raw(), bias, y, stream);
+    if (residual) {
+      by_dtype(dtype, [&]<typename T>(Type<T>) {
+        place_columns(reinterpret_cast<const T*>(residual), s.rows, 0, s.out, reinterpret_cast<T*>(y), s.out, true);
+      });
+    }
+    return;
+  }
+  if (s.rows <= kFewRows) return row_product(s, dtype, x, weight, bias, residual, y, stream);
   constexpr int64_t kManyRows = 64;
   const bool is_large = s.rows >= kManyRows && s.out >= 8 * kPanel;
-  if (has_panel_product(dtype) && (dtype == Dtype::bf16 || is_large)) {
+  if (packed && has_panel_product(dtype) && (dtype == Dtype::bf16 || is_large)) {
     const int64_t panel_bytes = kPanel * packed_in(s.in, dtype) * size_of(dtype);
     return panel_product(
-        {s, dtype, x, bias, y, false},
+        {s, dtype, x, bias, residual, y, false},
         [&](int64_t first, int64_t, std::byte*) { return weight.raw() + first * panel_bytes; }, stream);
   }
+  if (residual) {
+    parallel_ranges(s.rows * s.out * size_of(dtype), 8 * kElementGrain, [=](int64_t begin, int64_t end) {
+      std::memcpy(y + begin, residual + begin, static_cast<size_t>(end - begin));
+    });
+    p.accumulate = true;
+  }
+  if (!packed) return product(p, x, weight.raw(), bias, y, stream);
   if (can_multiply(dtype, true)) {
     p.b_packed = true;
     return multiply(p, x, weight.raw(), bias, y, stream);
@@ -187,7 +206,7 @@ void linear_product(const LinearSizes& s, Dtype dtype, const std::byte* x, const
       }
     });
   };
-  product_of_panels(s, dtype, x, Dtype::f32, expand, bias, y, stream);
+  product_of_panels(s, dtype, x, Dtype::f32, expand, bias, y, p.accumulate, stream);
 }
 
 void linear_input_gradient(const LinearSizes& s, Dtype dtype, const std::byte* dy, const TensorRef& weight, std::byte* dx,

@@ -21,9 +21,10 @@ struct LinearSizes {
   int64_t rows, in, out;
 };
 
-// y [rows, out] = x [rows, in] weight^T + bias; all of one dtype. `bias` may be null.
+// y [rows, out] = x [rows, in] weight^T + bias + residual, rounded once; all of one dtype. `bias` and `residual` [rows, out]
+// may be null.
 void linear_product(const LinearSizes& sizes, Dtype dtype, const std::byte* x, const TensorRef& weight,
-                    const std::byte* bias, std::byte* y, Stream& stream);
+                    const std::byte* bias, const std::byte* residual, std::byte* y, Stream& stream);
 // dx [rows, in] = dy [rows, out] weight
 void linear_input_gradient(const LinearSizes& sizes, Dtype dtype, const std::byte* dy, const TensorRef& weight,
                            std::byte* dx, Stream& stream);
@@ -34,9 +35,9 @@ void linear_weight_gradient(const LinearSizes& sizes, Dtype dtype, const std::by
 void linear_bias_gradient(const LinearSizes& sizes, Dtype dtype, const std::byte* dy, std::byte* dbias);
 
 // linear_product over a weight that is made panel by panel (kernels/panels.h): `expand(first, count, to)` writes `count`
-// panels from `first` on to `to`, in the packed order of `panel_dtype`.
+// panels from `first` on to `to`, in the packed order of `panel_dtype`. With `accumulate` y is added to.
 using Expand = std::function<void(int64_t first, int64_t count, std::byte* to)>;
 void product_of_panels(const LinearSizes& sizes, Dtype dtype, const std::byte* x, Dtype panel_dtype, const Expand& expand,
-                       const std::byte* bias, std::byte* y, Stream& stream);
+                       const std::byte* bias, std::byte* y, bool accumulate, Stream& stream);
 
 }  // namespace mglmm::cpu

@@ -125,7 +125,7 @@ void run(const QuantizedLinear& op, Stream& stream) {
   product_of_panels(
       s, dtype, op.x.raw(), panels,
       [&](int64_t first, int64_t count, std::byte* to) { expand(weight, panels, first, count, to); }, bias, op.y.raw(),
-      stream);
+      false, stream);
 }
 
 void run(const QuantizedLinearBackward& op, Stream& stream) {

@@ -42,13 +42,15 @@ void panel_sums(const bf16* panel, const float* x, int64_t padded_in, vfloat (&s
 }
 
 template <typename T, int Rows>
-void panel_rows(const T* panel, const float* x, int64_t padded_in, const T* bias, int64_t outputs, T* y, int64_t out) {
+void panel_rows(const T* panel, const float* x, int64_t padded_in, const T* bias, const T* residual, int64_t outputs, T* y,
+                int64_t out) {
   vfloat sums[Rows][kVectors] = {};
   panel_sums(panel, x, padded_in, sums);
   for (int row = 0; row < Rows; ++row) {
     by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
       vfloat value = sums[row][o / kLanes];
       if (bias) value += load(bias + o, lanes...);
+      if (residual) value += load(residual + row * out + o, lanes...);
       store(y + row * out + o, value, lanes...);
     });
   }
@@ -74,29 +76,36 @@ void row_dots(const T* weight, const float* x, int64_t in, int64_t padded_in, fl
 }
 
 template <typename T>
-void packed_rows(const LinearSizes& s, int64_t padded_in, const float* x, const T* weight, const T* bias, T* y) {
+void packed_rows(const LinearSizes& s, int64_t padded_in, const float* x, const T* weight, const T* bias, const T* residual,
+                 T* y) {
   const int64_t panels = (s.out + kPanel - 1) / kPanel;
   const int64_t grain = kWeightGrain / (padded_in * kPanel) + 1;
   parallel_ranges(panels, grain, [=](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t output = panel * kPanel;
       by_rows(s.rows, [&](auto rows, int64_t row) {
+        const int64_t place = row * s.out + output;
         panel_rows<T, rows>(weight + output * padded_in, x + row * padded_in, padded_in, bias ? bias + output : nullptr,
-                            std::min(kPanel, s.out - output), y + row * s.out + output, s.out);
+                            residual ? residual + place : nullptr, std::min(kPanel, s.out - output), y + place, s.out);
       });
     }
   });
 }
 
 template <typename T>
-void plain_rows(const LinearSizes& s, int64_t padded_in, const float* x, const T* weight, const T* bias, T* y) {
+void plain_rows(const LinearSizes& s, int64_t padded_in, const float* x, const T* weight, const T* bias, const T* residual,
+                T* y) {
   parallel_ranges(s.out, kWeightGrain / s.in + 1, [=](int64_t begin, int64_t end) {
     for (int64_t output = begin; output < end; ++output) {
       by_rows(s.rows, [&](auto rows, int64_t row) {
         float dots[rows];
         row_dots<T, rows>(weight + output * s.in, x + row * padded_in, s.in, padded_in, dots);
         for (int r = 0; r < rows; ++r) {
-          y[(row + r) * s.out + output] = T(bias ? dots[r] + static_cast<float>(bias[output]) : dots[r]);
+          const int64_t place = (row + r) * s.out + output;
+          float value = dots[r];
+          if (bias) value += static_cast<float>(bias[output]);
+          if (residual) value += static_cast<float>(residual[place]);
+          y[place] = T(value);
         }
       });
     }
@@ -119,17 +128,18 @@ float* padded_rows(const LinearSizes& s, Dtype dtype, const std::byte* x, int64_
 }
 
 void row_product(const LinearSizes& sizes, Dtype dtype, const std::byte* x, const TensorRef& weight, const std::byte* bias,
-                 std::byte* y, Stream& stream) {
+                 const std::byte* residual, std::byte* y, Stream& stream) {
   const int64_t padded_in = packed_in(sizes.in, dtype);
   const float* rows = padded_rows(sizes, dtype, x, padded_in, stream);
   by_dtype(dtype, [&]<typename T>(Type<T>) {
     const auto* w = reinterpret_cast<const T*>(weight.raw());
     const auto* b = reinterpret_cast<const T*>(bias);
+    const auto* before = reinterpret_cast<const T*>(residual);
     auto* result = reinterpret_cast<T*>(y);
     if (weight.layout == Layout::packed)
-      packed_rows(sizes, padded_in, rows, w, b, result);
+      packed_rows(sizes, padded_in, rows, w, b, before, result);
     else
-      plain_rows(sizes, padded_in, rows, w, b, result);
+      plain_rows(sizes, padded_in, rows, w, b, before, result);
   });
 }
 

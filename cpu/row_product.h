@@ -1,4 +1,5 @@
-// Products of a few rows, bound by reading the weight: y [rows, out] = x [rows, in] weight^T + bias, each weight read once.
+// Products of a few rows, bound by reading the weight: y [rows, out] = x [rows, in] weight^T + bias + residual, each weight
+// read once.
 #pragma once
 #include <type_traits>
 
@@ -10,8 +11,9 @@ namespace mglmm::cpu {
 
 inline constexpr int64_t kFewRows = 4;  // from here on the matrix units win, though they read no faster
 
+// `bias` and `residual` [rows, out] may be null.
 void row_product(const LinearSizes& sizes, Dtype dtype, const std::byte* x, const TensorRef& weight, const std::byte* bias,
-                 std::byte* y, Stream& stream);
+                 const std::byte* residual, std::byte* y, Stream& stream);
 
 // x [rows, in] as f32 [rows, padded_in], padded with 0.
 float* padded_rows(const LinearSizes& sizes, Dtype dtype, const std::byte* x, int64_t padded_in, Stream& stream);

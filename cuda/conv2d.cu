@@ -143,7 +143,7 @@ void run(const Conv2dBackward& op, CudaStream& stream) {
                  .inner = s.places(),
                  .b_transposed = true,
                  .dtype = dtype,
-                 .accumulate = n > 0},
+                 .addend = n > 0 ? bytes(dweight) : nullptr},
                 upstream, bytes(columns_of(stream, s, op.x.data<T>() + n * s.in * s.height * s.width)), nullptr,
                 reinterpret_cast<std::byte*>(dweight));
       }

@@ -87,7 +87,7 @@ void run(const ConvTranspose2dBackward& op, CudaStream& stream) {
                  .inner = s.pixels(),
                  .b_transposed = true,
                  .dtype = dtype,
-                 .accumulate = n > 0},
+                 .addend = n > 0 ? reinterpret_cast<const std::byte*>(dweight) : nullptr},
                 reinterpret_cast<const std::byte*>(x), gathered, nullptr, reinterpret_cast<std::byte*>(dweight));
       }
     }

@@ -21,7 +21,7 @@ void expect_done(cublasStatus_t status, const char* what) {
   throw Error(kKernelError, std::string(what) + ": " + cublasLtGetStatusString(status));
 }
 
-using Key = std::array<int64_t, 11>;
+using Key = std::array<int64_t, 12>;
 struct Choice {
   cublasLtMatmulAlgo_t algorithm;
   size_t workspace;
@@ -87,7 +87,7 @@ struct Operation {
 };
 
 Choice ask(cublasLtHandle_t handle, Operation& operation, Layout& first, Layout& second, Layout& result,
-           const std::array<int64_t, 3>& alignments) {
+           const std::array<int64_t, 4>& alignments) {
   cublasLtMatmulPreferenceOpaque_t preference;
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
     expect_done(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value), "choosing an algorithm");
@@ -99,7 +99,7 @@ Choice ask(cublasLtHandle_t handle, Operation& operation, Layout& first, Layout&
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(alignments[0]));
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(alignments[1]));
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(alignments[2]));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[2]));
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[3]));
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
   expect_done(cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
@@ -117,7 +117,8 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
   Layout first(p.dtype, p.b_transposed ? p.columns : p.inner, p.b_transposed ? p.inner : p.columns, p.stack, p.b_shared);
   Layout second(p.dtype, p.a_transposed ? p.inner : p.rows, p.a_transposed ? p.rows : p.inner, p.stack, p.a_shared);
   Layout result(p.result, p.rows, p.columns, p.stack, false);
-  const std::array<int64_t, 3> alignments{alignment(b), alignment(a), alignment(y)};
+  const std::byte* addend = p.addend == nullptr ? y : p.addend;
+  const std::array<int64_t, 4> alignments{alignment(b), alignment(a), alignment(addend), alignment(y)};
   const int64_t flags = int64_t{p.a_transposed} | int64_t{p.b_transposed} << 1 | int64_t{p.a_shared} << 2 |
                         int64_t{p.b_shared} << 3 | int64_t{bias != nullptr} << 4;
   const Key key{p.stack,
@@ -130,6 +131,7 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
                 alignments[0],
                 alignments[1],
                 alignments[2],
+                alignments[3],
                 alignment(bias)};
   Choice choice{};
   cublasLtHandle_t handle = nullptr;
@@ -149,11 +151,12 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
     choice = place->second;
   }
   const float one = 1;
-  const float kept = p.accumulate ? 1 : 0;
+  const float share = p.addend == nullptr ? 0 : 1;  // of the addend
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  expect_done(cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &kept, y, &result.opaque,
-                             y, &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
-              "multiplying matrices");
+  expect_done(
+      cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &share, addend, &result.opaque, y,
+                     &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
+      "multiplying matrices");
 }
 
 }  // namespace mglmm::cuda

@@ -14,7 +14,13 @@ LinearSizes sizes_of(const ConstTensor& x, const Weight& weight) {
 void run(const Linear& op, CudaStream& stream) {
   const LinearSizes s = sizes_of(op.x, op.weight);
   product(stream,
-          {.rows = s.rows, .columns = s.out, .inner = s.in, .b_transposed = true, .dtype = op.x.dtype, .result = op.x.dtype},
+          {.rows = s.rows,
+           .columns = s.out,
+           .inner = s.in,
+           .b_transposed = true,
+           .dtype = op.x.dtype,
+           .result = op.x.dtype,
+           .addend = op.residual ? op.residual->raw() : nullptr},
           op.x.raw(), op.weight.raw(), op.bias ? op.bias->raw() : nullptr, op.y.raw());
 }
 

@@ -76,7 +76,7 @@ void run(const LinearCrossEntropy& op, CudaStream& stream) {
                .a_transposed = true,
                .dtype = dtype,
                .result = dtype,
-               .accumulate = first > 0},
+               .addend = first > 0 ? op.dweight.raw() : nullptr},
               logits, hidden, nullptr, op.dweight.raw());
     }
   }

@@ -47,7 +47,7 @@ void run(const LoraLinear& op, CudaStream& stream) {
   product(stream, p, op.x.raw(), op.weight.raw(), op.bias ? op.bias->raw() : nullptr, op.y.raw());
   const std::byte* low = lowered(stream, s, op.xDropped ? *op.xDropped : op.x, op.loraA, op.scaling);
   p.inner = op.loraA.shape[0];
-  p.accumulate = true;
+  p.addend = op.y.raw();
   product(stream, p, low, op.loraB.raw(), nullptr, op.y.raw());
 }
 
@@ -66,8 +66,10 @@ void run(const LoraLinearBackward& op, CudaStream& stream) {
     if (op.dloraA) linear_weight_gradient(stream, {s.rows, s.in, rank}, dtype, dlow, x.raw(), op.dloraA.raw());
     Product to_in{.rows = s.rows, .columns = s.in, .inner = rank, .dtype = dtype, .result = dtype};
     if (op.dxDropped) product(stream, to_in, dlow, op.loraA.raw(), nullptr, op.dxDropped.raw());
-    to_in.accumulate = true;
-    if (through_x) product(stream, to_in, dlow, op.loraA.raw(), nullptr, op.dx.raw());
+    if (through_x) {
+      to_in.addend = op.dx.raw();
+      product(stream, to_in, dlow, op.loraA.raw(), nullptr, op.dx.raw());
+    }
   }
   if (op.dloraB) {
     const std::byte* low = lowered(stream, s, x, op.loraA, op.scaling);

@@ -73,6 +73,15 @@ __device__ __forceinline__ Packet<T, kPacket<T>> load_across(const T* from, cons
   return result;
 }
 
+// A packet of 16 bytes, or one element, that begins anywhere.
+template <int packet, typename T>
+__device__ __forceinline__ Packet<T, packet> load_anywhere(const T* from, const T* end) {
+  if constexpr (packet == 1)
+    return load_packet<1>(from);
+  else
+    return load_across(from, end);
+}
+
 // Whether packets of 16 bytes may begin at each of these.
 template <typename... Pointers>
 bool aligned(const Pointers*... pointers) {

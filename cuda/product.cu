@@ -1,5 +1,6 @@
 #include "cuda/product.h"
 
+#include "cuda/map.cuh"
 #include "cuda/rows.cuh"
 #include "cuda/sums.cuh"
 
@@ -11,19 +12,27 @@ struct SameRow {
   __device__ const std::byte* operator()(int64_t) const { return row; }
 };
 
+struct Added {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+
 }  // namespace
 
 void product(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
              std::byte* y) {
   const int64_t rows = p.stack * p.rows;
   const int64_t row_bytes = p.columns * size_of(p.result);
-  if (rows * row_bytes == 0 || (p.inner == 0 && p.accumulate)) return;
-  if (p.inner > 0)
-    multiply(stream, p, a, b, bias, y);
-  else if (bias == nullptr)
-    stream.clear(y, rows * row_bytes);
-  else
+  if (rows * row_bytes == 0) return;
+  if (p.inner > 0) return multiply(stream, p, a, b, bias, y);
+  if (bias != nullptr)
     move_rows(stream, rows, row_bytes, y, SameRow{bias}, bias);
+  else if (p.addend != y)
+    stream.clear(y, rows * row_bytes);
+  if (p.addend == nullptr || p.addend == y) return;
+  by_dtype(p.result, [&]<typename T>(Type<T>) {
+    map(stream, rows * p.columns, Added{}, reinterpret_cast<T*>(y), reinterpret_cast<const T*>(y),
+        reinterpret_cast<const T*>(p.addend));
+  });
 }
 
 void linear_input_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy,

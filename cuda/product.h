@@ -4,7 +4,7 @@
 
 namespace mglmm::cuda {
 
-// y[s] = a[s] b[s], row-major; sums in f32.
+// y[s] = a[s] b[s] + addend[s], row-major; sums in f32, rounded once.
 struct Product {
   int64_t stack = 1;
   int64_t rows = 0, columns = 0, inner = 0;
@@ -14,7 +14,8 @@ struct Product {
   bool a_shared = false, b_shared = false;
   Dtype dtype = Dtype::f32;   // of a, b and bias
   Dtype result = Dtype::f32;  // of y: dtype, or f32
-  bool accumulate = false;    // y is added to
+  // [stack, rows, columns] of `result`, or null: a residual, or y, which is added to then.
+  const std::byte* addend = nullptr;
 };
 
 // `bias` [columns] is added to each row unless it is null.

@@ -68,6 +68,24 @@ struct HeldRow {
       if (i < teams.size) packets[held] = load_packet<packet>(row + i);
     }
   }
+
+  // Of the sum of two rows, which it stores at `sum`, and is rounded as it is there. x and residual begin anywhere.
+  __device__ __forceinline__ HeldRow(const RowTeams& teams, const T* x, const T* residual, T* sum) : row(sum) {
+    const auto added = [&](int64_t i) {
+      const auto left = load_anywhere<packet>(x + i, x + teams.size);
+      const auto right = load_anywhere<packet>(residual + i, residual + teams.size);
+      Packet<T, packet> result;
+      for (int k = 0; k < packet; ++k) put(result.values[k], to_float(left.values[k]) + to_float(right.values[k]));
+      store_packet(sum + i, result);
+      return result;
+    };
+    const int64_t step = static_cast<int64_t>(teams.threads) * packet;
+    int64_t i = static_cast<int64_t>(teams.rank()) * packet;
+    for (int held = 0; held < kHeldPackets; ++held, i += step) {
+      if (i < teams.size) packets[held] = added(i);
+    }
+    for (; i < teams.size; i += step) added(i);
+  }
 };
 
 // Calls `body(i, packets...)` for the first element of each packet that is this thread's, with those of all `rows` there.

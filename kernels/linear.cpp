@@ -23,7 +23,12 @@ void check(Linear& op) {
     check.same_dtype("bias", *op.bias, "x", op.x);
     check.shape("bias", *op.bias, {out}, "an element for each output of weight");
   }
-  check.output("y", op.y, op.x.shape.with_last(out), op.x.dtype);
+  const Shape result = op.x.shape.with_last(out);
+  if (op.residual) {
+    check.same_dtype("residual", *op.residual, "x", op.x);
+    check.shape("residual", *op.residual, result, "the shape of y");
+  }
+  check.output("y", op.y, result, op.x.dtype);
 }
 
 void check(LinearBackward& op) {

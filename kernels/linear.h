@@ -1,4 +1,4 @@
-// y = x weight^T + bias: a dense layer. Sums in f32.
+// y = x weight^T + bias + residual: a dense layer, and the residual connection around it. Sums in f32, rounded once.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
@@ -6,11 +6,12 @@
 namespace mglmm {
 
 struct Linear {
-  ConstTensor x;     // [..., in]  f32 | bf16 | f16
-  Weight weight;     // [out, in]  dtype of x, rows or packed
-  MaybeTensor bias;  // [out]  dtype of x
-  Tensor y;          // [..., out]  dtype of x
-  MGLMM_OP(linear, x, weight, bias, y)
+  ConstTensor x;         // [..., in]  f32 | bf16 | f16
+  Weight weight;         // [out, in]  dtype of x, rows or packed
+  MaybeTensor bias;      // [out]  dtype of x
+  MaybeTensor residual;  // shape and dtype of y; its gradient is dy itself
+  Tensor y;              // [..., out]  dtype of x
+  MGLMM_OP(linear, x, weight, bias, residual, y)
 };
 
 struct LinearBackward {

@@ -102,7 +102,7 @@
   X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
-  X(RmsNorm) X(RmsNormBackward) \
+  X(RmsNorm) X(RmsNormBackward) X(AddRmsNorm) X(AddRmsNormBackward) \
   X(Rope) X(RopeBackward) \
   X(SamAttention) X(SamAttentionBackward) X(SamAttentionPacked) X(SamAttentionPackedBackward) \
   X(SampleToken) \

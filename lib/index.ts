@@ -155,7 +155,7 @@ export { reshape } from './ops/reshape';
 export { type Crop, resizeImage } from './ops/resize_image';
 export { type RleDecodeOptions, rleDecode } from './ops/rle_decode';
 export { type RleEncodeOptions, rleEncode } from './ops/rle_encode';
-export { rmsNorm } from './ops/rms_norm';
+export { addRmsNorm, rmsNorm } from './ops/rms_norm';
 export { type RopeOptions, rope } from './ops/rope';
 export { rowsView } from './ops/rows_view';
 export { type SamAttentionOptions, type SamAttentionPackedOptions, samAttention, samAttentionPacked } from './ops/sam_attention';

@@ -41,6 +41,27 @@ const large = (['f32', 'bf16'] as const).flatMap((dtype) =>
   ),
 );
 
+// The last product of a block of SAM ViT-H, with the residual connection around its MLP.
+const connected = (['f32', 'bf16'] as const).map((dtype) => {
+  const [rows, inner, out] = [4096, 5120, 1280];
+  return pair(`linear with bias and residual ${dtype} [${rows},${inner}] x [${out},${inner}]`, {
+    ours: async () => {
+      const [x, weight] = [await normal([rows, inner], dtype, 1), await packed([out, inner], dtype, 2)];
+      const [bias, residual] = [await normal([out], dtype, 3), await normal([rows, out], dtype, 4)];
+      return () => void linear(x, weight, bias, { residual });
+    },
+    torch: {
+      setup: `
+        x, weight = (torch.randn(rows, ${inner}).to(torch.${torchDtype[dtype]}) for rows in (${rows}, ${out}))
+        bias, residual = torch.randn(${out}).to(x.dtype), torch.randn(${rows}, ${out}).to(x.dtype)
+      `,
+      run: 'residual + F.linear(x, weight, bias)',
+    },
+    flops: 2 * rows * inner * out,
+    goal: dtype === 'f32' ? 1.15 : 1,
+  });
+});
+
 /** Weights that are read in turn, so many that no cache holds them: 2.2 GB. */
 const copies = (dtype: keyof typeof bytesOf, inner: number, out: number) => Math.ceil(2.2e9 / (inner * out * bytesOf[dtype]));
 
@@ -90,4 +111,4 @@ const lora = pair('loraLinear bf16 [700,4096] x [4096,4096]', {
   goal: 1,
 });
 
-export default [...large, ...fewRows, lora];
+export default [...large, ...connected, ...fewRows, lora];

@@ -11,18 +11,18 @@ namespace mglmm::cpu {
 inline constexpr int64_t kStrip = 6;  // rows: with a panel's outputs 24 vectors of sums
 inline constexpr int64_t kStripSums = kStrip * kPanel;
 
-// y [rows, out] = or += sums + bias.
+// y [rows, out] = sums + bias + residual.
 template <typename T, typename Bias>
 struct Result {
-  const Bias* bias;  // [out] or null
+  const Bias* bias;   // [out] or null
+  const T* residual;  // [rows, out] or null; may be y, which is added to then
   T* y;
   int64_t rows, out;
-  bool accumulate;
 
   // A large y, in whole lines, goes past the caches: a line that is written through them is read first.
   bool past_caches() const {
     constexpr int64_t kManyOutputs = int64_t{1} << 19;  // 1 MiB of bf16, a usual second cache
-    return !accumulate && rows * out > kManyOutputs && out % kPanel == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
+    return residual != y && rows * out > kManyOutputs && out % kPanel == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
   }
 
   // What sums [6][64] hold from `row` and `output` on. After the last of them a thread calls fence_past_caches().
@@ -32,10 +32,11 @@ struct Result {
     const bool past = past_caches();
     for (int64_t r = row; r < std::min(row + kStrip, rows); ++r, sums += kPanel) {
       T* to = y + r * out + output;
+      const T* before = residual ? residual + r * out + output : nullptr;
       store_by_lanes(to, 0, outputs, past, [&](int64_t o, auto... lanes) {
         vfloat sum = load(sums + o, lanes...);
         if (shift) sum += load(shift + o, lanes...);
-        return accumulate ? sum + load(to + o, lanes...) : sum;
+        return before ? sum + load(before + o, lanes...) : sum;
       });
     }
   }

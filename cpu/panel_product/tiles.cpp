@@ -101,18 +101,24 @@ MGLMM_AMX void multiply(const bf16* strip, const bf16* half, int64_t depth, floa
   __asm__ volatile("" ::: "memory");
 }
 
-// y[rows][outputs] from a square of sums, with bias, in y's dtype. A large y, in whole lines, goes past the caches: a line
-// that is written through them is read first, and drives out what is multiplied.
-void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, bf16* y, int64_t stride, bool past_caches) {
+// y[rows][outputs] from a square of sums, with bias and residual, in y's dtype. A large y, in whole lines, goes past the
+// caches: a line that is written through them is read first, and drives out what is multiplied.
+void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, const bf16* residual, bf16* y, int64_t stride,
+           bool past_caches) {
   past_caches = past_caches && outputs == kHalf;
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = sums + r / kTileSide * 2 * kTileSums + r % kTileSide * kTileSide;
+    const bf16* before = residual ? residual + r * stride : nullptr;
 #if defined(__AVX512BF16__)
     if (past_caches) {
       vfloat left = load(row), right = load(row + kTileSums);
       if (bias) {
         left += load(bias);
         right += load(bias + kTileSide);
+      }
+      if (before) {
+        left += load(before);
+        right += load(before + kTileSide);
       }
       const auto line = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(right), std::bit_cast<__m512>(left));
       _mm512_stream_si512(reinterpret_cast<__m512i*>(y + r * stride), std::bit_cast<__m512i>(line));
@@ -122,6 +128,7 @@ void write(const float* sums, int64_t rows, int64_t outputs, const bf16* bias, b
     by_lanes(0, outputs, [&](int64_t o, auto... lanes) {
       vfloat value = load(row + o / kTileSide * kTileSums, lanes...);
       if (bias) value += load(bias + o, lanes...);
+      if (before) value += load(before + o, lanes...);
       store(y + r * stride + o, value, lanes...);
     });
   }
@@ -160,9 +167,10 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
   const int64_t first_panel = cut.first_panel(group), panels = cut.first_panel(group + 1) - first_panel;
   const int64_t first_strip = cut.first_strip(block), strips = cut.first_strip(block + 1) - first_strip;
   const auto* bias = reinterpret_cast<const bf16*>(p.bias);
+  const auto* residual = reinterpret_cast<const bf16*>(p.residual);
   auto* y = reinterpret_cast<bf16*>(p.y);
   const bool past_caches =
-      cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
+      residual != y && cut.rows * cut.out > kManyOutputs && cut.out % kHalf == 0 && reinterpret_cast<uintptr_t>(y) % 64 == 0;
   for (int64_t first = 0; first < cut.padded_in; first += cut.piece) {
     const int64_t depth = std::min(cut.piece, cut.padded_in - first);
     const bool last = first + depth == cut.padded_in;
@@ -182,8 +190,9 @@ void multiply_block(const PanelProduct& p, const Cut& cut, const bf16* x, const 
         if (!last) continue;
         const int64_t row = (first_strip + strip) * kStrip;
         const int64_t output = (first_panel + panel) * kPanel + half * kHalf;
+        const int64_t place = row * cut.out + output;
         write(sums, std::min(kStrip, cut.rows - row), std::min(kHalf, cut.out - output), bias ? bias + output : nullptr,
-              y + row * cut.out + output, cut.out, past_caches);
+              residual ? residual + place : nullptr, y + place, cut.out, past_caches);
       }
     }
   }

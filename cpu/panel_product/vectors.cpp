@@ -242,7 +242,8 @@ void vector_product(const PanelProduct& p, const PanelSource& source, Stream& st
   by_element(p.dtype, [&]<typename T>(Type<T>) {
     const auto [rows, in, out] = p.sizes;
     const Left<T> left{reinterpret_cast<const T*>(p.x), rows, in, false};
-    const Result<T, T> result{reinterpret_cast<const T*>(p.bias), reinterpret_cast<T*>(p.y), rows, out, false};
+    const Result<T, T> result{reinterpret_cast<const T*>(p.bias), reinterpret_cast<const T*>(p.residual),
+                              reinterpret_cast<T*>(p.y), rows, out};
     multiply_strips(left, source, p.made, result, stream);
   });
 }
@@ -265,13 +266,14 @@ void vector_product(const Product& p, const std::byte* a, const std::byte* b, co
       return memory;
     };
     const auto* shift = reinterpret_cast<const T*>(bias);
-    if (p.result == Dtype::f32) {
-      const Result<float, T> result{shift, reinterpret_cast<float*>(y), p.rows, p.columns, p.accumulate};
+    const auto multiply_into = [&]<typename Y>(Y* to) {
+      const Result<Y, T> result{shift, p.accumulate ? to : nullptr, to, p.rows, p.columns};
       multiply_strips(left, panels, true, result, stream);
-    } else {
-      const Result<T, T> result{shift, reinterpret_cast<T*>(y), p.rows, p.columns, p.accumulate};
-      multiply_strips(left, panels, true, result, stream);
-    }
+    };
+    if (p.result == Dtype::f32)
+      multiply_into(reinterpret_cast<float*>(y));
+    else
+      multiply_into(reinterpret_cast<T*>(y));
   });
 }
 

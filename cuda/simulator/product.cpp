@@ -40,9 +40,11 @@ void multiply_now(const Product& p, const std::byte* a, const std::byte* b, cons
         for (size_t column = 0; column < sums.size(); ++column) sums[column] += added[column];
       }
       by_dtype(p.result, [&]<typename T>(Type<T>) {
-        T* to = reinterpret_cast<T*>(y) + (s * p.rows + row) * p.columns;
+        const int64_t place = (s * p.rows + row) * p.columns;
+        T* to = reinterpret_cast<T*>(y) + place;
+        const T* addend = p.addend == nullptr ? nullptr : reinterpret_cast<const T*>(p.addend) + place;
         for (int64_t column = 0; column < p.columns; ++column) {
-          const float before = p.accumulate ? static_cast<float>(to[column]) : 0.0F;
+          const float before = addend == nullptr ? 0.0F : static_cast<float>(addend[column]);
           to[column] = T(before + sums[static_cast<size_t>(column)]);
         }
       });

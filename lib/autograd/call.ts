@@ -50,9 +50,11 @@ function derivativeOf(op: string): Derivative {
 
 /**
  * A call with a gradient.
+ * @param shared - inputs that have no gradient of their own: by name, the tensor of the backward that is theirs too, a gradient it
+ *   makes or one it is given.
  * @throws GradientError when a gradient is asked for of an op, or of an argument, that has none.
  */
-export function call(op: string, fields: Fields): Outputs {
+export function call(op: string, fields: Fields, shared: Readonly<Record<string, string>> = {}): Outputs {
   if (!ambient().gradients) return run(op, fields);
   // Inputs that get a gradient: single tensors by name; arrays of tensors hand over all of theirs.
   const trained: string[] = [];
@@ -61,7 +63,7 @@ export function call(op: string, fields: Fields): Outputs {
   const derivative = derivativeOf(op);
   const outputs = run(op, fields, derivative.wanted);
   const gradients = trained.map((name) => {
-    const gradient = derivative.gradients.get(name);
+    const gradient = shared[name] ?? derivative.gradients.get(name);
     if (!gradient) throw new GradientError(`${op}: ${name} has no gradient, expected a tensor that requires none`);
     return gradient;
   });
@@ -78,9 +80,14 @@ export function call(op: string, fields: Fields): Outputs {
     (upstream) => {
       const given: Fields = { ...kept };
       for (const [output, gradient] of derivative.upstream) given[gradient] = upstream[output];
-      const results = run(derivative.op, given, gradients);
-      return gradients.map((gradient) => results[gradient]);
+      const toMake = gradients.filter((gradient, index) => !(gradient in given) && gradients.indexOf(gradient) === index);
+      const made = toMake.length > 0 ? run(derivative.op, given, toMake) : {};
+      return gradients.map((gradient, index) => {
+        const result = made[gradient] ?? (given[gradient] as Tensor | undefined);
+        return result && gradients.indexOf(gradient) < index ? Tensor.alias(result) : result;
+      });
     },
+    trained.some((name) => name in shared),
   );
   for (const [output] of derivative.upstream) (outputs[output] as Tensor).node = { node, output };
   return outputs;

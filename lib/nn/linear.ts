@@ -1,4 +1,5 @@
 import type { Dtype } from '../native';
+import { add } from '../ops/add';
 import { linear } from '../ops/linear';
 import { pack } from '../ops/pack';
 import { type QuantizedWeight, quantize } from '../ops/quantize';
@@ -28,8 +29,11 @@ export class Linear extends Module {
     if (bias) this.bias = parameter([outSize], dtype);
   }
 
-  forward(x: Tensor): Tensor {
-    return this.#quantized ? quantizedLinear(x, this.#quantized, this.bias) : linear(x, this.weight, this.bias);
+  /** @param residual - shape of the result, is added to it. */
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    if (!this.#quantized) return linear(x, this.weight, this.bias, { residual });
+    const y = quantizedLinear(x, this.#quantized, this.bias);
+    return residual ? add(residual, y) : y;
   }
 
   /** Whether the weight is held in 8 or 4 bits; `weight` has no values then. */

@@ -68,7 +68,13 @@ export class LoraLinear extends Module {
     return this.base.bias;
   }
 
-  forward(x: Tensor): Tensor {
+  /** @param residual - shape of the result, is added to it. */
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    const y = this.updated(x);
+    return residual ? add(residual, y) : y;
+  }
+
+  private updated(x: Tensor): Tensor {
     // A base in 8 or 4 bits stays as it is: Dettmers et al. 2023, arXiv 2305.14314.
     const { dropoutSeed } = this;
     const xDropped = this.dropout > 0 && dropoutSeed !== undefined ? dropout(x, this.dropout, dropoutSeed) : undefined;

@@ -3,7 +3,7 @@ import type { Dtype } from '../native';
 import { ones, zeros } from '../ops/fill';
 import { layerNorm } from '../ops/layer_norm';
 import { layerNorm2d } from '../ops/layer_norm_2d';
-import { rmsNorm } from '../ops/rms_norm';
+import { addRmsNorm, rmsNorm } from '../ops/rms_norm';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
 
@@ -72,6 +72,11 @@ export class RmsNorm extends Module {
 
   forward(x: Tensor): Tensor {
     return rmsNorm(x, this.weight, this.#eps);
+  }
+
+  /** `x + residual`, and its norm, in one pass. */
+  forwardSum(x: Tensor, residual: Tensor): { sum: Tensor; y: Tensor } {
+    return addRmsNorm(x, residual, this.weight, this.#eps);
   }
 
   protected override reset(): void {

@@ -34,7 +34,11 @@ export const examples: Record<string, () => unknown> = {
   resizeImage: () => m.resizeImage(bytes([4, 5, 3]), 3, 7, 'bicubic', { top: 1, left: 2, height: 2, width: 3 }),
   rleDecode: () => m.rleDecode(ids(6, 10, 0, 16), ids(2, 2), { height: 4, width: 4 }),
   rleEncode: () => m.rleEncode(bytes([2, 4, 4]), { maxRuns: 20 }),
-  rmsNorm: () => back(m.rmsNorm(leaf(2, 5), leaf(5))),
+  rmsNorm: () => {
+    back(m.rmsNorm(leaf(2, 5), leaf(5)));
+    const { sum, y } = m.addRmsNorm(leaf(2, 5), leaf(2, 5), leaf(5));
+    back(m.add(sum, y));
+  },
   rope: () => back(m.rope(leaf(1, 2, 3, 8), m.tensor([0, 1, 7], [1, 3], 'i32'))),
   samAttention: () =>
     back(m.samAttention(leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(3, 8), leaf(5, 8), { height: 2, width: 3 })),
@@ -59,7 +63,7 @@ export const examples: Record<string, () => unknown> = {
   fourierEncoding: () => m.fourierEncoding(x(3, 2), x(2, 4)),
   linear: () => {
     back(m.linear(leaf(2, 5), leaf(3, 5), leaf(3)));
-    back(m.linear(leaf(2, 5), m.pack(x(3, 5))));
+    back(m.linear(leaf(2, 5), m.pack(x(3, 5)), x(3), { residual: leaf(2, 3) }));
   },
   linearCrossEntropy: () => m.backward(m.linearCrossEntropy(leaf(3, 4), leaf(5, 4), ids(0, 4, -100)).loss),
   loraLinear: () => back(m.loraLinear(leaf(2, 5), leaf(3, 5), leaf(2, 5), leaf(3, 2), { bias: leaf(3), xDropped: leaf(2, 5) })),

@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import {
+  add,
+  addRmsNorm,
   backward,
   copy,
   gelu,
@@ -230,6 +232,27 @@ onEveryDevice('layers', () => {
     const x = randn([4, 5], 1);
     assert.deepEqual(await layer.forward(x).read(), await linear(x, layer.weight, layer.bias).read());
     layer.dispose();
+  });
+
+  test('a residual is added to Linear, quantized too, and to LoraLinear', async () => {
+    using _scope = Scope.open();
+    const [x, residual] = [randn([4, 6], 1), randn([4, 3], 2)];
+    const lora = new nn.LoraLinear(new nn.Linear(6, 3).initialize(3), { rank: 2, alpha: 4 }).initialize(4);
+    lora.load(new Map([...lora.stateDict(), ['lora_B', randn([3, 2], 5)]]));
+    const layers = [new nn.Linear(6, 3).initialize(6), new nn.Linear(6, 3).initialize(6).quantize('int8'), lora];
+    for (const layer of layers) await expectClose(layer.forward(x, residual), await add(layer.forward(x), residual).read(), { terms: 8 });
+    for (const layer of layers) layer.dispose();
+  });
+
+  test('RmsNorm of a sum is addRmsNorm() of its weight', async () => {
+    using _scope = Scope.open();
+    const norm = new nn.RmsNorm(5, { eps: 1e-3 });
+    norm.load(new Map([['weight', randn([5], 1)]]));
+    const [x, residual] = [randn([4, 5], 2), randn([4, 5], 3)];
+    const [made, expected] = [norm.forwardSum(x, residual), addRmsNorm(x, residual, norm.weight, 1e-3)];
+    assert.deepEqual(await made.sum.read(), await expected.sum.read());
+    assert.deepEqual(await made.y.read(), await expected.y.read());
+    norm.dispose();
   });
 
   test('Conv2d, ConvTranspose2d, LayerNorm2d and Embedding give the shapes they say', async () => {

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, linear, pack, tensor } from '../../lib';
+import { backward, full, linear, ones, pack, reshape, rowsView, type Tensor, tensor } from '../../lib';
 import { expectClose } from '../support/close';
-import { randn } from '../support/data';
+import { randn, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
 import { linear64, product64 } from '../support/products';
@@ -32,12 +32,19 @@ onEveryDevice('linear', () => {
         const [x, weight, bias] = [randn([rows, inner], 1, dtype), randn([out, inner], 2, dtype), randn([out], 3, dtype)];
         const expected = await linear64(x, weight);
         const shifts = await bias.read();
+        const residual = randn([rows, out], 4, dtype);
+        const before = await residual.read();
         for (const read of [weight, pack(weight)]) {
           await expectClose(linear(x, read), expected, { terms: inner });
           await expectClose(
             linear(x, read, bias),
             expected.map((value, i) => value + (shifts[i % out] as number)),
             { terms: inner + 1 },
+          );
+          await expectClose(
+            linear(x, read, bias, { residual }),
+            expected.map((value, i) => value + (shifts[i % out] as number) + (before[i] as number)),
+            { terms: inner + 2 },
           );
         }
       });
@@ -58,12 +65,68 @@ onEveryDevice('linear', () => {
       assert.deepEqual(linear(randn([2, 4], 1), made([0, 4])).shape, [2, 0]);
       assert.deepEqual([...(await linear(randn([2, 0], 1), made([2, 0])).read())], [0, 0, 0, 0]);
       assert.deepEqual([...(await linear(randn([2, 0], 1), made([2, 0]), tensor([1, 2])).read())], [1, 2, 1, 2]);
+      const residual = tensor([3, 4, 5, 6], [2, 2]);
+      assert.deepEqual([...(await linear(randn([2, 0], 1), made([2, 0]), tensor([1, 2]), { residual }).read())], [4, 6, 6, 8]);
+      assert.deepEqual([...(await linear(randn([2, 0], 1), made([2, 0]), undefined, { residual }).read())], [3, 4, 5, 6]);
+      assert.deepEqual(linear(randn([0, 4], 1), made([3, 4]), undefined, { residual: randn([0, 3], 1) }).shape, [0, 3]);
     });
 
+  // 1 + 2^-8 lies between the bf16 numbers 1 and 1 + 2^-7, and is rounded to 1; 2^-9 more, and it is not.
+  for (const [rows, inner, out] of [
+    [1, 2, 3],
+    [5, 40, 70],
+    [300, 300, 600],
+  ] as const)
+    test(`rounds once, after the residual: bf16 [${rows},${inner}] x [${out},${inner}]`, async () => {
+      const halfway = Float32Array.from({ length: rows * inner }, (_, i) => [1, 2 ** -8][i % inner] ?? 0);
+      const [x, weight] = [rounded(halfway, [rows, inner], 'bf16'), ones([out, inner], 'bf16')];
+      const residual = full([rows, out], 2 ** -9, 'bf16');
+      for (const read of [weight, pack(weight)]) {
+        const y = await linear(x, read, undefined, { residual }).read();
+        assert.deepEqual([...new Set(y)], [1 + 2 ** -7]);
+      }
+    });
+
+  test('a row of few has the bits that it has alone, with a residual too', async () => {
+    for (const dtype of dtypes) {
+      const [x, bias, residual] = [randn([4, 130], 1, dtype), randn([70], 2, dtype), randn([4, 70], 3, dtype)];
+      const weight = randn([70, 130], 4, dtype);
+      for (const read of [weight, pack(weight)]) {
+        const all = await linear(x, read, bias, { residual }).read();
+        for (let row = 0; row < 4; row++) {
+          const own = { residual: rowsView(residual, row, row + 1) };
+          assert.deepEqual(await linear(rowsView(x, row, row + 1), read, bias, own).read(), all.slice(row * 70, (row + 1) * 70));
+        }
+      }
+    }
+  });
+
+  test('takes a residual that begins anywhere, or is x', async () => {
+    for (const rows of [1, 70]) {
+      const [x, weight, longer] = [randn([rows, 64], 1), randn([64, 64], 2), randn([rows * 64 + 3], 3)];
+      const residual = reshape(rowsView(longer, 3, rows * 64 + 3), [rows, 64]);
+      const product = await linear64(x, weight);
+      for (const added of [residual, x]) {
+        const before = await added.read();
+        for (const read of [weight, pack(weight)])
+          await expectClose(
+            linear(x, read, undefined, { residual: added }),
+            product.map((value, i) => value + (before[i] as number)),
+            { terms: 65 },
+          );
+      }
+    }
+  });
+
   test('gradient agrees with central differences', async () => {
-    await expectGradient(linear, [3, 5], [4, 5], [4]);
-    await expectGradient(linear, [2, 1, 5], [3, 5]);
-    await expectGradient(linear, [5], [4, 5], [4]);
+    const connected = (x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) => linear(x, weight, bias, { residual });
+    await expectGradient(connected, [3, 5], [4, 5], [4], [3, 4]);
+    await expectGradient((x, weight) => linear(x, weight, undefined, { residual: x }), [3, 5], [5, 5]);
+    await expectGradient((residual) => linear(randn([3, 5], 1), randn([4, 5], 2), undefined, { residual }), [3, 4]);
+    const dense = (x: Tensor, weight: Tensor, bias?: Tensor) => linear(x, weight, bias);
+    await expectGradient(dense, [3, 5], [4, 5], [4]);
+    await expectGradient(dense, [2, 1, 5], [3, 5]);
+    await expectGradient(dense, [5], [4, 5], [4]);
   });
 
   for (const dtype of dtypes)
@@ -112,6 +175,16 @@ onEveryDevice('linear', () => {
       () => linear(x, weight, randn([4], 1)),
       'ShapeError',
       'linear: bias is [4], expected [3], an element for each output of weight',
+    );
+    refuses(
+      () => linear(x, weight, undefined, { residual: randn([3], 1) }),
+      'ShapeError',
+      'linear: residual is [3], expected [2, 3], the shape of y',
+    );
+    refuses(
+      () => linear(x, weight, undefined, { residual: randn([2, 3], 1, 'f16') }),
+      'DtypeError',
+      'linear: residual is f16, expected f32, the dtype of x',
     );
     const packed = pack(weight);
     packed.requiresGrad = true;

@@ -1,7 +1,6 @@
 /** A layer of CLIP's transformer: attention and MLP, each behind a layer norm and around which the residual goes. */
 import type { Dtype } from '../../native';
 import { LayerNorm, Linear, Module } from '../../nn';
-import { add } from '../../ops/add';
 import { attention } from '../../ops/attention';
 import { gelu } from '../../ops/gelu';
 import { quickGelu } from '../../ops/quick_gelu';
@@ -25,12 +24,12 @@ export class ClipAttention extends Module {
     this.#heads = heads;
   }
 
-  /** `[batch, tokens, dim]` to the same. */
-  forward(x: Tensor): Tensor {
+  /** `[batch, tokens, dim]` to the same, added to `residual`. */
+  forward(x: Tensor, residual: Tensor): Tensor {
     const [batch, tokens, dim] = x.shape as [number, number, number];
     const heads = (y: Tensor) => reshape(y, [batch, tokens, this.#heads, dim / this.#heads]);
     const [q, k, v] = [heads(this.qProj.forward(x)), heads(this.kProj.forward(x)), heads(this.vProj.forward(x))];
-    return this.outProj.forward(reshape(attention(q, k, v, { tokensFirst: true }), [batch, tokens, dim]));
+    return this.outProj.forward(reshape(attention(q, k, v, { tokensFirst: true }), [batch, tokens, dim]), residual);
   }
 }
 
@@ -46,9 +45,9 @@ export class ClipMlp extends Module {
     this.#activation = activation === 'gelu' ? gelu : quickGelu;
   }
 
-  /** `[..., dim]` to the same. */
-  forward(x: Tensor): Tensor {
-    return this.fc2.forward(this.#activation(this.fc1.forward(x)));
+  /** `[..., dim]` to the same, added to `residual`. */
+  forward(x: Tensor, residual: Tensor): Tensor {
+    return this.fc2.forward(this.#activation(this.fc1.forward(x)), residual);
   }
 }
 
@@ -69,7 +68,7 @@ export class ClipLayer extends Module {
 
   /** `[batch, tokens, dim]` to the same. */
   forward(x: Tensor): Tensor {
-    const h = add(x, this.selfAttn.forward(this.layerNorm1.forward(x)));
-    return add(h, this.mlp.forward(this.layerNorm2.forward(h)));
+    const h = this.selfAttn.forward(this.layerNorm1.forward(x), x);
+    return this.mlp.forward(this.layerNorm2.forward(h), h);
   }
 }

@@ -26,7 +26,8 @@ export class LlamaBlock extends Module {
 
   /** `[batch, seq, dim]` to the same; appends `seq` positions to `cached` when it is given. */
   forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
-    const h = add(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places, cached));
-    return add(h, this.mlp.forward(this.postAttentionLayernorm.forward(h)));
+    const attended = this.selfAttn.forward(this.inputLayernorm.forward(x), places, cached);
+    const { sum, y } = this.postAttentionLayernorm.forwardSum(x, attended);
+    return add(sum, this.mlp.forward(y));
   }
 }

@@ -15,8 +15,8 @@ export class MlpBlock extends Module {
     this.#activation = activation;
   }
 
-  /** `[..., dim]` to the same. */
-  forward(x: Tensor): Tensor {
-    return this.lin2.forward(this.#activation(this.lin1.forward(x)));
+  /** `[..., dim]` to the same, added to `residual`. */
+  forward(x: Tensor, residual: Tensor): Tensor {
+    return this.lin2.forward(this.#activation(this.lin1.forward(x)), residual);
   }
 }

@@ -31,12 +31,12 @@ export class SamAttention extends Module {
     this.#window = window;
   }
 
-  /** `[batch, height, width, dim]` to the same. */
-  forward(x: Tensor): Tensor {
-    if (this.#window === undefined) return this.proj.forward(this.attend(x));
+  /** `[batch, height, width, dim]` to the same, added to `residual`. */
+  forward(x: Tensor, residual: Tensor): Tensor {
+    if (this.#window === undefined) return this.proj.forward(this.attend(x), residual);
     const [, height, width] = x.shape as [number, number, number, number];
     // The zeros that fill up windows are tokens as others; they are gone before the projection, which spares it a sixth.
-    return this.proj.forward(windowUnpartition(this.attend(windowPartition(x, this.#window)), height, width));
+    return this.proj.forward(windowUnpartition(this.attend(windowPartition(x, this.#window)), height, width), residual);
   }
 
   /** `[maps, height, width, dim]` to the same, each map by itself. */

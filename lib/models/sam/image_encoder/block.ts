@@ -1,6 +1,5 @@
 import type { Dtype } from '../../../native';
 import { LayerNorm, Module } from '../../../nn';
-import { add } from '../../../ops/add';
 import { gelu } from '../../../ops/gelu';
 import type { Tensor } from '../../../tensor/tensor';
 import type { SamConfig } from '../config';
@@ -27,7 +26,7 @@ export class SamBlock extends Module {
 
   /** `[batch, height, width, dim]` to the same. */
   forward(x: Tensor): Tensor {
-    const h = add(x, this.attn.forward(this.norm1.forward(x)));
-    return add(h, this.mlp.forward(this.norm2.forward(h)));
+    const h = this.attn.forward(this.norm1.forward(x), x);
+    return this.mlp.forward(this.norm2.forward(h), h);
   }
 }

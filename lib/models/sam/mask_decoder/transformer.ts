@@ -49,7 +49,7 @@ class TwoWayLayer extends Module {
     let x = this.norm1.forward(this.attendToTokens(tokens, tokenPe));
     const placedImage = add(image, imagePe);
     x = this.norm2.forward(add(x, this.crossAttnTokenToImage.forward(add(x, tokenPe), placedImage, image)));
-    x = this.norm3.forward(add(x, this.mlp.forward(x)));
+    x = this.norm3.forward(this.mlp.forward(x, x));
     const update = this.crossAttnImageToToken.forward(placedImage, add(x, tokenPe), x);
     return { tokens: x, image: this.norm4.forward(add(update, image)) };
   }
