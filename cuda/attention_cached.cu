@@ -3,11 +3,14 @@
 #include <string>
 
 #include "cuda/attention_tiles.cuh"
+#include "cuda/rotation.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kHeadsOfBlock = kThreads / 32;
+constexpr int kMostPairs = 128;  // of a head
 
 // What of each row of the batch is real: a row that does not fit, which is refused, counts as empty.
 struct Room {
@@ -64,24 +67,52 @@ void doubt_room(CudaStream& stream, const Room& room) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    append_kernel(HeadRows rows, HeadRows cache, Room room, const T* k, const T* v, T* key_cache, T* value_cache) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= room.batch * rows.heads * rows.tokens * rows.dim) return;
-  const int64_t token = i / rows.dim % rows.tokens;
-  const int64_t head = i / rows.dim / rows.tokens % rows.heads;
-  const int64_t batch = i / rows.dim / rows.tokens / rows.heads;
+struct NewTokens {
+  HeadRows queries, rows, cache;
+  const T *q, *k, *v;
+  T *turned, *key_cache, *value_cache;  // turned: of q, with a base
+  float base;                           // 0: nothing is turned
+};
+
+// Blocks along x: tokens of all rows; y: heads, a warp each, of keys and values, then, with a base, of queries.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int64_t batch = blockIdx.x / room.tokens;
+  const int64_t token = blockIdx.x % room.tokens;
   if (token >= room.real(batch)) return;
-  const int64_t from = rows.offset(batch, head, token) + i % rows.dim;
-  const int64_t to = cache.offset(batch, head, room.offsets[batch] + token) + i % rows.dim;
-  key_cache[to] = k[from];
-  value_cache[to] = v[from];
+  const int64_t position = room.offsets[batch] + token;
+  const int64_t half = in.rows.dim / 2;
+  struct Angles {
+    Angle of_pair[kMostPairs];
+  };
+  auto& angles = shared<Angles>();
+  if (in.base != 0.0F) {
+    if (threadIdx.x < half)
+      angles.of_pair[threadIdx.x] = angle_at(static_cast<int32_t>(position), threadIdx.x, half, in.base);
+    __syncthreads();
+  }
+  const auto turn = [&](const T* x, T* y) {
+    for (int64_t i = lane; i < half; i += 32) turn_pair(angles.of_pair[i], x, y, i, half);
+  };
+  const int64_t head = static_cast<int64_t>(blockIdx.y) * kHeadsOfBlock + threadIdx.x / 32;
+  if (head >= in.rows.heads) {
+    const int64_t at = in.queries.offset(batch, head - in.rows.heads, token);
+    if (in.base != 0.0F && head < in.rows.heads + in.queries.heads) turn(in.q + at, in.turned + at);
+    return;
+  }
+  const int64_t from = in.rows.offset(batch, head, token);
+  const int64_t to = in.cache.offset(batch, head, position);
+  if (in.base != 0.0F) turn(in.k + from, in.key_cache + to);
+  for (int64_t i = lane; i < in.rows.dim; i += 32) {
+    if (in.base == 0.0F) in.key_cache[to + i] = in.k[from + i];
+    in.value_cache[to + i] = in.v[from + i];
+  }
 }
 
 }  // namespace
 
 void run(const AttentionCached& op, CudaStream& stream) {
-  const int64_t dim = op.q.shape[3];
   const Room room{op.offsets.data<int32_t>(), op.lengths ? op.lengths->data<int32_t>() : nullptr, op.q.shape[0],
                   op.q.shape[op.tokensFirst ? 1 : 2], op.keyCache.shape[2]};
   const HeadRows queries = head_rows(op.q.shape, op.tokensFirst);
@@ -89,17 +120,30 @@ void run(const AttentionCached& op, CudaStream& stream) {
   const HeadRows cache = head_rows(op.keyCache.shape, false);
   doubt_room(stream, room);
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
-    const int64_t count = room.batch * rows.heads * rows.tokens * dim;
-    launch(stream, append_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, rows, cache, room,
-           op.k.data<T>(), op.v.data<T>(), op.keyCache.data<T>(), op.valueCache.data<T>());
-    const AttentionInputs<T> in{op.q.data<T>(),
-                                op.keyCache.data<T>(),
-                                op.valueCache.data<T>(),
-                                queries,
-                                cache,
-                                queries,
-                                static_cast<float>(op.softmaxScale)};
-    attend(stream, room.batch, in, Sight{room}, op.y.data<T>(), nullptr, true);
+    const bool turns = op.ropeBase != 0;
+    const NewTokens<T> in{queries,
+                          rows,
+                          cache,
+                          op.q.data<T>(),
+                          op.k.data<T>(),
+                          op.v.data<T>(),
+                          turns ? stream.scratch_of<T>(op.q.count()) : nullptr,
+                          op.keyCache.data<T>(),
+                          op.valueCache.data<T>(),
+                          static_cast<float>(op.ropeBase)};
+    launch(stream, append_kernel<T>,
+           {.blocks = room.batch * room.tokens,
+            .threads = kThreads,
+            .y = blocks_for(rows.heads + (turns ? queries.heads : 0), kHeadsOfBlock)},
+           in, room);
+    const AttentionInputs<T> all{turns ? in.turned : in.q,
+                                 op.keyCache.data<T>(),
+                                 op.valueCache.data<T>(),
+                                 queries,
+                                 cache,
+                                 queries,
+                                 static_cast<float>(op.softmaxScale)};
+    attend(stream, room.batch, all, Sight{room}, op.y.data<T>(), nullptr, true);
   });
 }
 

@@ -26,6 +26,10 @@ void check(AttentionCached& op) {
     check.shape("lengths", *op.lengths, {op.q.shape[0]}, "[batch]");
   }
   check_softmax_scale(check, op.softmaxScale, op.q.shape[3]);
+  if (op.ropeBase != 0) {
+    check.positive("ropeBase", op.ropeBase);
+    check.require(op.q.shape[3] % 2 == 0, "headDim", std::to_string(op.q.shape[3]), "an even number, as ropeBase is given");
+  }
   check.output("y", op.y, op.q.shape, op.q.dtype, "the shape of q");
 }
 

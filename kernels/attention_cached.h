@@ -1,6 +1,7 @@
 // Causal attention over a cache of keys and values that it also extends: what a language model runs when it generates.
 // Row b of the batch has offsets[b] tokens in its cache; its first lengths[b] new tokens are appended there, and new token i
-// sees the keys 0 .. offsets[b] + i. Each row is what it would be in a batch of its own, bit for bit. No gradient.
+// sees the keys 0 .. offsets[b] + i. Each row is what it would be in a batch of its own, bit for bit. With `ropeBase`, q and k
+// are turned first to the positions offsets[b] + i, and rounded, as rope does it: bit for bit what rope before gives. No gradient.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
@@ -16,9 +17,11 @@ struct AttentionCached {
   ConstTensor offsets;       // [batch]  i32: 0 to capacity - lengths[b]
   MaybeTensor lengths;       // [batch]  i32: 0 to tokens, how many new tokens are real; default all
   double softmaxScale = 0;   // 0: 1 / sqrt(headDim)
+  double ropeBase = 0;       // base of kernels/rope.h, which needs an even headDim; 0: q and k come turned
   bool tokensFirst = false;  // q, k, v, y are [batch, tokens, heads, headDim] instead; the caches are not
   Tensor y;                  // shape and dtype of q; 0 for tokens from lengths[b] on
-  MGLMM_OP(attentionCached, q, k, v, keyCache, valueCache, offsets, lengths, softmaxScale, tokensFirst, y)
+  MGLMM_OP(attentionCached, q, k, v, keyCache, valueCache, offsets, lengths, softmaxScale, ropeBase,
+           tokensFirst, y)
 };
 
 void check(AttentionCached& op);

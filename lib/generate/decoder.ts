@@ -67,8 +67,7 @@ export class Decoder implements Disposable {
     let isWhole = false;
     try {
       const x = hold(record(() => model.embedTokens.forward(this.#ids)));
-      const positionIds = hold(reshape(this.#offsets, [this.#cache.batch, 1]));
-      const layers = model.layerByLayer(x, { positionIds, offsets: this.#offsets, lengths }, this.#cache);
+      const layers = model.layerByLayer(x, { offsets: this.#offsets, lengths }, this.#cache);
       let layer = record(() => layers.next());
       try {
         while (!layer.done) {

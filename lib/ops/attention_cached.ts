@@ -6,6 +6,11 @@ export interface AttentionCachedOptions {
   lengths?: Tensor;
   /** Default `1 / sqrt(headDim)`. */
   softmaxScale?: number;
+  /**
+   * Turn `q` and `k` to their positions first, which are `offsets[b] + i`: what `rope` with this base gives, bit for bit, without
+   * a pass of its own. `headDim` must be even. Default 0: they come turned.
+   */
+  ropeBase?: number;
   /** `q`, `k`, `v` and the result are `[batch, tokens, heads, headDim]`; the caches are not. Default false. */
   tokensFirst?: boolean;
 }
@@ -40,6 +45,7 @@ export function attentionCached(
     offsets,
     lengths: options?.lengths,
     softmaxScale: options?.softmaxScale,
+    ropeBase: options?.ropeBase,
     tokensFirst: options?.tokensFirst,
   }).y as Tensor;
 }

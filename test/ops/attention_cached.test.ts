@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { attentionCached, type Dtype, type Tensor, tensor } from '../../lib';
+import { attentionCached, type Dtype, rope, type Tensor, tensor } from '../../lib';
 import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
 import { randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -119,6 +119,34 @@ onEveryDevice('attentionCached', () => {
       });
   }
 
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const [tokens, dim] of [
+      [1, 64],
+      [9, 34],
+      [5, 256],
+    ] as const)
+      test(`turns as rope does before, bit for bit: ${dtype}, ${tokens} tokens of ${dim}`, async () => {
+        const [q, k, v] = [
+          randn([3, tokens, 6, dim], 1, dtype),
+          randn([3, tokens, 2, dim], 2, dtype),
+          randn([3, tokens, 2, dim], 3, dtype),
+        ];
+        const caches = () => [randn([3, 2, 90, dim], 4, dtype), randn([3, 2, 90, dim], 5, dtype)] as const;
+        const [offsets, lengths] = [[0, 81, 17], i32(tokens, tokens, tokens - 1)];
+        const options = { lengths, tokensFirst: true };
+        const positions = tensor(
+          offsets.flatMap((offset) => Array.from({ length: tokens }, (_, i) => offset + i)),
+          [3, tokens],
+          'i32',
+        );
+        const turned = (x: Tensor) => rope(x, positions, { base: 500, tokensFirst: true });
+        const [one, other] = [caches(), caches()];
+        const expected = attentionCached(turned(q), turned(k), v, ...one, i32(...offsets), options);
+        const y = attentionCached(q, k, v, ...other, i32(...offsets), { ...options, ropeBase: 500 });
+        assert.deepEqual(await y.readBits(), await expected.readBits());
+        for (const which of [0, 1] as const) assert.deepEqual(await other[which].readBits(), await one[which].readBits());
+      });
+
   test('takes tokens before heads', async () => {
     const shape = [2, 2, 5, 8];
     const arrays = [1, 2, 3].map((seed) => randnArray(160, seed));
@@ -220,6 +248,19 @@ onEveryDevice('attentionCached', () => {
       'ArgumentError',
       'attentionCached: softmaxScale is -1, expected a finite number above 0',
       () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { softmaxScale: -1 }),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: ropeBase is -1, expected a finite number above 0',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { ropeBase: -1 }),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: headDim is 3, expected an even number, as ropeBase is given',
+      () => {
+        const [odd, room] = [randn([1, 2, 3, 3], 1), (seed: number) => randn([1, 2, 5, 3], seed)];
+        return attentionCached(odd, odd, odd, room(1), room(2), i32(0), { ropeBase: 10 });
+      },
     ],
   ];
   for (const [name, message, body] of messages) test(message, () => assert.throws(body, { name, message }));
