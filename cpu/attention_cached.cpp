@@ -13,19 +13,28 @@ namespace mglmm::cpu {
 namespace {
 
 void expect_room(const AttentionCached& op, int64_t tokens) {
-  const int64_t capacity = op.keyCache.shape[2];
-  const auto refuse = [](const char* name, int64_t b, int64_t got, const std::string& expected) {
-    throw Error(kArgumentError, std::string("attentionCached: ") + name + "[" + std::to_string(b) + "] is " +
-                                    std::to_string(got) + ", expected " + expected);
+  const int64_t pages = op.keyCache.shape[0], page_tokens = op.keyCache.shape[2];
+  const int64_t row_pages = op.pageTable ? op.pageTable->shape[1] : 1, capacity = row_pages * page_tokens;
+  const auto refuse = [](const char* name, const std::string& place, int64_t got, const std::string& expected) {
+    throw Error(kArgumentError, std::string("attentionCached: ") + name + "[" + place + "] is " + std::to_string(got) +
+                                    ", expected " + expected);
   };
   for (int64_t b = 0; b < op.q.shape[0]; ++b) {
     const int64_t length = op.lengths ? op.lengths->data<int32_t>()[b] : tokens;
     const int64_t offset = op.offsets.data<int32_t>()[b];
-    if (length < 0 || length > tokens) refuse("lengths", b, length, "0 to the " + std::to_string(tokens) + " tokens of q");
+    if (length < 0 || length > tokens)
+      refuse("lengths", std::to_string(b), length, "0 to the " + std::to_string(tokens) + " tokens of q");
     if (offset < 0 || offset + length > capacity) {
-      refuse("offsets", b, offset,
+      refuse("offsets", std::to_string(b), offset,
              "0 to " + std::to_string(capacity - length) + ", as the cache holds " + std::to_string(capacity) +
                  " tokens and " + std::to_string(length) + " are new");
+    }
+    if (!op.pageTable || length == 0) continue;
+    for (int64_t i = 0; i * page_tokens < offset + length; ++i) {
+      const int64_t page = op.pageTable->data<int32_t>()[b * row_pages + i];
+      if (page >= 0 && page < pages) continue;
+      refuse("pageTable", std::to_string(b) + ", " + std::to_string(i), page,
+             "0 to " + std::to_string(pages - 1) + ", as the cache has " + std::to_string(pages) + " pages");
     }
   }
 }
@@ -43,9 +52,15 @@ void append(const AttentionCached& op, AttentionProblem& problem, Stream& stream
   const auto at = [unit](const Heads& heads, int64_t b, int64_t token) {
     return heads.data + unit * (b * heads.batch_stride + token * heads.token_stride);
   };
-  const auto copy = [&](const Heads& from, const Heads& to, int64_t b, int64_t token, int64_t place) {
+  const auto cached_at = [&](const Heads& cache, int64_t b, int64_t position) {
+    const AttentionProblem::Place place = problem.place_of(b, position);
+    return at(cache, place.page, place.token);
+  };
+  const auto copy = [&](const Heads& from, const Heads& cache, int64_t b, int64_t token, int64_t position) {
+    const std::byte* source = at(from, b, token);
+    std::byte* target = cached_at(cache, b, position);
     for (int64_t head = 0; head < problem.kv_heads; ++head) {
-      std::memcpy(at(to, b, place) + unit * head * to.head_stride, at(from, b, token) + unit * head * from.head_stride,
+      std::memcpy(target + unit * head * cache.head_stride, source + unit * head * from.head_stride,
                   static_cast<size_t>(unit * dim));
     }
   };
@@ -58,15 +73,15 @@ void append(const AttentionCached& op, AttentionProblem& problem, Stream& stream
           std::memset(at(problem.y, b, token) + unit * head * problem.y.head_stride, 0, static_cast<size_t>(unit * dim));
         continue;
       }
-      const int64_t place = problem.offsets[b] + token;
-      copy(v, problem.v, b, token, place);
+      const int64_t position = problem.offsets[b] + token;
+      copy(v, problem.v, b, token, position);
       if (!rotation) {
-        copy(k, problem.k, b, token, place);
+        copy(k, problem.k, b, token, position);
         continue;
       }
-      const Rotation::Angles angles = rotation->at(static_cast<int32_t>(place));
+      const Rotation::Angles angles = rotation->at(static_cast<int32_t>(position));
       rotation->turn(angles, q.dtype, problem.heads, at(q, b, token), q.head_stride, at(problem.q, b, token), q.head_stride);
-      rotation->turn(angles, k.dtype, problem.kv_heads, at(k, b, token), k.head_stride, at(problem.k, b, place),
+      rotation->turn(angles, k.dtype, problem.kv_heads, at(k, b, token), k.head_stride, cached_at(problem.k, b, position),
                      problem.k.head_stride);
     }
   });
@@ -92,6 +107,11 @@ void run(const AttentionCached& op, Stream& stream) {
   problem.causal = true;
   problem.lengths = op.lengths ? op.lengths->data<int32_t>() : nullptr;
   problem.offsets = op.offsets.data<int32_t>();
+  if (op.pageTable) {
+    problem.page_table = op.pageTable->data<int32_t>();
+    problem.row_pages = op.pageTable->shape[1];
+    problem.page_tokens = op.keyCache.shape[2];
+  }
   append(op, problem, stream);
   attend(problem, stream);
 }

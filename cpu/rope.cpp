@@ -17,8 +17,8 @@ void rotate(const TensorRef& x, const ConstTensor& position_ids, double base, bo
   parallel_ranges(x.shape[0] * seq, grain, [&](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) {
       const int64_t first = (token / seq * heads * seq * dim + token % seq * token_stride) * size_of(x.dtype);
-      rotation.turn(rotation.at(position_ids.data<int32_t>()[token], direction), x.dtype, heads, x.raw() + first, head_stride,
-                    y.raw() + first, head_stride);
+      rotation.turn(rotation.at(position_ids.data<int32_t>()[token], direction), x.dtype, heads, x.raw() + first,
+                    head_stride, y.raw() + first, head_stride);
     }
   });
 }
