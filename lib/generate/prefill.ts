@@ -39,7 +39,8 @@ export function* readPrompt(
       const end = Math.min(begin + pieceTokens, tokens);
       const piece = end - begin === tokens ? embeddings : enqueue(() => keep(slice(embeddings, 1, begin, end)));
       const offsets = enqueue(() => keep(tensor(cache.lengths, [cache.batch], 'i32')));
-      const layers = model.layerByLayer(piece, { offsets }, cache);
+      const pageTable = enqueue(() => keep(cache.pageTable()));
+      const layers = model.layerByLayer(piece, { offsets, pageTable }, cache);
       let layer = enqueue(() => layers.next());
       try {
         while (!layer.done) {

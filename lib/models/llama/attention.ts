@@ -7,7 +7,7 @@ import { reshape } from '../../ops/reshape';
 import { rope } from '../../ops/rope';
 import type { Tensor } from '../../tensor/tensor';
 import type { LlamaConfig } from './config';
-import type { CachedLayer } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 
 /** Where the tokens of whole sequences stand: the same for every layer. */
 export interface TokenPlaces {
@@ -21,6 +21,8 @@ export interface TokenPlaces {
 export interface NewTokenPlaces {
   /** `[batch]` i32: tokens in each row's cache before these. */
   readonly offsets: Tensor;
+  /** `[batch, width]` i32: the pages of each row in the cache. */
+  readonly pageTable: Tensor;
   /** `[batch]` i32: how many of the tokens of each row are real; default all. */
   readonly lengths?: Tensor;
 }
@@ -52,9 +54,10 @@ export class LlamaAttention extends Module {
   }
 
   /** `[batch, seq, dim]` to the same, behind the tokens in `cached`, where these are appended. */
-  extend(x: Tensor, { offsets, lengths }: NewTokenPlaces, { keys, values }: CachedLayer): Tensor {
+  extend(x: Tensor, { offsets, pageTable, lengths }: NewTokenPlaces, { keys, values }: CachedLayer): Tensor {
     const { q, k, v } = this.#project(x);
-    return this.#join(attentionCached(q, k, v, keys, values, offsets, { lengths, ropeBase: this.#config.ropeBase, tokensFirst: true }));
+    const options = { lengths, pageTable, ropeBase: this.#config.ropeBase, tokensFirst: true };
+    return this.#join(attentionCached(q, k, v, keys, values, offsets, options));
   }
 
   /** `[batch, seq, heads or kvHeads, headDim]`. */

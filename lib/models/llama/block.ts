@@ -5,7 +5,7 @@ import { add } from '../../ops/add';
 import type { Tensor } from '../../tensor/tensor';
 import { LlamaAttention, type NewTokenPlaces, type TokenPlaces } from './attention';
 import type { LlamaConfig } from './config';
-import type { CachedLayer } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 import { LlamaMlp } from './mlp';
 
 /** One decoder layer: attention and MLP, each behind a norm and added to its input. */

@@ -17,7 +17,8 @@ import type { Tensor } from '../../tensor/tensor';
 import type { NewTokenPlaces } from './attention';
 import { LlamaBlock } from './block';
 import type { LlamaConfig } from './config';
-import { type CachedLayer, type CacheOptions, KeyValueCache } from './key_value_cache';
+import { type CacheOptions, KeyValueCache } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 
 export interface LlamaForwardOptions {
   /** `[batch, seq]` u8, 0 at padding, which no token sees; default none is padding. */
@@ -88,11 +89,11 @@ export class LlamaModel extends Module {
       const rows = lengths && lengths.length !== batch ? `lengths of ${lengths.length}` : `a cache of ${cache.batch}`;
       throw new ShapeError(`extend: embeddings have ${batch} rows, ${rows}, expected as many`);
     }
-    cache.reserve(Math.max(...cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq))));
+    cache.reserve(cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq)));
     return noGradients(() =>
       tidy(() => {
         const offsets = tensor(cache.lengths, [batch], 'i32');
-        const places = { offsets, lengths: lengths && tensor(lengths, [batch], 'i32') };
+        const places = { offsets, pageTable: cache.pageTable(), lengths: lengths && tensor(lengths, [batch], 'i32') };
         const layers = this.layerByLayer(embeddings, places, cache);
         let layer = layers.next();
         while (!layer.done) layer = layers.next();
