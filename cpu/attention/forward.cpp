@@ -65,9 +65,17 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
   set_limits<kVectors>(problem, head.rows, first, count, logits, keys_end);
   if (head.tables) make_bias<kVectors>(problem, head, first, count, memory, logits);
 
-  const auto tokens_at = [&](const float* copied, int64_t stride, const Heads& heads, int64_t key) {
-    if (copied) return copied + key * stride;
-    return problem.key_at<const float>(heads, head.rows.batch, head.rows.first_head / problem.group(), key);
+  // Calls body(tokens, done, run) for each run of a tile's keys, or of their values.
+  const auto in_runs = [&](const float* copied, int64_t stride, const Heads& heads, int64_t key, int64_t keys, auto&& body) {
+    const int64_t b = head.rows.batch, kv_head = head.rows.first_head / problem.group();
+    for (int64_t done = 0, run; done < keys; done += run) {
+      run = problem.key_run(key + done, keys - done);
+      if (copied) {
+        body(copied + (key + done) * stride, done, run);
+        continue;
+      }
+      body(problem.key_at<const float>(heads, b, kv_head, key + done), done, run);
+    }
   };
   vfloat ones[kVectors];
   std::fill_n(ones, kVectors, splat(1.0F));
@@ -76,20 +84,17 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
   std::fill_n(memory.y, head_dim * kStride, 0.0F);
   for (int64_t key = 0; key < keys_end; key += kTileKeys) {
     const int64_t keys = std::min(kTileKeys, keys_end - key);
-    for (int64_t done = 0, run; done < keys; done += run) {
-      run = problem.key_run(key + done, keys - done);
-      product<kVectors, Start::zero>({tokens_at(head.k, head.k_stride, problem.k, key + done), head.k_stride, 1}, run,
-                                     memory.q, kStride, head_dim, memory.s + done * kStride, kStride);
-    }
+    in_runs(head.k, head.k_stride, problem.k, key, keys, [&](const float* k, int64_t done, int64_t run) {
+      product<kVectors, Start::zero>({k, head.k_stride, 1}, run, memory.q, kStride, head_dim, memory.s + done * kStride,
+                                     kStride);
+    });
     vfloat shift[kVectors];
     take_tile<kVectors>(memory.s, key, keys, logits, softmax, factor, shift);
     exponentiate<kVectors>(memory.s, keys, factor, shift, softmax);
-    for (int64_t done = 0, run; done < keys; done += run) {
-      run = problem.key_run(key + done, keys - done);
-      product<kVectors, Start::scaled>({tokens_at(head.v, head.v_stride, problem.v, key + done), 1, head.v_stride}, head_dim,
-                                       memory.s + done * kStride, kStride, run, memory.y, kStride,
-                                       done == 0 ? softmax.correction : ones);
-    }
+    in_runs(head.v, head.v_stride, problem.v, key, keys, [&](const float* v, int64_t done, int64_t run) {
+      product<kVectors, Start::scaled>({v, 1, head.v_stride}, head_dim, memory.s + done * kStride, kStride, run, memory.y,
+                                       kStride, done == 0 ? softmax.correction : ones);
+    });
   }
   finish_rows<kVectors>(problem, head.rows, first, count, softmax, factor, memory.inverse);
   by_dtype(problem.y.dtype, [&]<typename T>(Type<T>) {

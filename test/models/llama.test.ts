@@ -158,6 +158,13 @@ onEveryDevice('golden llama', () => {
   }
 });
 
+function finished<Result>(work: Generator<void, Result>): Result {
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
 /** The elements that `keep` chooses, with the sequence as long as they say. */
 function part(stored: StoredTensor, seq: number, keep: (column: number) => boolean): StoredTensor {
   const [batch, , size] = stored.shape as [number, number, number];
@@ -240,11 +247,89 @@ onEveryDevice('KeyValueCache', (device) => {
     assert.equal(cache.capacity, 512);
   });
 
+  test('rows that begin alike share what they have in common, and are what each is alone, bit for bit', async () => {
+    using _scope = Scope.open();
+    const { model } = llama();
+    using prefix = model.cache({ capacity: 150 });
+    model.extend(tokens(150), prefix); // two pages and part of a third
+    const questions = [3, 70, 1].map((length, row) => randn([1, length, tiny.dim], row));
+    const alone = questions.map((question) => {
+      const cache = prefix.copy(0);
+      return { cache, states: model.extend(question, cache) };
+    });
+    const sharing = prefix.sharing(0, 150, [200, 300, 0]);
+    let [step, steps] = [sharing.next(), 1];
+    for (; !step.done; step = sharing.next()) steps++;
+    assert.equal(steps, tiny.depth);
+    const caches = step.value;
+    const page = (2 * tiny.depth * tiny.kvHeads * 64 * tiny.headDim * 32) / 8;
+    // Two pages that all hold, then those that hold the rest of each row.
+    assert.deepEqual([...caches.map(({ capacity }) => capacity), caches[0]!.bytes / page], [256, 320, 192, 2 + 2 + 3 + 1]);
+    for (const [row, question] of questions.entries()) {
+      assert.deepEqual(await model.extend(question, caches[row]!).readBits(), await alone[row]!.states.readBits());
+    }
+    using batch = KeyValueCache.join(caches as [KeyValueCache]);
+    assert.deepEqual([batch.bytes / page, batch.capacity, ...batch.lengths], [8, 192, 153, 220, 151]);
+    const x = tokens(60, 3); // the third row takes a page, and the memory grows by it
+    const states = model.extend(x, batch);
+    assert.equal(batch.bytes / page, 9);
+    for (const [row, { cache }] of alone.entries()) {
+      const expected = model.extend(slice(x, 0, row, row + 1), cache);
+      assert.deepEqual(await slice(states, 0, row, row + 1).readBits(), await expected.readBits());
+      cache.dispose();
+    }
+    model.dispose();
+  });
+
+  test('a row that goes back to what it shares writes to pages of its own', async () => {
+    using _scope = Scope.open();
+    const { model } = llama();
+    using prefix = model.cache();
+    model.extend(tokens(130), prefix);
+    const [one, other] = finished(prefix.sharing(0, 130, [130, 130])) as [KeyValueCache, KeyValueCache];
+    const expected = [100, 64, 130].map((length) => {
+      using cache = prefix.copy(0, length);
+      return model.extend(tokens(7), cache);
+    });
+    one.truncate(0, 100); // within the second page
+    assert.ok(!one.hasRoom(101) && other.hasRoom(131));
+    const giveUp = one.reserving(107);
+    assert.equal(giveUp.next().done, false);
+    giveUp.return();
+    assert.ok(!one.hasRoom(101));
+    assert.deepEqual(await model.extend(tokens(7), one).readBits(), await expected[0]!.readBits());
+    assert.ok(one.hasRoom(108));
+    using third = other.copy(0, 130);
+    other.truncate(0, 64); // where it begins
+    assert.deepEqual(await model.extend(tokens(7), other).readBits(), await expected[1]!.readBits());
+    assert.deepEqual(await model.extend(tokens(7), third).readBits(), await expected[2]!.readBits());
+    for (const cache of [one, other]) cache.dispose();
+    model.dispose();
+  });
+
+  test('pages that a disposed cache gives back are taken by those it shared memory with', async () => {
+    await collectGarbage();
+    const before = memory(device).liveBytes;
+    using cache = KeyValueCache.of(tiny);
+    const [one, other] = finished(cache.sharing(0, 0, [300, 100])) as [KeyValueCache, KeyValueCache];
+    const { bytes } = other;
+    one.dispose();
+    other.reserve(7 * 64);
+    assert.deepEqual([other.bytes, other.capacity], [bytes, 7 * 64]);
+    for (const held of [other, other, cache]) held.dispose();
+    await synchronize();
+    assert.equal(memory(device).liveBytes, before);
+  });
+
   test('says which row or length does not exist', () => {
     using cache = KeyValueCache.of(tiny, { batch: 2 });
     cache.lengths[1] = 5;
     const says = (body: () => unknown, message: string) => assert.throws(body, { name: 'ArgumentError', message });
     says(() => cache.copy(2), 'copy: row is 2, expected 0 to 1');
+    says(() => cache.sharing(-1, 0, []).next(), 'sharing: row is -1, expected 0 to 1');
+    says(() => KeyValueCache.merge([]), 'merge: caches is empty, expected at least one');
+    using stranger = KeyValueCache.of(tiny);
+    says(() => KeyValueCache.join([cache, stranger]), 'join: caches do not share their memory, expected those of one call of sharing');
     says(() => cache.truncate(1, 6), 'truncate: length is 6, expected 0 to 5, the tokens of row 1');
     says(() => cache.copy(1, -1), 'copy: length is -1, expected 0 to 5, the tokens of row 1');
     const { model } = llama();
