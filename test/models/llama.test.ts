@@ -327,6 +327,7 @@ onEveryDevice('KeyValueCache', (device) => {
     const says = (body: () => unknown, message: string) => assert.throws(body, { name: 'ArgumentError', message });
     says(() => cache.copy(2), 'copy: row is 2, expected 0 to 1');
     says(() => cache.sharing(-1, 0, []).next(), 'sharing: row is -1, expected 0 to 1');
+    says(() => cache.sharing(0, 0, []).next(), 'sharing: capacities are none, expected at least one');
     says(() => KeyValueCache.merge([]), 'merge: caches is empty, expected at least one');
     using stranger = KeyValueCache.of(tiny);
     says(() => KeyValueCache.join([cache, stranger]), 'join: caches do not share their memory, expected those of one call of sharing');
@@ -341,6 +342,11 @@ onEveryDevice('KeyValueCache', (device) => {
       name: 'ShapeError',
       message: 'extend: embeddings have 2 rows, lengths of 1, expected as many',
     });
+    const gone = KeyValueCache.of(tiny);
+    for (let i = 0; i < 2; i++) gone.dispose();
+    for (const use of [() => model.extend(tokens(1), gone), () => gone.copy(0), () => gone.reserve(1), () => KeyValueCache.merge([gone])]) {
+      assert.throws(use, { name: 'DisposedError', message: 'KeyValueCache: it was disposed, expected a live cache' });
+    }
     model.dispose();
   });
 });

@@ -3,7 +3,7 @@
  * as many tokens as `lengths` says; what lies behind them does not count. Rows that begin alike may share pages: what a row
  * appends goes to pages that it alone holds.
  */
-import { ArgumentError } from '../../errors';
+import { ArgumentError, DisposedError } from '../../errors';
 import type { Dtype } from '../../native';
 import { tensor } from '../../tensor/create';
 import type { Tensor } from '../../tensor/tensor';
@@ -31,14 +31,14 @@ export class KeyValueCache implements Disposable {
   /** Tokens in each row. */
   readonly lengths: number[];
   readonly #pool: KeyValuePool;
-  /** Of each row, in the order of its tokens. */
-  #pages: readonly (readonly number[])[];
+  /** Of each row, in the order of its tokens; undefined once it is disposed. */
+  #held?: readonly (readonly number[])[];
 
   private constructor(pool: KeyValuePool, pages: readonly (readonly number[])[], lengths: number[]) {
     this.batch = lengths.length;
     this.lengths = lengths;
     this.#pool = pool;
-    this.#pages = pages;
+    this.#held = pages;
     for (const held of pages) pool.hold(held);
   }
 
@@ -147,7 +147,7 @@ export class KeyValueCache implements Disposable {
         own.push(...taken.slice(next, next + (more[row] as number)));
         next += more[row] as number;
       }
-      this.#pages = pages;
+      this.#held = pages;
       isWhole = true;
     } finally {
       this.#pool.release(isWhole ? replaced : taken);
@@ -182,6 +182,7 @@ export class KeyValueCache implements Disposable {
    */
   *sharing(row: number, length: number, capacities: readonly number[]): Generator<void, KeyValueCache[]> {
     this.#expectLength('sharing', row, length);
+    if (capacities.length === 0) throw new ArgumentError('sharing: capacities are none, expected at least one');
     const { pool, pages } = this.#filled(row, length);
     const full = Math.floor(length / pageTokens);
     const begun = pages.slice(full); // one page or none, which each cache has a copy of
@@ -198,13 +199,17 @@ export class KeyValueCache implements Disposable {
   }
 
   dispose(): void {
-    const pages = this.#pages;
-    this.#pages = [];
-    this.#pool.release(pages.flat());
+    if (this.#held) this.#pool.release(this.#held.flat());
+    this.#held = undefined;
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  get #pages(): readonly (readonly number[])[] {
+    if (!this.#held) throw new DisposedError('KeyValueCache: it was disposed, expected a live cache');
+    return this.#held;
   }
 
   /** The pages that hold the first `length` tokens of a row. */
