@@ -35,12 +35,25 @@ inline HeadRows head_rows(const Shape& shape, bool tokens_first) {
   return {heads, tokens, dim, heads * tokens * dim, dim * (tokens_first ? 1 : tokens), dim * (tokens_first ? heads : 1)};
 }
 
-template <typename T>
+// Of a cache: a row of the batch is one page of a tensor, or pages that a table names. `tokens` is what a row has room for.
+struct PagedRows : HeadRows {
+  const int32_t* page_table;  // [batch, row_pages], or null
+  int64_t row_pages, page_tokens;
+  // Rows up to the next multiple of kPageUnit follow it.
+  __device__ int64_t offset(int64_t batch, int64_t head, int64_t token) const {
+    if (page_table == nullptr) return HeadRows::offset(batch, head, token);
+    return HeadRows::offset(page_table[batch * row_pages + token / page_tokens], head, token % page_tokens);
+  }
+};
+
+template <typename T, typename Keys = HeadRows>
 struct AttentionInputs {
   const T* q;
   const T* k;
   const T* v;
-  HeadRows queries, keys, results;  // results: of y and dy
+  HeadRows queries;
+  Keys keys;
+  HeadRows results;  // of y and dy
   float scale;
 };
 
@@ -76,14 +89,15 @@ struct AttentionShared {
 
 namespace {
 
-// Rows first ... first + kKeys of a head into shared memory, by the whole block; zeros beyond `end`.
-template <typename T>
-__device__ void load_rows(const SharedRows& to, const T* x, const HeadRows& layout, int64_t batch, int64_t head,
-                          int64_t first, int64_t end) {
+// Rows first ... first + kKeys of a head into shared memory, by the whole block; zeros beyond `end`. `first` is a multiple
+// of kKeys, and below `end`.
+template <typename T, typename Layout>
+__device__ void load_rows(const SharedRows& to, const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first,
+                          int64_t end) {
+  const T* const tile = x + layout.offset(batch, head, first);
   for (int64_t i = threadIdx.x; i < kKeys * layout.dim; i += blockDim.x) {
-    const int64_t token = first + i / layout.dim;
-    to.row(i / layout.dim)[i % layout.dim] =
-        token < end ? to_float(x[layout.offset(batch, head, token) + i % layout.dim]) : 0.0F;
+    const int64_t row = i / layout.dim;
+    to.row(row)[i % layout.dim] = first + row < end ? to_float(tile[row * layout.token_stride + i % layout.dim]) : 0.0F;
   }
 }
 
@@ -137,9 +151,9 @@ __device__ __forceinline__ float bias_of(const AttentionShared& memory, const Si
 }
 
 // Blocks along x: tiles of queries; y: heads; z: batch.
-template <int chunks, typename T, typename Sight>
+template <int chunks, typename T, typename Keys, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads, 4)
-    attend_kernel(AttentionInputs<T> in, Sight sight, T* y, float* logsumexp) {
+    attend_kernel(AttentionInputs<T, Keys> in, Sight sight, T* y, float* logsumexp) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t dim = in.queries.dim;
@@ -219,11 +233,12 @@ Grid attention_grid(const HeadRows& rows, int64_t batch, const Sight& sight) {
           .shared_bytes = attention_shared_bytes(rows.dim, sight.rows + sight.columns)};
 }
 
-template <typename T, typename Sight>
-void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y,
+template <typename T, typename Keys, typename Sight>
+void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, T* y,
                      float* logsumexp) {
   by_chunks(in.queries.dim, [&](auto chunks) {
-    launch(stream, attend_kernel<chunks.value, T, Sight>, attention_grid(in.queries, batch, sight), in, sight, y, logsumexp);
+    launch(stream, attend_kernel<chunks.value, T, Keys, Sight>, attention_grid(in.queries, batch, sight), in, sight, y,
+           logsumexp);
   });
 }
 

@@ -3,103 +3,179 @@
 #include <string>
 
 #include "cuda/attention_tiles.cuh"
+#include "cuda/rotation.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
+constexpr int kMostPairs = 128;  // of a head
 
-// What of each row of the batch is real: a row that does not fit, which is refused, counts as empty.
+static_assert(kPageUnit % kTileKeys == 0 && kPageUnit % kKeys == 0);
+
+// The rows of the batch, and what they ask of the cache.
 struct Room {
   const int32_t* offsets;
   const int32_t* given;  // lengths, or null
-  int64_t batch, tokens, capacity;
+  PagedRows cache;
+  int64_t batch, tokens, pages;
+  int32_t* real;  // [batch]: how many new tokens of a row count; none of a row that does not fit, which is refused
   __device__ int64_t length(int64_t row) const { return given == nullptr ? tokens : given[row]; }
-  __device__ bool length_fits(int64_t row) const { return length(row) >= 0 && length(row) <= tokens; }
-  __device__ bool fits(int64_t row) const {
-    return length_fits(row) && offsets[row] >= 0 && offsets[row] + length(row) <= capacity;
-  }
-  __device__ int64_t real(int64_t row) const { return fits(row) ? length(row) : 0; }
 };
 
 struct Sight {
   static constexpr bool kBiased = false;
-  Room room;
+  const int32_t* offsets;
+  const int32_t* real;
   int64_t rows = 0, columns = 0;
   // A token that is not real sees nothing, which gives 0.
   __device__ int64_t keys(int64_t batch, int64_t query) const {
-    return query < room.real(batch) ? room.offsets[batch] + query + 1 : 0;
+    return query < real[batch] ? static_cast<int64_t>(offsets[batch]) + query + 1 : 0;
   }
   __device__ bool hides(int64_t, int64_t) const { return false; }
 };
 
-__global__ void __launch_bounds__(kThreads) check_room_kernel(Room room, Refusal* length, Refusal* offset) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (row >= room.batch || room.fits(row)) return;
-  if (!room.length_fits(row)) {
-    atomicMin(length, static_cast<Refusal>(row) << 32 | static_cast<uint32_t>(room.given[row]));
-  } else {
-    const auto place = static_cast<Refusal>(row * (room.tokens + 1) + room.length(row));  // the message needs both
-    atomicMin(offset, place << 32 | static_cast<uint32_t>(room.offsets[row]));
+struct RoomRefusals {
+  Refusal *length, *offset, *page;
+};
+
+// A warp a row.
+__global__ void __launch_bounds__(kThreads) check_room_kernel(Room room, RoomRefusals refusals) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+  if (row >= room.batch) return;
+  const int64_t length = room.length(row);
+  const int64_t offset = room.offsets[row];
+  bool fits = true;
+  if (length < 0 || length > room.tokens) {
+    fits = false;
+    atomicMin(refusals.length, static_cast<Refusal>(row) << 32 | static_cast<uint32_t>(length));
+  } else if (offset < 0 || offset + length > room.cache.tokens) {
+    fits = false;
+    const auto place = static_cast<Refusal>(row * (room.tokens + 1) + length);  // the message needs both
+    atomicMin(refusals.offset, place << 32 | static_cast<uint32_t>(offset));
+  } else if (room.cache.page_table != nullptr && length > 0) {
+    const int64_t used = (offset + length + room.cache.page_tokens - 1) / room.cache.page_tokens;
+    for (int64_t i = lane; i < used; i += 32) {
+      const auto place = row * room.cache.row_pages + i;
+      const int32_t page = room.cache.page_table[place];
+      if (page >= 0 && page < room.pages) continue;
+      fits = false;
+      atomicMin(refusals.page, static_cast<Refusal>(place) << 32 | static_cast<uint32_t>(page));
+    }
   }
+  fits = __all_sync(0xffffffff, fits) != 0;
+  if (lane == 0) room.real[row] = fits ? static_cast<int32_t>(length) : 0;
 }
 
 void doubt_room(CudaStream& stream, const Room& room) {
-  Refusal* length = stream.question();
-  Refusal* offset = stream.question();
-  launch(stream, check_room_kernel, {.blocks = blocks_for(room.batch, kThreads), .threads = kThreads}, room, length, offset);
-  const auto complaint = [](const char* name, int64_t row, int32_t got, const std::string& expected) {
-    return Error(kArgumentError, std::string("attentionCached: ") + name + "[" + std::to_string(row) + "] is " +
-                                     std::to_string(got) + ", expected " + expected);
+  const RoomRefusals refusals{stream.question(), stream.question(), stream.question()};
+  launch(stream, check_room_kernel, {.blocks = blocks_for(room.batch, kWarps), .threads = kThreads}, room, refusals);
+  const auto complaint = [](const char* name, const std::string& place, int32_t got, const std::string& expected) {
+    return Error(kArgumentError, std::string("attentionCached: ") + name + "[" + place + "] is " + std::to_string(got) +
+                                     ", expected " + expected);
   };
-  stream.doubt(length, [=, tokens = room.tokens](int64_t row, int32_t got) {
-    return complaint("lengths", row, got, "0 to the " + std::to_string(tokens) + " tokens of q");
+  stream.doubt(refusals.length, [=, tokens = room.tokens](int64_t row, int32_t got) {
+    return complaint("lengths", std::to_string(row), got, "0 to the " + std::to_string(tokens) + " tokens of q");
   });
-  stream.doubt(offset, [=, tokens = room.tokens, capacity = room.capacity](int64_t place, int32_t got) {
+  stream.doubt(refusals.offset, [=, tokens = room.tokens, capacity = room.cache.tokens](int64_t place, int32_t got) {
     const int64_t count = place % (tokens + 1);
-    return complaint("offsets", place / (tokens + 1), got,
+    return complaint("offsets", std::to_string(place / (tokens + 1)), got,
                      "0 to " + std::to_string(capacity - count) + ", as the cache holds " + std::to_string(capacity) +
                          " tokens and " + std::to_string(count) + " are new");
+  });
+  if (room.cache.page_table == nullptr) return;
+  stream.doubt(refusals.page, [=, row_pages = room.cache.row_pages, pages = room.pages](int64_t place, int32_t got) {
+    return complaint("pageTable", std::to_string(place / row_pages) + ", " + std::to_string(place % row_pages), got,
+                     "0 to " + std::to_string(pages - 1) + ", as the cache has " + std::to_string(pages) + " pages");
   });
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    append_kernel(HeadRows rows, HeadRows cache, Room room, const T* k, const T* v, T* key_cache, T* value_cache) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= room.batch * rows.heads * rows.tokens * rows.dim) return;
-  const int64_t token = i / rows.dim % rows.tokens;
-  const int64_t head = i / rows.dim / rows.tokens % rows.heads;
-  const int64_t batch = i / rows.dim / rows.tokens / rows.heads;
-  if (token >= room.real(batch)) return;
-  const int64_t from = rows.offset(batch, head, token) + i % rows.dim;
-  const int64_t to = cache.offset(batch, head, room.offsets[batch] + token) + i % rows.dim;
-  key_cache[to] = k[from];
-  value_cache[to] = v[from];
+struct NewTokens {
+  HeadRows queries, rows;
+  const T *q, *k, *v;
+  T *turned, *key_cache, *value_cache;  // turned: of q, with a base
+  float base;                           // 0: nothing is turned
+};
+
+// Blocks along x: tokens of all rows; y: heads, a warp each, of keys and values, then, with a base, of queries.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int64_t batch = blockIdx.x / room.tokens;
+  const int64_t token = blockIdx.x % room.tokens;
+  if (token >= room.real[batch]) return;
+  const int64_t position = room.offsets[batch] + token;
+  const int64_t half = in.rows.dim / 2;
+  struct Angles {
+    Angle of_pair[kMostPairs];
+  };
+  auto& angles = shared<Angles>();
+  if (in.base != 0.0F) {
+    if (threadIdx.x < half)
+      angles.of_pair[threadIdx.x] = angle_at(static_cast<int32_t>(position), threadIdx.x, half, in.base);
+    __syncthreads();
+  }
+  const auto turn = [&](const T* x, T* y) {
+    for (int64_t i = lane; i < half; i += 32) turn_pair(angles.of_pair[i], x, y, i, half);
+  };
+  const int64_t head = static_cast<int64_t>(blockIdx.y) * kWarps + threadIdx.x / 32;
+  if (head >= in.rows.heads) {
+    const int64_t at = in.queries.offset(batch, head - in.rows.heads, token);
+    if (in.base != 0.0F && head < in.rows.heads + in.queries.heads) turn(in.q + at, in.turned + at);
+    return;
+  }
+  const int64_t from = in.rows.offset(batch, head, token);
+  const int64_t to = room.cache.offset(batch, head, position);
+  if (in.base != 0.0F) turn(in.k + from, in.key_cache + to);
+  for (int64_t i = lane; i < in.rows.dim; i += 32) {
+    if (in.base == 0.0F) in.key_cache[to + i] = in.k[from + i];
+    in.value_cache[to + i] = in.v[from + i];
+  }
 }
 
 }  // namespace
 
 void run(const AttentionCached& op, CudaStream& stream) {
-  const int64_t dim = op.q.shape[3];
-  const Room room{op.offsets.data<int32_t>(), op.lengths ? op.lengths->data<int32_t>() : nullptr, op.q.shape[0],
-                  op.q.shape[op.tokensFirst ? 1 : 2], op.keyCache.shape[2]};
   const HeadRows queries = head_rows(op.q.shape, op.tokensFirst);
   const HeadRows rows = head_rows(op.k.shape, op.tokensFirst);
-  const HeadRows cache = head_rows(op.keyCache.shape, false);
+  const int64_t batch = op.q.shape[0];
+  PagedRows cache{head_rows(op.keyCache.shape, false), nullptr, 0, op.keyCache.shape[2]};
+  if (op.pageTable) {
+    cache.page_table = op.pageTable->data<int32_t>();
+    cache.row_pages = op.pageTable->shape[1];
+    cache.tokens = cache.row_pages * cache.page_tokens;
+  }
+  const Room room{op.offsets.data<int32_t>(),
+                  op.lengths ? op.lengths->data<int32_t>() : nullptr,
+                  cache,
+                  batch,
+                  queries.tokens,
+                  op.keyCache.shape[0],
+                  stream.scratch_of<int32_t>(batch)};
   doubt_room(stream, room);
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
-    const int64_t count = room.batch * rows.heads * rows.tokens * dim;
-    launch(stream, append_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, rows, cache, room,
-           op.k.data<T>(), op.v.data<T>(), op.keyCache.data<T>(), op.valueCache.data<T>());
-    const AttentionInputs<T> in{op.q.data<T>(),
-                                op.keyCache.data<T>(),
-                                op.valueCache.data<T>(),
-                                queries,
-                                cache,
-                                queries,
-                                static_cast<float>(op.softmaxScale)};
-    attend(stream, room.batch, in, Sight{room}, op.y.data<T>(), nullptr, true);
+    const bool turns = op.ropeBase != 0;
+    const NewTokens<T> in{queries,
+                          rows,
+                          op.q.data<T>(),
+                          op.k.data<T>(),
+                          op.v.data<T>(),
+                          turns ? stream.scratch_of<T>(op.q.count()) : nullptr,
+                          op.keyCache.data<T>(),
+                          op.valueCache.data<T>(),
+                          static_cast<float>(op.ropeBase)};
+    launch(stream, append_kernel<T>,
+           {.blocks = batch * queries.tokens,
+            .threads = kThreads,
+            .y = blocks_for(rows.heads + (turns ? queries.heads : 0), kWarps)},
+           in, room);
+    const AttentionInputs<T, PagedRows> all{
+        turns ? in.turned : in.q,           op.keyCache.data<T>(), op.valueCache.data<T>(), queries, cache, queries,
+        static_cast<float>(op.softmaxScale)};
+    attend(stream, batch, all, Sight{room.offsets, room.real}, op.y.data<T>(), nullptr, true);
   });
 }
 

@@ -39,9 +39,10 @@ constexpr int64_t tiles_shared_bytes(int64_t places) {
 
 namespace {
 
-// Rows first ... first + 64 of a head, by the whole block. A row that `exists` does not know is 0.
-template <int dim, typename T, typename Exists>
-__device__ void copy_tile(T* to, const T* x, const HeadRows& layout, int64_t batch, int64_t head, int64_t first,
+// Rows first ... first + 64 of a head, by the whole block; `first` is a multiple of 64. A row that `exists` does not know is
+// 0.
+template <int dim, typename T, typename Layout, typename Exists>
+__device__ void copy_tile(T* to, const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first,
                           const Exists& exists) {
   constexpr int kPackets = dim / 8;
   const T* const tile = x + layout.offset(batch, head, first);
@@ -80,9 +81,9 @@ __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[
 }
 
 // Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch.
-template <int dim, typename T, typename Sight>
+template <int dim, typename T, typename Keys, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
-    attend_tiles_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
+    attend_tiles_kernel(AttentionInputs<T, Keys> in, Sight sight, TileResults<T> out) {
   constexpr int kSteps = dim / 16;  // fragments along a row
   constexpr int kBlocks = dim / 8;  // fragments of a result
   constexpr int kTile = kTileKeys * kTileStride<dim>;
@@ -215,9 +216,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }
 
 // Puts the pieces of a query together that has several: a warp a query.
-template <int dim, typename T, typename Sight>
+template <int dim, typename T, typename Keys, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
-    join_splits_kernel(AttentionInputs<T> in, Sight sight, TileResults<T> out) {
+    join_splits_kernel(AttentionInputs<T, Keys> in, Sight sight, TileResults<T> out) {
   const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
   if (query >= in.queries.tokens) return;
   const int64_t seen = sight.keys(blockIdx.z, query);
@@ -242,9 +243,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 
 // False where a block would need more shared memory than it gets.
-template <int dim, typename T, typename Sight>
-bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
-                     float* logsumexp) {
+template <int dim, typename T, typename Keys, typename Sight>
+bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, bool split,
+                     T* y, float* logsumexp) {
   const int64_t shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns);
   if (shared_bytes > kMostSharedBytes) return false;
   const HeadRows& queries = in.queries;
@@ -258,20 +259,21 @@ bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T>
   const auto grid = [&](int64_t blocks, int64_t bytes) {
     return Grid{.blocks = blocks, .threads = kAttentionThreads, .y = queries.heads, .z = batch, .shared_bytes = bytes};
   };
-  launch(stream, attend_tiles_kernel<dim, T, Sight>, grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes),
-         in, sight, out);
+  launch(stream, attend_tiles_kernel<dim, T, Keys, Sight>,
+         grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes), in, sight, out);
   if (splits > 1) {
-    launch(stream, join_splits_kernel<dim, T, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0), in, sight, out);
+    launch(stream, join_splits_kernel<dim, T, Keys, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0), in, sight,
+           out);
   }
   return true;
 }
 
 // What `body(std::integral_constant)` gives for the size of a head; false where `in` and `y` are not for tensor cores.
-template <typename T, typename Body>
-bool by_tile_dim(const AttentionInputs<T>& in, const T* y, Body&& body) {
+template <typename T, typename Keys, typename Body>
+bool by_tile_dim(const AttentionInputs<T, Keys>& in, const T* y, Body&& body) {
   if constexpr (sizeof(T) == 2) {
     if (!aligned(in.q, in.k, in.v, y)) return false;
-    for (const HeadRows* rows : {&in.queries, &in.keys, &in.results}) {
+    for (const HeadRows* rows : {&in.queries, static_cast<const HeadRows*>(&in.keys), &in.results}) {
       if (rows->batch_stride % 8 != 0 || rows->head_stride % 8 != 0 || rows->token_stride % 8 != 0) return false;
     }
     switch (in.queries.dim) {
@@ -286,17 +288,17 @@ bool by_tile_dim(const AttentionInputs<T>& in, const T* y, Body&& body) {
 }
 
 // False where `in` is not for tensor cores.
-template <typename T, typename Sight>
-bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, bool split, T* y,
-                  float* logsumexp) {
+template <typename T, typename Keys, typename Sight>
+bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, bool split,
+                  T* y, float* logsumexp) {
   return by_tile_dim(in, y,
                      [&](auto dim) { return attend_tiles_of<dim.value>(stream, batch, in, sight, split, y, logsumexp); });
 }
 
 // On tensor cores where that can be. @param split - whether keys are split in pieces.
-template <typename T, typename Sight>
-void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T>& in, const Sight& sight, T* y, float* logsumexp,
-            bool split = false) {
+template <typename T, typename Keys, typename Sight>
+void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, T* y,
+            float* logsumexp, bool split = false) {
   if (!attend_tiles(stream, batch, in, sight, split, y, logsumexp)) attend_by_warps(stream, batch, in, sight, y, logsumexp);
 }
 

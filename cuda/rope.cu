@@ -1,7 +1,7 @@
 // Cosines and sines once for all heads, then the rotation, two halves of a head to a thread.
 #include "kernels/rope.h"
 
-#include "cuda/number.cuh"
+#include "cuda/rotation.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -13,17 +13,14 @@ struct Sizes {
   bool tokens_first;
 };
 
-// [tokens, half] each. The angle is formed in f32, as the contract says; what is made of it is good to the last bit,
-// whatever the position, because it is done in f64.
+// [tokens, half] each.
 __global__ void __launch_bounds__(kThreads) angles_kernel(int64_t count, int64_t half, const int32_t* positions, float base,
                                                           float direction, float* cosines, float* sines) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
-  const float exponent = static_cast<float>(2 * (i % half)) / static_cast<float>(2 * half);
-  const float frequency = 1.0F / static_cast<float>(pow(static_cast<double>(base), static_cast<double>(exponent)));
-  const auto angle = static_cast<double>(frequency * static_cast<float>(positions[i / half]));
-  cosines[i] = static_cast<float>(cos(angle));
-  sines[i] = static_cast<float>(sin(angle)) * direction;
+  const Angle angle = angle_at(positions[i / half], i % half, half, base);
+  cosines[i] = angle.cos;
+  sines[i] = angle.sin * direction;
 }
 
 template <typename T>
@@ -36,11 +33,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t image = row / (sizes.heads * sizes.seq);
   const int64_t within = sizes.tokens_first ? row / sizes.heads % sizes.seq : row % sizes.seq;
   const int64_t angle = (image * sizes.seq + within) * sizes.half + i;
-  const int64_t at = row * 2 * sizes.half + i;
-  const float low = to_float(x[at]);
-  const float high = to_float(x[at + sizes.half]);
-  put(y[at], low * cosines[angle] - high * sines[angle]);
-  put(y[at + sizes.half], high * cosines[angle] + low * sines[angle]);
+  const int64_t at = row * 2 * sizes.half;
+  turn_pair({cosines[angle], sines[angle]}, x + at, y + at, i, sizes.half);
 }
 
 void rotate(CudaStream& stream, const TensorRef& x, const ConstTensor& position_ids, double base, bool tokens_first,

@@ -1,9 +1,16 @@
 #include "kernels/attention_cached.h"
 
+#include <algorithm>
+
 #include "kernels/attention.h"
 #include "kernels/check.h"
 
 namespace mglmm {
+namespace {
+
+constexpr int64_t kMostTokens = int64_t{1} << 30;
+
+}  // namespace
 
 void check(AttentionCached& op) {
   const Check check(op);
@@ -12,10 +19,21 @@ void check(AttentionCached& op) {
   check.size("k", op.k, tokens_axis, op.q.shape[tokens_axis], "the tokens of q");
   check.same_dtype("keyCache", op.keyCache, "q", op.q);
   check.rank("keyCache", op.keyCache, 4, "[batch, kvHeads, capacity, headDim]");
-  const int64_t capacity = op.keyCache.shape[2];
-  check.shape("keyCache", op.keyCache, {op.k.shape[0], op.k.shape[op.tokensFirst ? 2 : 1], capacity, op.k.shape[3]},
-              "[batch, kvHeads, capacity, headDim]");
-  check.require(capacity <= int64_t{1} << 30, "capacity", std::to_string(capacity), "at most 2^30");
+  const int64_t batch = op.q.shape[0], kv_heads = op.k.shape[op.tokensFirst ? 2 : 1], tokens = op.keyCache.shape[2];
+  int64_t capacity = tokens;
+  if (op.pageTable) {
+    check.dtype("pageTable", *op.pageTable, Dtype::i32);
+    check.rank("pageTable", *op.pageTable, 2, "[batch, rowPages]");
+    check.size("pageTable", *op.pageTable, 0, batch, "the batch of q");
+    check.shape("keyCache", op.keyCache, {op.keyCache.shape[0], kv_heads, tokens, op.k.shape[3]},
+                "[pages, kvHeads, pageTokens, headDim]");
+    check.require(tokens > 0 && tokens % kPageUnit == 0, "pageTokens", std::to_string(tokens), "a multiple of 64");
+    // Where either is too large, their product is not formed.
+    capacity = std::max(tokens, op.pageTable->shape[1]) > kMostTokens ? kMostTokens + 1 : tokens * op.pageTable->shape[1];
+  } else {
+    check.shape("keyCache", op.keyCache, {batch, kv_heads, tokens, op.k.shape[3]}, "[batch, kvHeads, capacity, headDim]");
+  }
+  check.require(capacity <= kMostTokens, "capacity", std::to_string(capacity), "at most 2^30");
   check.same("valueCache", op.valueCache, "keyCache", op.keyCache);
   check.require(op.keyCache.storage != op.valueCache.storage || op.keyCache.offset != op.valueCache.offset, "valueCache",
                 "keyCache", "a tensor of its own");
@@ -26,6 +44,10 @@ void check(AttentionCached& op) {
     check.shape("lengths", *op.lengths, {op.q.shape[0]}, "[batch]");
   }
   check_softmax_scale(check, op.softmaxScale, op.q.shape[3]);
+  if (op.ropeBase != 0) {
+    check.positive("ropeBase", op.ropeBase);
+    check.require(op.q.shape[3] % 2 == 0, "headDim", std::to_string(op.q.shape[3]), "an even number, as ropeBase is given");
+  }
   check.output("y", op.y, op.q.shape, op.q.dtype, "the shape of q");
 }
 

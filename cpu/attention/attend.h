@@ -3,6 +3,7 @@
 // a lane is a query. So the softmax over keys runs down the rows with no sum across lanes, and each query's arithmetic is
 // the same whatever it is tiled with.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,12 +36,33 @@ struct AttentionProblem {
   float* logsumexp = nullptr;         // [batch, heads, queries]; null: not wanted
   const int32_t* lengths = nullptr;   // [batch]: of the queries; null: all
   const int32_t* offsets = nullptr;   // [batch]: row b has offsets[b] + its length keys; null: `keys`
-  ConstTensor rel_pos_h, rel_pos_w;   // tables of the decomposed relative position, used when height > 0
+  // [batch, row_pages]: k and v are pages of page_tokens, a multiple of 64, in the place of a batch; null: row b is page b
+  const int32_t* page_table = nullptr;
+  int64_t row_pages = 0, page_tokens = 0;
+  ConstTensor rel_pos_h, rel_pos_w;  // tables of the decomposed relative position, used when height > 0
   int64_t height = 0, width = 0;
 
   int64_t queries_of(int64_t b) const { return lengths ? lengths[b] : queries; }
   int64_t keys_of(int64_t b) const { return offsets ? offsets[b] + queries_of(b) : keys; }
   int64_t group() const { return heads / kv_heads; }
+  // Of key `key` of row b.
+  struct Place {
+    int64_t page, token;
+  };
+  Place place_of(int64_t b, int64_t key) const {
+    if (page_table == nullptr) return {b, key};
+    return {page_table[b * row_pages + key / page_tokens], key % page_tokens};
+  }
+  // In k or in v.
+  template <typename T>
+  T* key_at(const Heads& keys_or_values, int64_t b, int64_t head, int64_t key) const {
+    const Place place = place_of(b, key);
+    return keys_or_values.at<T>(place.page, head, place.token);
+  }
+  // How many of `count` keys from `key` on lie one behind another.
+  int64_t key_run(int64_t key, int64_t count) const {
+    return page_table == nullptr ? count : std::min(count, page_tokens - key % page_tokens);
+  }
 };
 
 void attend(const AttentionProblem& problem, Stream& stream);

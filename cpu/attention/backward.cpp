@@ -275,9 +275,9 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
                 gradients.dk.data ? parts[2] : nullptr,
                 gradients.dv.data ? parts[3] : nullptr};
       head.k =
-          read_tokens(problem.k, b, kv_head, keys, head_dim, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
+          read_tokens(problem, problem.k, b, kv_head, keys, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
       head.v =
-          read_tokens(problem.v, b, kv_head, keys, head_dim, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
+          read_tokens(problem, problem.v, b, kv_head, keys, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
       if (head.dk) std::fill_n(head.dk, keys * padded, 0.0F);
       if (head.dv) std::fill_n(head.dv, keys * padded, 0.0F);
       const TileMemory tile{parts[4],  parts[5],  parts[6],  parts[7],  parts[8],  parts[9], parts[10],

@@ -7,6 +7,7 @@
 #include "cpu/attention/bf16_tiles.h"
 #include "cpu/attention/tile.h"
 #include "cpu/parallel.h"
+#include "kernels/attention_cached.h"
 
 namespace mglmm::cpu {
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int64_t kTileQueries = 64;
 constexpr int64_t kTileKeys = 256;
+static_assert(kPageUnit % kTileDepth == 0);
 
 int64_t blocks(int64_t size, int64_t block) { return (size + block - 1) / block; }
 int64_t round_up(int64_t size, int64_t block) { return blocks(size, block) * block; }
@@ -225,11 +227,17 @@ void attend_by(const AttentionProblem& problem, Stream& stream) {
     tile.bias_w = memory.take<float>(floats[5]);
     const int64_t keys = problem.keys_of(b);
     head.key_mask = problem.key_mask ? problem.key_mask + b * problem.keys : nullptr;
-    pack_rows(problem.k.at<const bf16>(b, kv_head, 0), problem.k.token_stride, keys, head_dim, head.key_mask, k);
+    for (int64_t key = 0, run; key < keys; key += run) {
+      run = problem.key_run(key, keys - key);
+      const uint8_t* mask = head.key_mask ? head.key_mask + key : nullptr;
+      pack_rows(problem.key_at<const bf16>(problem.k, b, kv_head, key), problem.k.token_stride, run, head_dim, mask,
+                k + key / kTileSide * depth * kTileElements);
+      pack_values(problem.key_at<const bf16>(problem.v, b, kv_head, key), problem.v.token_stride, run, head_dim, mask,
+                  v + key / kTileDepth * value_blocks * kTileElements);
+    }
     if (blocks(keys, kTileSide) % 2 == 1) {  // the last pair of tiles
       std::fill_n(k + blocks(keys, kTileSide) * depth * kTileElements, depth * kTileElements, bf16(0.0F));
     }
-    pack_values(problem.v.at<const bf16>(b, kv_head, 0), problem.v.token_stride, keys, head_dim, head.key_mask, v);
     head.k = k;
     head.v = v;
     [[maybe_unused]] const typename Unit::Use use;

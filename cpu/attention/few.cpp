@@ -4,20 +4,32 @@
 
 #include "cpu/attention/attend.h"
 #include "cpu/attention/tile.h"
+#include "kernels/attention_cached.h"
 
 namespace mglmm::cpu {
 namespace {
 
 constexpr int64_t kFewKeys = 64;
+static_assert(kPageUnit % kFewKeys == 0);
 
 constexpr int64_t kAhead = 16;  // keys: what memory delivers while so many are worked on
 
+// The keys of a tile, or their values, which lie one behind another.
 template <typename T>
-void fetch(const T* from, int64_t count) {
-  for (int64_t byte = 0; byte < count * static_cast<int64_t>(sizeof(T)); byte += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(from) + byte);
+struct Tile {
+  const T* first;
+  const T* next;  // the tile behind it, which may be in another page
+  int64_t stride, count;
+
+  // Numbers d ... d + width of what comes kAhead after `key`.
+  void fetch(int64_t key, int64_t d, int64_t width) const {
+    const int64_t ahead = key + kAhead;
+    const T* from = (ahead < kFewKeys ? first + ahead * stride : next + (ahead - kFewKeys) * stride) + d;
+    for (int64_t byte = 0; byte < width * static_cast<int64_t>(sizeof(T)); byte += 64) {
+      __builtin_prefetch(reinterpret_cast<const char*>(from) + byte);
+    }
   }
-}
+};
 
 // Products of a key with `kRows` queries, lanes along headDim.
 template <typename T, int kRows>
@@ -35,12 +47,13 @@ void multiply_key(const T* k, int64_t head_dim, const float* q, int64_t padded, 
 
 // scores[kRows][kFewKeys]: the lanes of kLanes keys are added up together, by a transposition.
 template <typename T, int kRows>
-void score_keys(const T* k, int64_t stride, int64_t keys, int64_t head_dim, const float* q, int64_t padded, float* scores) {
-  for (int64_t first = 0; first < keys; first += kLanes) {
+void score_keys(const Tile<T>& tile, int64_t head_dim, const float* q, int64_t padded, float* scores) {
+  const T* k = tile.first;
+  for (int64_t first = 0; first < tile.count; first += kLanes) {
     vfloat blocks[kRows][kLanes] = {};
-    const int64_t count = std::min<int64_t>(kLanes, keys - first);
-    for (int64_t j = 0; j < count; ++j, k += stride) {
-      fetch(k + kAhead * stride, head_dim);
+    const int64_t count = std::min<int64_t>(kLanes, tile.count - first);
+    for (int64_t j = 0; j < count; ++j, k += tile.stride) {
+      tile.fetch(first + j, 0, head_dim);
       vfloat sums[kRows] = {};
       multiply_key<T, kRows>(k, head_dim, q, padded, sums);
       for (int r = 0; r < kRows; ++r) blocks[r][j] = sums[r];
@@ -57,15 +70,14 @@ void score_keys(const T* k, int64_t stride, int64_t keys, int64_t head_dim, cons
 
 // y[kRows][padded] += p[kRows][kFewKeys] v, `kVectors` vectors of headDim from place `d` on; the last may be cut short.
 template <typename T, int kRows, int kVectors>
-void add_value_vectors(const T* v, int64_t stride, int64_t keys, int64_t d, int64_t lanes, const float* p, float* y,
-                       int64_t padded) {
+void add_value_vectors(const Tile<T>& tile, int64_t d, int64_t lanes, const float* p, float* y, int64_t padded) {
   vfloat sums[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int n = 0; n < kVectors; ++n) sums[r][n] = load(y + r * padded + d + n * kLanes);
   }
-  const T* from = v + d;
-  for (int64_t j = 0; j < keys; ++j, from += stride) {
-    fetch(from + kAhead * stride, kVectors * kLanes);
+  const T* from = tile.first + d;
+  for (int64_t j = 0; j < tile.count; ++j, from += tile.stride) {
+    tile.fetch(j, d, kVectors * kLanes);
     for (int n = 0; n < kVectors; ++n) {
       const vfloat value = lanes == kLanes ? load(from + n * kLanes) : load(from + n * kLanes, lanes);
       for (int r = 0; r < kRows; ++r) sums[r][n] += value * p[r * kFewKeys + j];
@@ -77,14 +89,14 @@ void add_value_vectors(const T* v, int64_t stride, int64_t keys, int64_t d, int6
 }
 
 template <typename T, int kRows>
-void add_values(const T* v, int64_t stride, int64_t keys, int64_t head_dim, const float* p, float* y, int64_t padded) {
+void add_values(const Tile<T>& tile, int64_t head_dim, const float* p, float* y, int64_t padded) {
   constexpr int kVectors = 4;  // sums in flight enough to hide the latency of one
   int64_t d = 0;
   for (; d + kVectors * kLanes <= head_dim; d += kVectors * kLanes) {
-    add_value_vectors<T, kRows, kVectors>(v, stride, keys, d, kLanes, p, y, padded);
+    add_value_vectors<T, kRows, kVectors>(tile, d, kLanes, p, y, padded);
   }
   for (; d < head_dim; d += kLanes) {
-    add_value_vectors<T, kRows, 1>(v, stride, keys, d, std::min<int64_t>(kLanes, head_dim - d), p, y, padded);
+    add_value_vectors<T, kRows, 1>(tile, d, std::min<int64_t>(kLanes, head_dim - d), p, y, padded);
   }
 }
 
@@ -108,9 +120,11 @@ void attend_rows(const AttentionProblem& problem, const Rows& rows, int64_t kv_h
   alignas(64) float scores[kRows * kFewKeys];
   for (int64_t first = 0; first < keys_end; first += kFewKeys) {
     const int64_t count = std::min(kFewKeys, keys_end - first);
-    const Heads& k = problem.k;
-    const Heads& v = problem.v;
-    score_keys<T, kRows>(k.at<const T>(rows.batch, kv_head, first), k.token_stride, count, head_dim, q, padded, scores);
+    const auto tile = [&](const Heads& heads) {
+      const auto at = [&](int64_t key) { return problem.key_at<const T>(heads, rows.batch, kv_head, key); };
+      return Tile<T>{at(first), at(first + kFewKeys < keys_end ? first + kFewKeys : first), heads.token_stride, count};
+    };
+    score_keys<T, kRows>(tile(problem.k), head_dim, q, padded, scores);
     for (int r = 0; r < kRows; ++r) {
       float* s = scores + r * kFewKeys;
       for (int64_t j = 0; j < kFewKeys; ++j) {
@@ -132,7 +146,7 @@ void attend_rows(const AttentionProblem& problem, const Rows& rows, int64_t kv_h
       total[r] = total[r] * correction[0] + sum(sums);
       for (int64_t d = 0; d < padded; d += kLanes) store(y + r * padded + d, load(y + r * padded + d) * correction);
     }
-    add_values<T, kRows>(v.at<const T>(rows.batch, kv_head, first), v.token_stride, count, head_dim, scores, y, padded);
+    add_values<T, kRows>(tile(problem.v), head_dim, scores, y, padded);
   }
   for (int r = 0; r < kRows; ++r) {
     const bool none = maximum[r] == -kInfinity;

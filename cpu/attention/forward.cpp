@@ -15,7 +15,7 @@ constexpr int64_t kTileKeys = 128;  // 24 KiB of logits beside the queries: with
 
 struct Head {
   Rows rows;
-  const float *k, *v;
+  const float *k, *v;  // copies as f32; null: the tensors are that
   int64_t k_stride, v_stride;
   const uint8_t* key_mask;
   const float* tables;  // [2 * height - 1 + 2 * width - 1][headDim], null without relative position
@@ -65,18 +65,36 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
   set_limits<kVectors>(problem, head.rows, first, count, logits, keys_end);
   if (head.tables) make_bias<kVectors>(problem, head, first, count, memory, logits);
 
+  // Calls body(tokens, done, run) for each run of a tile's keys, or of their values.
+  const auto in_runs = [&](const float* copied, int64_t stride, const Heads& heads, int64_t key, int64_t keys, auto&& body) {
+    const int64_t b = head.rows.batch, kv_head = head.rows.first_head / problem.group();
+    for (int64_t done = 0, run; done < keys; done += run) {
+      run = problem.key_run(key + done, keys - done);
+      if (copied) {
+        body(copied + (key + done) * stride, done, run);
+        continue;
+      }
+      body(problem.key_at<const float>(heads, b, kv_head, key + done), done, run);
+    }
+  };
+  vfloat ones[kVectors];
+  std::fill_n(ones, kVectors, splat(1.0F));
   RunningSoftmax<kVectors> softmax;
   float factor = logits.factor;
   std::fill_n(memory.y, head_dim * kStride, 0.0F);
   for (int64_t key = 0; key < keys_end; key += kTileKeys) {
     const int64_t keys = std::min(kTileKeys, keys_end - key);
-    product<kVectors, Start::zero>({head.k + key * head.k_stride, head.k_stride, 1}, keys, memory.q, kStride, head_dim,
-                                   memory.s, kStride);
+    in_runs(head.k, head.k_stride, problem.k, key, keys, [&](const float* k, int64_t done, int64_t run) {
+      product<kVectors, Start::zero>({k, head.k_stride, 1}, run, memory.q, kStride, head_dim, memory.s + done * kStride,
+                                     kStride);
+    });
     vfloat shift[kVectors];
     take_tile<kVectors>(memory.s, key, keys, logits, softmax, factor, shift);
     exponentiate<kVectors>(memory.s, keys, factor, shift, softmax);
-    product<kVectors, Start::scaled>({head.v + key * head.v_stride, 1, head.v_stride}, head_dim, memory.s, kStride, keys,
-                                     memory.y, kStride, softmax.correction);
+    in_runs(head.v, head.v_stride, problem.v, key, keys, [&](const float* v, int64_t done, int64_t run) {
+      product<kVectors, Start::scaled>({v, 1, head.v_stride}, head_dim, memory.s + done * kStride, kStride, run, memory.y,
+                                       kStride, done == 0 ? softmax.correction : ones);
+    });
   }
   finish_rows<kVectors>(problem, head.rows, first, count, softmax, factor, memory.inverse);
   by_dtype(problem.y.dtype, [&]<typename T>(Type<T>) {
@@ -126,7 +144,8 @@ void attend(const AttentionProblem& problem, Stream& stream) {
   const int64_t parts = std::min(tiles, (4 * thread_count() + heads - 1) / heads);
   pieces_of_attention(heads * most_keys * head_dim * tiles, heads * parts, [&](int64_t piece) {
     const int64_t part = piece % parts, b = piece / parts / problem.kv_heads, kv_head = piece / parts % problem.kv_heads;
-    Head head{rows_of(problem, b, kv_head), nullptr, nullptr, 0, 0, nullptr, tables};
+    Head head{rows_of(problem, b, kv_head), nullptr, nullptr, problem.k.token_stride,
+              problem.v.token_stride,       nullptr, tables};
     if (head.rows.count == 0) return;
     std::byte* own = scratch + slice * thread_index();
     if (head.rows.count <= kFewRows && !tables && !problem.key_mask) {
@@ -138,11 +157,13 @@ void attend(const AttentionProblem& problem, Stream& stream) {
     if (begin == end) return;
     Slice memory(own);
     const int64_t keys = problem.keys_of(b);
-    float* copy_k = copies ? memory.take<float>(most_keys * head_dim) : nullptr;
-    float* copy_v = copies ? memory.take<float>(most_keys * head_dim) : nullptr;
     head.key_mask = problem.key_mask ? problem.key_mask + b * problem.keys : nullptr;
-    head.k = read_tokens(problem.k, b, kv_head, keys, head_dim, head.key_mask, copy_k, head_dim, head.k_stride);
-    head.v = read_tokens(problem.v, b, kv_head, keys, head_dim, head.key_mask, copy_v, head_dim, head.v_stride);
+    if (copies) {
+      auto* copy_k = memory.take<float>(most_keys * head_dim);
+      auto* copy_v = memory.take<float>(most_keys * head_dim);
+      head.k = read_tokens(problem, problem.k, b, kv_head, keys, head.key_mask, copy_k, head_dim, head.k_stride);
+      head.v = read_tokens(problem, problem.v, b, kv_head, keys, head.key_mask, copy_v, head_dim, head.v_stride);
+    }
     TileMemory tile;
     tile.q = memory.take<float>(kTileQueries * head_dim);
     tile.y = memory.take<float>(kTileQueries * head_dim);

@@ -153,16 +153,17 @@ void finish_rows(const AttentionProblem& problem, const Rows& rows, int64_t firs
 
 // head_dim values a token, as f32: the tensor itself where it is f32 and nothing is hidden, else a copy in which hidden
 // keys are 0 (what they hold, NaN even, must not reach a sum).
-inline const float* read_tokens(const Heads& heads, int64_t b, int64_t head, int64_t tokens, int64_t head_dim,
+inline const float* read_tokens(const AttentionProblem& problem, const Heads& heads, int64_t b, int64_t head, int64_t tokens,
                                 const uint8_t* key_mask, float* copy, int64_t copy_stride, int64_t& stride) {
   if (copy == nullptr) {
     stride = heads.token_stride;
-    return heads.at<float>(b, head, 0);
+    return problem.key_at<float>(heads, b, head, 0);
   }
   stride = copy_stride;
+  const int64_t head_dim = problem.head_dim;
   by_dtype(heads.dtype, [&]<typename T>(Type<T>) {
     for (int64_t token = 0; token < tokens; ++token) {
-      const T* from = heads.at<T>(b, head, token);
+      const T* from = problem.key_at<T>(heads, b, head, token);
       float* to = copy + token * copy_stride;
       const bool hidden = key_mask && key_mask[token] == 0;
       by_lanes(0, head_dim,

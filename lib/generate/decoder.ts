@@ -4,6 +4,7 @@
  * JavaScript has seen them.
  */
 import type { KeyValueCache } from '../models/llama/key_value_cache';
+import { type CachedLayer, pageTokens } from '../models/llama/key_value_pool';
 import type { LlamaForCausalLM } from '../models/llama/model';
 import { copyInto } from '../ops/copy_into';
 import { reshape } from '../ops/reshape';
@@ -25,35 +26,45 @@ export interface DecodedStep {
 
 interface Recorded {
   readonly program: Program;
-  /** Of the cache it reads. */
-  readonly capacity: number;
+  /** Of the cache: the memory that it reads. */
+  readonly layers: readonly CachedLayer[];
   readonly step: DecodedStep;
 }
 
 export class Decoder implements Disposable {
   readonly #llama: LlamaForCausalLM;
   readonly #cache: KeyValueCache;
+  /** Tokens a row will ever hold. */
+  readonly #most: readonly number[];
   /** `[batch, 1]` i32, `[batch]` i32, `[batch]` i32. */
   readonly #ids: Tensor;
   readonly #offsets: Tensor;
   readonly #lengths: Tensor;
+  /** `[batch, width]` i32, as wide as it will ever be, so that what is recorded holds while rows take pages. */
+  readonly #pageTable: Tensor;
+  #isTableOld = true;
   #recorded?: Recorded;
 
-  constructor(llama: LlamaForCausalLM, cache: KeyValueCache) {
+  /** @param most - tokens each row will ever hold. */
+  constructor(llama: LlamaForCausalLM, cache: KeyValueCache, most: readonly number[]) {
     this.#llama = llama;
     this.#cache = cache;
+    this.#most = most;
     const held = (shape: readonly number[]) => Scope.disown(empty(shape, 'i32'));
     [this.#ids, this.#offsets, this.#lengths] = [held([cache.batch, 1]), held([cache.batch]), held([cache.batch])];
+    this.#pageTable = held([cache.batch, Math.ceil(Math.max(...most) / pageTokens)]);
   }
 
-  /**
-   * Makes room for the next token and records the forward, unless both are there; one layer a step.
-   * @param most - tokens a row will ever hold.
-   */
-  *prepare(offsets: readonly number[], most: number): Generator<void, void> {
-    const needed = Math.max(...offsets) + 1;
-    if (needed > this.#cache.capacity) yield* this.#cache.reserving(Math.min(most, needed + Math.max(roomTokens, needed >> 2)));
-    if (this.#recorded?.capacity === this.#cache.capacity) return;
+  /** Makes room for the next token of the rows that are active and records the forward, unless both are there; one layer a step. */
+  *prepare(offsets: readonly number[], active: readonly boolean[]): Generator<void, void> {
+    const needed = offsets.map((offset, row) => offset + Number(active[row]));
+    if (!this.#cache.hasRoom(needed)) {
+      const ahead = needed.map((tokens, row) => Math.min(this.#most[row] as number, tokens + Math.max(roomTokens, tokens >> 2)));
+      yield* this.#cache.reserving(ahead.map((tokens, row) => (active[row] ? tokens : 0)));
+      this.#isTableOld = true;
+    }
+    const cached = this.#cache.layers;
+    if (this.#recorded?.layers === cached) return;
     this.#forget();
     const program = new Program();
     const record = <Result>(body: () => Result) => noGradients(() => program.record(() => tidy(body)));
@@ -67,8 +78,8 @@ export class Decoder implements Disposable {
     let isWhole = false;
     try {
       const x = hold(record(() => model.embedTokens.forward(this.#ids)));
-      const positionIds = hold(reshape(this.#offsets, [this.#cache.batch, 1]));
-      const layers = model.layerByLayer(x, { positionIds, offsets: this.#offsets, lengths }, this.#cache);
+      const places = { offsets: this.#offsets, pageTable: this.#pageTable, lengths };
+      const layers = model.layerByLayer(x, places, this.#cache);
       let layer = record(() => layers.next());
       try {
         while (!layer.done) {
@@ -85,7 +96,7 @@ export class Decoder implements Disposable {
       });
       Scope.disown(step.states);
       Scope.disown(step.logits);
-      this.#recorded = { program, capacity: this.#cache.capacity, step };
+      this.#recorded = { program, layers: cached, step };
       isWhole = true;
     } finally {
       for (const made of temporary) made.dispose();
@@ -104,14 +115,16 @@ export class Decoder implements Disposable {
       copyInto(reshape(ids, [batch, 1]), this.#ids);
       copyInto(tensor(offsets, [batch], 'i32'), this.#offsets);
       if (batch > 1) copyInto(tensor(active.map(Number), [batch], 'i32'), this.#lengths);
+      if (this.#isTableOld) copyInto(this.#cache.pageTable(this.#pageTable.shape[1]), this.#pageTable);
     });
+    this.#isTableOld = false;
     program.run();
     return step;
   }
 
   [Symbol.dispose](): void {
     this.#forget();
-    for (const held of [this.#ids, this.#offsets, this.#lengths]) held.dispose();
+    for (const held of [this.#ids, this.#offsets, this.#lengths, this.#pageTable]) held.dispose();
   }
 
   #forget(): void {

@@ -70,11 +70,11 @@ class Generation implements Disposable {
     const { limits } = this.#plan;
     const read: ReadPrompt[] = [];
     const cache = await this.#readPrompts(read);
-    const decoder = this.#hold(new Decoder(this.#llama, cache));
     const stops = this.#prompts.map(() => this.#options.stop?.());
     const active = this.#prompts.map(() => true);
     const begun = [...cache.lengths];
-    const most = Math.max(...begun.map((length, row) => length + (limits[row] as number)));
+    const most = begun.map((length, row) => length + (limits[row] as number));
+    const decoder = this.#hold(new Decoder(this.#llama, cache, most));
     const longest = Math.max(...limits);
 
     let step = this.#firstStep(read);
@@ -84,7 +84,7 @@ class Generation implements Disposable {
       let next: DecodedStep | undefined;
       if (index + 1 < longest) {
         const offsets = begun.map((length, row) => (active[row] ? length + index : (cache.lengths[row] as number)));
-        await breathe(decoder.prepare(offsets, most), () => this.#check());
+        await breathe(decoder.prepare(offsets, active), () => this.#check());
         const { ids }: Chosen = chosen;
         next = this.#enqueue(() => decoder.run(ids, offsets, active));
       }
@@ -116,15 +116,21 @@ class Generation implements Disposable {
   /** Reads the prompts one after another, as each would be read alone, and makes them rows of one cache. */
   async #readPrompts(read: ReadPrompt[]): Promise<KeyValueCache> {
     const { model } = this.#llama;
+    const check = () => this.#check();
+    const [{ cache: first }] = this.#prompts as [GeneratePrompt];
     const alone = this.#prompts.length === 1;
+    const alike = !alone && first !== undefined && this.#prompts.every(({ cache }) => cache === first);
+    const lengths = this.#prompts.map(({ embeddings, cache }) => (cache?.lengths[0] ?? 0) + (embeddings.shape[1] as number));
+    const rooms = lengths.map((length, row) => length + Math.min(this.#plan.limits[row] as number, roomTokens));
     const caches: KeyValueCache[] = [];
+    if (alike)
+      for (const cache of await breathe(first.sharing(0, first.lengths[0] as number, rooms), check)) caches.push(this.#hold(cache));
     for (const [row, { embeddings, cache: given, capture = [] }] of this.#prompts.entries()) {
       const before = given?.lengths[0] ?? 0;
-      const tokens = before + (embeddings.shape[1] as number);
-      const room = alone ? tokens + Math.min(this.#plan.limits[row] as number, roomTokens) : tokens;
-      const check = () => this.#check();
+      const room = (alone ? rooms : lengths)[row] as number;
       const own = async () => this.#hold(given ? await breathe(given.copying(0, before, room), check) : model.cache({ capacity: room }));
-      const cache = given && alone ? given : await own();
+      caches[row] ??= given && alone ? given : await own();
+      const cache = caches[row];
       await breathe(cache.reserving(room), check);
       const { prefillTokens: pieceTokens } = this.#plan;
       const reading = readPrompt(model, embeddings, cache, { capture, pieceTokens, enqueue: (body) => this.#enqueue(body) });
@@ -135,15 +141,12 @@ class Generation implements Disposable {
         cache.truncate(0, before); // what lies behind is of no use
         throw error;
       }
-      caches.push(cache);
     }
     if (alone) return caches[0] as KeyValueCache;
-    const room = Math.max(
-      ...caches.map(({ lengths }, row) => (lengths[0] as number) + Math.min(this.#plan.limits[row] as number, roomTokens)),
-    );
-    const merged = this.#hold(await breathe(KeyValueCache.merging(caches, room), () => this.#check()));
+    const together = caches as [KeyValueCache, ...KeyValueCache[]];
+    const batch = this.#hold(alike ? KeyValueCache.join(together) : await breathe(KeyValueCache.merging(caches, rooms), check));
     for (const cache of caches) this.#drop(cache);
-    return merged;
+    return batch;
   }
 
   #firstStep(read: readonly ReadPrompt[]): DecodedStep {

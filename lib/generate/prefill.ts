@@ -38,9 +38,9 @@ export function* readPrompt(
     for (let begin = 0; ; begin += pieceTokens) {
       const end = Math.min(begin + pieceTokens, tokens);
       const piece = end - begin === tokens ? embeddings : enqueue(() => keep(slice(embeddings, 1, begin, end)));
-      const places = enqueue(() => model.placesIn(cache, end - begin));
-      for (const place of Object.values(places)) if (place) keep(place);
-      const layers = model.layerByLayer(piece, places, cache);
+      const offsets = enqueue(() => keep(tensor(cache.lengths, [cache.batch], 'i32')));
+      const pageTable = enqueue(() => keep(cache.pageTable()));
+      const layers = model.layerByLayer(piece, { offsets, pageTable }, cache);
       let layer = enqueue(() => layers.next());
       try {
         while (!layer.done) {

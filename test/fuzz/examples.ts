@@ -49,7 +49,11 @@ export const examples: Record<string, () => unknown> = {
   add: () => back(m.add(leaf(2, 3), leaf(3))),
   argmax: () => m.argmax(x(2, 5)),
   attention: () => back(m.attention(leaf(1, 4, 3, 8), leaf(1, 2, 5, 8), leaf(1, 2, 5, 8), { causal: true })),
-  attentionCached: () => m.attentionCached(x(1, 2, 3, 8), x(1, 2, 3, 8), x(1, 2, 3, 8), x(1, 2, 9, 8), x(1, 2, 9, 8), ids(4)),
+  attentionCached: () => {
+    const [q, cache, pages] = [() => x(1, 2, 3, 8), () => x(1, 2, 9, 8), () => x(2, 2, 64, 8)];
+    m.attentionCached(q(), q(), q(), cache(), cache(), ids(4), { ropeBase: 10 });
+    m.attentionCached(q(), q(), q(), pages(), pages(), ids(62), { pageTable: m.reshape(ids(1, 0), [1, 2]) });
+  },
   bilinear: () => back(m.bilinear(leaf(1, 2, 3, 4), 5, 6)),
   cast: () => back(m.cast(leaf(2, 3), 'bf16')),
   concat: () => back(m.concat([leaf(2, 3), leaf(1, 3)], 0)),

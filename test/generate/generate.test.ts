@@ -170,6 +170,25 @@ onEveryDevice('generate', (device) => {
     });
   }
 
+  test('rows behind one cache share it, are what each is alone, and leave it as it was', async () => {
+    using _scope = Scope.open();
+    const llama = made().pack();
+    using cache = llama.model.cache();
+    const beginning = Array.from({ length: 100 }, (_, i) => i % 61);
+    llama.model.extend(embedded(llama, beginning), cache);
+    const questions = [[3], [1, 4, 1, 5], [9, 2]];
+    const prompts = questions.map((ids) => ({ embeddings: embedded(llama, ids), cache }));
+    const events = await all(llama, prompts, { eos: noEos, maxNewTokens: 30, prefillTokens: 3 });
+    assert.deepEqual(cache.lengths, [100]);
+    for (const [row, { embeddings }] of prompts.entries()) {
+      using own = cache.copy(0);
+      const expected = idsOf(await all(llama, [{ embeddings, cache: own }], { eos: noEos, maxNewTokens: 30 }));
+      assert.deepEqual(idsOf(events, row), expected);
+      assert.equal(expected.length, 30);
+    }
+    llama.dispose();
+  });
+
   test('makes room as the answer grows, up to the end of the context', async () => {
     using _scope = Scope.open();
     const llama = made();
@@ -317,6 +336,11 @@ onEveryDevice('generate', (device) => {
       );
       for await (const event of generate(llama, prompts(count), { eos: noEos })) if (event.type === 'token' && event.index === 3) break;
       for await (const _ of generate(llama, prompts(count), { eos: noEos })) break;
+      using cache = llama.model.cache();
+      llama.model.extend(embeddings, cache).dispose();
+      const behind = prompts(count).map((one) => ({ ...one, cache: count === 1 ? undefined : cache }));
+      await all(llama, behind, { eos: noEos, maxNewTokens: 5 });
+      for await (const event of generate(llama, behind, { eos: noEos })) if (event.type === 'token' && event.index === 3) break;
       await assert.rejects(all(llama, prompts(count), { eos: noEos, signal }));
       await assert.rejects(all(llama, prompts(count), { eos: noEos, temperature: -1 }), { name: 'ArgumentError' });
     }

@@ -8,16 +8,13 @@ import {
   KeyValueCache,
   LlamaForCausalLM,
   linear,
-  memory,
   parseLlamaConfig,
   Scope,
   slice,
-  synchronize,
   tensor,
 } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
-import { collectGarbage } from '../support/garbage';
 import { type StoredTensor, toTensor } from '../support/golden';
 import { expectGolden, type GoldenTolerance, modelGoldens, stateOf } from '../support/golden_model';
 
@@ -164,101 +161,6 @@ function part(stored: StoredTensor, seq: number, keep: (column: number) => boole
   const values = Float32Array.from(stored.values).filter((_, index) => keep(Math.floor(index / size) % seq));
   return { ...stored, shape: [batch, values.length / batch / size, size], values };
 }
-
-onEveryDevice('KeyValueCache', (device) => {
-  const llama = () => LlamaForCausalLM.of(tiny).initialize(3);
-  const tokens = (count: number, batch = 1) => randn([batch, count, tiny.dim], 9);
-
-  test('grows past its capacity and keeps what it holds', async () => {
-    using _scope = Scope.open();
-    const { model } = llama();
-    using small = model.cache({ capacity: 1 });
-    using large = model.cache({ capacity: 300 });
-    const x = tokens(150);
-    for (const [begin, end] of [
-      [0, 60],
-      [60, 61],
-      [61, 150],
-    ] as const) {
-      const part = slice(x, 1, begin, end);
-      assert.deepEqual(await model.extend(part, small).read(), await model.extend(part, large).read());
-    }
-    assert.equal(small.capacity, 192);
-    assert.equal(large.capacity, 320);
-    assert.equal(large.bytes, 2 * tiny.depth * tiny.kvHeads * 320 * tiny.headDim * 4);
-    model.dispose();
-  });
-
-  test('forgets from a length on, and copies up to one', async () => {
-    using _scope = Scope.open();
-    const { model } = llama();
-    using cache = model.cache();
-    const [prompt, question, other] = [tokens(9), randn([1, 4, tiny.dim], 1), randn([1, 4, tiny.dim], 2)];
-    model.extend(prompt, cache);
-    const expected = await model.extend(other, cache).read();
-    cache.truncate(0, 9);
-    model.extend(question, cache);
-    using kept = cache.copy(0, 9, 100);
-    assert.deepEqual([kept.capacity, ...kept.lengths], [128, 9]);
-    cache.truncate(0, 9);
-    assert.deepEqual(await model.extend(other, kept).read(), expected);
-    assert.deepEqual(await model.extend(other, cache).read(), expected);
-    model.dispose();
-  });
-
-  test('holds no memory once it is disposed', async () => {
-    await collectGarbage();
-    const before = memory(device).liveBytes;
-    const cache = KeyValueCache.of(tiny, { batch: 2, capacity: 500, dtype: 'bf16' });
-    cache.reserve(700);
-    const [merged, copy] = [KeyValueCache.merge([cache, cache]), cache.copy(0, 0, 90)];
-    await synchronize();
-    assert.ok(memory(device).liveBytes > before);
-    for (const one of [merged, copy, cache]) one.dispose();
-    await synchronize();
-    assert.equal(memory(device).liveBytes, before);
-  });
-
-  test('is copied, merged and enlarged a layer a step; what is left halfway leaves all as it was', async () => {
-    using cache = KeyValueCache.of(tiny, { batch: 1, capacity: 60 });
-    const walks = () => [cache.copying(0), KeyValueCache.merging([cache, cache]), cache.reserving(500)] as const;
-    await collectGarbage();
-    const before = memory(device).liveBytes;
-    for (const walk of walks()) {
-      assert.equal(walk.next().done, false);
-      walk.return(undefined as never);
-    }
-    await synchronize();
-    assert.deepEqual([memory(device).liveBytes, cache.capacity], [before, 64]);
-    for (const walk of walks()) {
-      let steps = 1;
-      let step = walk.next();
-      for (; !step.done; step = walk.next()) steps++;
-      assert.equal(steps, tiny.depth);
-      step.value?.dispose();
-    }
-    assert.equal(cache.capacity, 512);
-  });
-
-  test('says which row or length does not exist', () => {
-    using cache = KeyValueCache.of(tiny, { batch: 2 });
-    cache.lengths[1] = 5;
-    const says = (body: () => unknown, message: string) => assert.throws(body, { name: 'ArgumentError', message });
-    says(() => cache.copy(2), 'copy: row is 2, expected 0 to 1');
-    says(() => cache.truncate(1, 6), 'truncate: length is 6, expected 0 to 5, the tokens of row 1');
-    says(() => cache.copy(1, -1), 'copy: length is -1, expected 0 to 5, the tokens of row 1');
-    const { model } = llama();
-    assert.throws(() => model.extend(tokens(1), cache), {
-      name: 'ShapeError',
-      message: 'extend: embeddings have 1 rows, a cache of 2, expected as many',
-    });
-    assert.throws(() => model.extend(tokens(1, 2), cache, [1]), {
-      name: 'ShapeError',
-      message: 'extend: embeddings have 2 rows, lengths of 1, expected as many',
-    });
-    model.dispose();
-  });
-});
 
 onEveryDevice('llama', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const) {

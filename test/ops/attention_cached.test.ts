@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { attentionCached, type Dtype, type Tensor, tensor } from '../../lib';
+import { attentionCached, type Dtype, rope, slice, type Tensor, tensor } from '../../lib';
 import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
 import { randn, randnArray, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -42,6 +42,19 @@ function batchOf(
     lengths: i32(...rows.map((row) => row.length)),
     dim,
   };
+}
+
+/** The rows of a cache, `[batch, kvHeads, capacity, dim]`, as pages that `table` [batch, capacity / pageTokens] names; the others are NaN. */
+async function paged(cache: Tensor, table: readonly (readonly number[])[], pages: number, pageTokens: number): Promise<Tensor> {
+  const [, heads, capacity, dim] = cache.shape as [number, number, number, number];
+  const [from, to] = [await cache.read(), new Float32Array(pages * heads * pageTokens * dim).fill(Number.NaN)];
+  for (const [b, row] of table.entries())
+    for (const [i, page] of row.entries())
+      for (let head = 0; head < heads && page >= 0; head++) {
+        const begin = ((b * heads + head) * capacity + i * pageTokens) * dim;
+        to.set(from.subarray(begin, begin + pageTokens * dim), (page * heads + head) * pageTokens * dim);
+      }
+  return rounded(to, [pages, heads, pageTokens, dim], cache.dtype);
 }
 
 onEveryDevice('attentionCached', () => {
@@ -118,6 +131,102 @@ onEveryDevice('attentionCached', () => {
         }
       });
   }
+
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const [tokens, dim] of [
+      [1, 64],
+      [9, 34],
+      [5, 256],
+    ] as const)
+      test(`turns as rope does before, bit for bit: ${dtype}, ${tokens} tokens of ${dim}`, async () => {
+        const [q, k, v] = [
+          randn([3, tokens, 6, dim], 1, dtype),
+          randn([3, tokens, 2, dim], 2, dtype),
+          randn([3, tokens, 2, dim], 3, dtype),
+        ];
+        const caches = () => [randn([3, 2, 90, dim], 4, dtype), randn([3, 2, 90, dim], 5, dtype)] as const;
+        const [offsets, lengths] = [[0, 81, 17], i32(tokens, tokens, tokens - 1)];
+        const options = { lengths, tokensFirst: true };
+        const positions = tensor(
+          offsets.flatMap((offset) => Array.from({ length: tokens }, (_, i) => offset + i)),
+          [3, tokens],
+          'i32',
+        );
+        const turned = (x: Tensor) => rope(x, positions, { base: 500, tokensFirst: true });
+        const [one, other] = [caches(), caches()];
+        const expected = attentionCached(turned(q), turned(k), v, ...one, i32(...offsets), options);
+        const y = attentionCached(q, k, v, ...other, i32(...offsets), { ...options, ropeBase: 500 });
+        assert.deepEqual(await y.readBits(), await expected.readBits());
+        for (const which of [0, 1] as const) assert.deepEqual(await other[which].readBits(), await one[which].readBits());
+      });
+
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const [heads, tokens, dim, pageTokens] of [
+      [4, 1, 64, 64],
+      [2, 1, 34, 128],
+      [8, 1, 128, 64],
+      [4, 7, 80, 64],
+      [2, 70, 32, 64],
+    ] as const)
+      test(`pages in any order give what one behind another does, bit for bit: ${dtype}, ${heads} heads, ${tokens} tokens of ${dim}, pages of ${pageTokens}`, async () => {
+        const [kvHeads, capacity, pages] = [2, 3 * pageTokens, 8];
+        // What a row does not reach has no page.
+        const table = [
+          [3, 7, -1],
+          [5, -1, 40],
+          [0, 6, 1],
+        ];
+        const offsets = [2 * pageTokens - tokens, 0, capacity - tokens];
+        const lengths = i32(tokens, 0, tokens);
+        const [q, k, v] = [
+          randn([3, heads, tokens, dim], 1, dtype),
+          randn([3, kvHeads, tokens, dim], 2, dtype),
+          randn([3, kvHeads, tokens, dim], 3, dtype),
+        ];
+        const whole = [randn([3, kvHeads, capacity, dim], 4, dtype), randn([3, kvHeads, capacity, dim], 5, dtype)] as const;
+        const known = table.map((row) => row.map((page) => (page < pages ? page : -1)));
+        const inPages = [await paged(whole[0], known, pages, pageTokens), await paged(whole[1], known, pages, pageTokens)] as const;
+        const expected = attentionCached(q, k, v, ...whole, i32(...offsets), { lengths, ropeBase: 100 });
+        const pageTable = tensor(table.flat(), [3, 3], 'i32');
+        const y = attentionCached(q, k, v, ...inPages, i32(...offsets), { lengths, ropeBase: 100, pageTable });
+        assert.deepEqual(await y.readBits(), await expected.readBits());
+        for (const which of [0, 1] as const) {
+          const after = await paged(whole[which], known, pages, pageTokens);
+          assert.deepEqual(await inPages[which].readBits(), await after.readBits());
+        }
+      });
+
+  test('rows read pages that they share', async () => {
+    const [q, kv] = [(seed: number) => randn([2, 4, 3, 32], seed), (seed: number) => randn([2, 2, 3, 32], seed)];
+    const caches = () => [randn([4, 2, 64, 32], 4), randn([4, 2, 64, 32], 5)] as const;
+    const pageTable = tensor([2, 0, 2, 3], [2, 2], 'i32');
+    const together = await attentionCached(q(1), kv(2), kv(3), ...caches(), i32(70, 64), { pageTable }).readBits();
+    const apart = (row: number, offset: number) => {
+      const one = (x: Tensor) => slice(x, 0, row, row + 1);
+      const options = { pageTable: slice(pageTable, 0, row, row + 1) };
+      return attentionCached(one(q(1)), one(kv(2)), one(kv(3)), ...caches(), i32(offset), options).readBits();
+    };
+    assert.deepEqual([...together], [...(await apart(0, 70)), ...(await apart(1, 64))]);
+  });
+
+  test('a page that the cache does not have is an error of the stream', async () => {
+    const kv = (seed: number) => randn([2, 2, 3, 32], seed);
+    for (const page of [-1, 3, 2 ** 31 - 1]) {
+      const pageTable = tensor([0, 1, 2, page], [2, 2], 'i32');
+      const call = (offset: number) =>
+        attentionCached(kv(1), kv(2), kv(3), randn([3, 2, 64, 32], 4), randn([3, 2, 64, 32], 5), i32(62, offset), { pageTable }).read();
+      await assert.rejects(call(62), {
+        name: 'ArgumentError',
+        message: `attentionCached: pageTable[1, 1] is ${page}, expected 0 to 2, as the cache has 3 pages`,
+      });
+      assert.equal((await call(61)).length, 2 * 2 * 3 * 32);
+    }
+    const pageTable = tensor([0, 1], [2, 1], 'i32');
+    await assert.rejects(
+      attentionCached(kv(1), kv(2), kv(3), randn([3, 2, 64, 32], 4), randn([3, 2, 64, 32], 5), i32(0, 62), { pageTable }).read(),
+      { message: 'attentionCached: offsets[1] is 62, expected 0 to 61, as the cache holds 64 tokens and 3 are new' },
+    );
+  });
 
   test('takes tokens before heads', async () => {
     const shape = [2, 2, 5, 8];
@@ -220,6 +329,47 @@ onEveryDevice('attentionCached', () => {
       'ArgumentError',
       'attentionCached: softmaxScale is -1, expected a finite number above 0',
       () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { softmaxScale: -1 }),
+    ],
+    [
+      'DtypeError',
+      'attentionCached: pageTable is f32, expected i32',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { pageTable: randn([1, 1], 1) }),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: pageTable is [1], expected [batch, rowPages]',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { pageTable: i32(0) }),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: pageTable is [2, 1], expected 1 along axis 0, the batch of q',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { pageTable: tensor([0, 0], [2, 1], 'i32') }),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: pageTokens is 5, expected a multiple of 64',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { pageTable: tensor([0], [1, 1], 'i32') }),
+    ],
+    [
+      'ShapeError',
+      'attentionCached: keyCache is [3, 1, 64, 4], expected [3, 2, 64, 4], [pages, kvHeads, pageTokens, headDim]',
+      () => {
+        const pages = (seed: number) => randn([3, 1, 64, 4], seed);
+        return attentionCached(x(), x(), x(), pages(1), pages(2), i32(0), { pageTable: tensor([0], [1, 1], 'i32') });
+      },
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: ropeBase is -1, expected a finite number above 0',
+      () => attentionCached(x(), x(), x(), cache(), cache(3), i32(0), { ropeBase: -1 }),
+    ],
+    [
+      'ArgumentError',
+      'attentionCached: headDim is 3, expected an even number, as ropeBase is given',
+      () => {
+        const [odd, room] = [randn([1, 2, 3, 3], 1), (seed: number) => randn([1, 2, 5, 3], seed)];
+        return attentionCached(odd, odd, odd, room(1), room(2), i32(0), { ropeBase: 10 });
+      },
     ],
   ];
   for (const [name, message, body] of messages) test(message, () => assert.throws(body, { name, message }));

@@ -7,16 +7,22 @@ import { reshape } from '../../ops/reshape';
 import { rope } from '../../ops/rope';
 import type { Tensor } from '../../tensor/tensor';
 import type { LlamaConfig } from './config';
-import type { CachedLayer } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 
-/** Where the tokens of a forward stand: the same for every layer. */
+/** Where the tokens of whole sequences stand: the same for every layer. */
 export interface TokenPlaces {
   /** `[batch, seq]` i32. */
   readonly positionIds: Tensor;
-  /** `[batch, seq]` u8, 0 at padding; of a forward without a cache. */
+  /** `[batch, seq]` u8, 0 at padding. */
   readonly keyMask?: Tensor;
-  /** `[batch]` i32: tokens in each row's cache before these; of a forward with one. */
-  readonly offsets?: Tensor;
+}
+
+/** Where new tokens stand that follow cached ones: the same for every layer. */
+export interface NewTokenPlaces {
+  /** `[batch]` i32: tokens in each row's cache before these. */
+  readonly offsets: Tensor;
+  /** `[batch, width]` i32: the pages of each row in the cache. */
+  readonly pageTable: Tensor;
   /** `[batch]` i32: how many of the tokens of each row are real; default all. */
   readonly lengths?: Tensor;
 }
@@ -40,23 +46,34 @@ export class LlamaAttention extends Module {
     this.#config = config;
   }
 
-  /**
-   * `[batch, seq, dim]` to the same.
-   * @param cached - keys and values of the tokens before; these tokens' are appended at `places.offsets`.
-   */
-  forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
-    const { heads, kvHeads, headDim, ropeBase } = this.#config;
+  /** Whole sequences: `[batch, seq, dim]` to the same. */
+  forward(x: Tensor, { positionIds, keyMask }: TokenPlaces): Tensor {
+    const { q, k, v } = this.#project(x);
+    const turned = (heads: Tensor) => rope(heads, positionIds, { base: this.#config.ropeBase, tokensFirst: true });
+    return this.#join(attention(turned(q), turned(k), v, { causal: true, keyMask, tokensFirst: true }));
+  }
+
+  /** `[batch, seq, dim]` to the same, behind the tokens in `cached`, where these are appended. */
+  extend(x: Tensor, { offsets, pageTable, lengths }: NewTokenPlaces, { keys, values }: CachedLayer): Tensor {
+    const { q, k, v } = this.#project(x);
+    const options = { lengths, pageTable, ropeBase: this.#config.ropeBase, tokensFirst: true };
+    return this.#join(attentionCached(q, k, v, keys, values, offsets, options));
+  }
+
+  /** `[batch, seq, heads or kvHeads, headDim]`. */
+  #project(x: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
+    const { heads, kvHeads, headDim } = this.#config;
     const [batch, seq] = x.shape as readonly [number, number, number];
     const split = (projected: Tensor, count: number) => reshape(projected, [batch, seq, count, headDim]);
-    const turned = (projected: Tensor, count: number) =>
-      rope(split(projected, count), places.positionIds, { base: ropeBase, tokensFirst: true });
-    const q = turned(this.qProj.forward(x), heads);
-    const k = turned(this.kProj.forward(x), kvHeads);
-    const v = split(this.vProj.forward(x), kvHeads);
-    const y =
-      cached && places.offsets
-        ? attentionCached(q, k, v, cached.keys, cached.values, places.offsets, { lengths: places.lengths, tokensFirst: true })
-        : attention(q, k, v, { causal: true, keyMask: places.keyMask, tokensFirst: true });
+    return {
+      q: split(this.qProj.forward(x), heads),
+      k: split(this.kProj.forward(x), kvHeads),
+      v: split(this.vProj.forward(x), kvHeads),
+    };
+  }
+
+  #join(y: Tensor): Tensor {
+    const [batch, seq, heads, headDim] = y.shape as readonly [number, number, number, number];
     return this.oProj.forward(reshape(y, [batch, seq, heads * headDim]));
   }
 }

@@ -3,9 +3,9 @@ import { Module } from '../../nn/module';
 import { RmsNorm } from '../../nn/norm';
 import { add } from '../../ops/add';
 import type { Tensor } from '../../tensor/tensor';
-import { LlamaAttention, type TokenPlaces } from './attention';
+import { LlamaAttention, type NewTokenPlaces, type TokenPlaces } from './attention';
 import type { LlamaConfig } from './config';
-import type { CachedLayer } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 import { LlamaMlp } from './mlp';
 
 /** One decoder layer: attention and MLP, each behind a norm and added to its input. */
@@ -24,9 +24,17 @@ export class LlamaBlock extends Module {
     this.postAttentionLayernorm = new RmsNorm(config.dim, norm);
   }
 
-  /** `[batch, seq, dim]` to the same; appends `seq` positions to `cached` when it is given. */
-  forward(x: Tensor, places: TokenPlaces, cached?: CachedLayer): Tensor {
-    const attended = this.selfAttn.forward(this.inputLayernorm.forward(x), places, cached);
+  /** Whole sequences: `[batch, seq, dim]` to the same. */
+  forward(x: Tensor, places: TokenPlaces): Tensor {
+    return this.#finish(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places));
+  }
+
+  /** `[batch, seq, dim]` to the same, behind the tokens in `cached`, where these are appended. */
+  extend(x: Tensor, places: NewTokenPlaces, cached: CachedLayer): Tensor {
+    return this.#finish(x, this.selfAttn.extend(this.inputLayernorm.forward(x), places, cached));
+  }
+
+  #finish(x: Tensor, attended: Tensor): Tensor {
     const { sum, y } = this.postAttentionLayernorm.forwardSum(x, attended);
     return add(sum, this.mlp.forward(y));
   }

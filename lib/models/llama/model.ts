@@ -14,10 +14,11 @@ import { noGradients } from '../../tensor/ambient';
 import { tensor } from '../../tensor/create';
 import { Scope, tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
-import type { TokenPlaces } from './attention';
+import type { NewTokenPlaces } from './attention';
 import { LlamaBlock } from './block';
 import type { LlamaConfig } from './config';
 import { type CacheOptions, KeyValueCache } from './key_value_cache';
+import type { CachedLayer } from './key_value_pool';
 
 export interface LlamaForwardOptions {
   /** `[batch, seq]` u8, 0 at padding, which no token sees; default none is padding. */
@@ -55,7 +56,10 @@ export class LlamaModel extends Module {
    */
   forward(embeddings: Tensor, { keyMask, recompute: recomputed = false }: LlamaForwardOptions = {}): Tensor {
     const [batch, seq] = embeddings.shape as readonly [number, number, number];
-    const positionIds = positionsFrom(new Array<number>(batch).fill(0), seq);
+    const positionIds = tensor(
+      Int32Array.from({ length: batch * seq }, (_, i) => i % seq),
+      [batch, seq],
+    );
     const forward = (layer: LlamaBlock, h: Tensor) => tidy(() => layer.forward(h, { positionIds, keyMask }));
     // What the layer reads besides is an input too: the scope around may be over when backward runs it again.
     const again = (layer: LlamaBlock, h: Tensor) =>
@@ -85,10 +89,12 @@ export class LlamaModel extends Module {
       const rows = lengths && lengths.length !== batch ? `lengths of ${lengths.length}` : `a cache of ${cache.batch}`;
       throw new ShapeError(`extend: embeddings have ${batch} rows, ${rows}, expected as many`);
     }
-    cache.reserve(Math.max(...cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq))));
+    cache.reserve(cache.lengths.map((length, row) => length + (lengths?.[row] ?? seq)));
     return noGradients(() =>
       tidy(() => {
-        const layers = this.layerByLayer(embeddings, this.placesIn(cache, seq, lengths), cache);
+        const offsets = tensor(cache.lengths, [batch], 'i32');
+        const places = { offsets, pageTable: cache.pageTable(), lengths: lengths && tensor(lengths, [batch], 'i32') };
+        const layers = this.layerByLayer(embeddings, places, cache);
         let layer = layers.next();
         while (!layer.done) layer = layers.next();
         for (let row = 0; row < batch; row++) cache.lengths[row] = (cache.lengths[row] as number) + (lengths?.[row] ?? seq);
@@ -99,26 +105,17 @@ export class LlamaModel extends Module {
     );
   }
 
-  /** Where `seq` new tokens stand that follow the cached ones. */
-  placesIn(cache: KeyValueCache, seq: number, lengths?: readonly number[]): TokenPlaces {
-    return {
-      positionIds: positionsFrom(cache.lengths, seq),
-      offsets: tensor(cache.lengths, [cache.batch], 'i32'),
-      lengths: lengths && tensor(lengths, [cache.batch], 'i32'),
-    };
-  }
-
   /**
    * The layers over new tokens, one with each step, so that other work of the event loop comes in between. What `extend` is made
    * of; here the caller makes room in the cache and counts its tokens.
    * @returns `[batch, seq, dim]`, the states before the last norm, which no scope owns. No gradient.
    */
-  *layerByLayer(embeddings: Tensor, places: TokenPlaces, cache: KeyValueCache): Generator<void, Tensor> {
+  *layerByLayer(embeddings: Tensor, places: NewTokenPlaces, cache: KeyValueCache): Generator<void, Tensor> {
     let x = embeddings;
     let isDone = false;
     try {
       for (const [i, layer] of this.layers.entries()) {
-        const y = Scope.disown(noGradients(() => tidy(() => layer.forward(x, places, cache.layers[i]))));
+        const y = Scope.disown(noGradients(() => tidy(() => layer.extend(x, places, cache.layers[i] as CachedLayer))));
         if (x !== embeddings) x.dispose();
         x = y;
         yield;
@@ -152,11 +149,4 @@ export class LlamaForCausalLM<Decoder extends LlamaModel = LlamaModel> extends M
   logits(states: Tensor): Tensor {
     return this.lmHead ? this.lmHead.forward(states) : linear(states, this.model.embedTokens.weight);
   }
-}
-
-/** `[batch, seq]` i32: row `b` counts up from `first[b]`. */
-function positionsFrom(first: readonly number[], seq: number): Tensor {
-  const ids = new Int32Array(first.length * seq);
-  for (const [row, start] of first.entries()) for (let i = 0; i < seq; i++) ids[row * seq + i] = start + i;
-  return tensor(ids, [first.length, seq]);
 }
