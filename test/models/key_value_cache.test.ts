@@ -2,30 +2,11 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import { KeyValueCache, LlamaForCausalLM, memory, Scope, slice, synchronize } from '../../lib';
+import { finished } from '../../lib/models/llama/key_value_pool';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { collectGarbage } from '../support/garbage';
-
-const tiny = {
-  vocabSize: 31,
-  dim: 24,
-  mlpDim: 40,
-  depth: 2,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 4,
-  eps: 1e-5,
-  ropeBase: 10000,
-  context: 64,
-  tiedHead: false,
-};
-
-function finished<Result>(work: Generator<void, Result>): Result {
-  for (;;) {
-    const step = work.next();
-    if (step.done) return step.value;
-  }
-}
+import { tiny } from '../support/tiny_llama';
 
 onEveryDevice('KeyValueCache', (device) => {
   const llama = () => LlamaForCausalLM.of(tiny).initialize(3);

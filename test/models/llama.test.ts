@@ -17,20 +17,7 @@ import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { type StoredTensor, toTensor } from '../support/golden';
 import { expectGolden, type GoldenTolerance, modelGoldens, stateOf } from '../support/golden_model';
-
-const tiny = {
-  vocabSize: 31,
-  dim: 24,
-  mlpDim: 40,
-  depth: 2,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 4,
-  eps: 1e-5,
-  ropeBase: 10000,
-  context: 64,
-  tiedHead: false,
-};
+import { tiny } from '../support/tiny_llama';
 
 onEveryDevice('golden llama', () => {
   for (const { name, folder, config, inputs, expected } of modelGoldens(({ model_type }) => model_type === 'llama')) {
