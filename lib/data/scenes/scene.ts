@@ -5,6 +5,7 @@ import type { RegionName, SettingName } from './backgrounds';
 import { Canvas } from './canvas';
 import type { ColorName } from './colors';
 import { expectSceneKey, type SceneKey } from './key';
+import { pluralOf } from './kinds';
 import type { Group } from './kinds/kind';
 import { heldOutColor, type Layout, layOut, type PatternName } from './layout';
 
@@ -109,7 +110,7 @@ export class Scene {
       return {
         id,
         kind: kind.name,
-        plural: kind.plural ?? `${kind.name}s`,
+        plural: pluralOf(kind),
         group: kind.group,
         uses: kind.uses,
         color,

@@ -236,7 +236,7 @@ describe('SceneDataset', () => {
     assert.ok(several > 20, `${several} things of a kind that is there more than once`);
   });
 
-  test('asks for facts, each answered by the scene and by no other question', () => {
+  test('asks for facts, each answered by the scene, in questions that name no colour', () => {
     const asked = { color: 0, part: 0, count: 0, side: 0, there: 0 };
     for (const [scene, { conversation, masks, id }] of samplesOf('facts', 80)) {
       assert.ok(conversation.length > 0 && conversation.length <= 9 && masks.length === 0, id);

@@ -10,6 +10,9 @@ import { vehicles } from './vehicles';
 
 export const kinds: readonly Kind[] = [...buildings, ...vehicles, ...plants, ...animals, ...people, ...furniture, ...smallThings];
 
+/** `people`, of `person`. */
+export const pluralOf = ({ name, plural = `${name}s` }: Kind): string => plural;
+
 /** Of one of {@link kinds}, by its name. */
 export function kindOf(name: string): Kind {
   const found = kinds.find((kind) => kind.name === name);

@@ -1,10 +1,11 @@
 /**
- * Many short questions about a scene, one after another, none of which tells the answer to another: what a language model learns to
- * look by. A thing is called by its kind alone, where there is one of it. Said in a word, an answer is a hundredth of what is learned
- * from a conversation; where it is most of what is said, looking is learned in some hundred steps.
+ * Many short questions about a scene, one after another: what a language model learns to look by. A thing is called by its kind alone,
+ * where there is one of it, so that no question tells a colour, a pattern or a part's colour that another asks for; that there is one
+ * of what it names, it does tell. An answer of a word is a few of a hundred tokens among descriptions; here it is most of what is
+ * said, and looking is learned in some hundred steps.
  */
 import { sidesOf } from '../expressions';
-import { kinds } from '../kinds';
+import { kinds, pluralOf } from '../kinds';
 import type { SceneThing } from '../scene';
 import { middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
 import type { Task } from './task';
@@ -22,10 +23,10 @@ export const facts: Task = (dialogue) => {
   const present = kinds.filter(({ name }) => numberOf(name) > 0);
   const colored = single.filter(({ kind }) => kind !== 'person');
 
-  const counted = ({ name, plural = `${name}s` }: (typeof kinds)[number]): Turn => [
-    `how many ${plural} are there?`,
-    numberOf(name) === 0 ? 'none' : numberWord(numberOf(name)),
-  ];
+  const counted = (kind: (typeof kinds)[number]): Turn => {
+    const number = numberOf(kind.name);
+    return [`how many ${pluralOf(kind)} are there?`, number === 0 ? 'none' : numberWord(number)];
+  };
   const parts = single.flatMap((thing): Turn[] => {
     const [part] = chance.shuffled(partGroups(thing, scene.leastArea).filter(({ color }) => color));
     return part ? [[`what colour ${part.isSeveral ? 'are' : 'is'} the ${part.name} of the ${thing.kind}?`, part.color as string]] : [];

@@ -1,7 +1,7 @@
 /** Conversation: short questions with exact answers. */
 import type { Chance } from '../chance';
 import { expressionFor } from '../expressions';
-import { kinds } from '../kinds';
+import { kinds, pluralOf } from '../kinds';
 import type { Scene } from '../scene';
 import { groupName, inOrder, listed, lookalikes, lookOf, middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
 import { settingPhrase } from './captions';
@@ -15,7 +15,7 @@ const there = '(| in this picture| in the picture| here)';
 const count: Ask = (scene, chance) => {
   const absent = kinds.filter(({ name }) => scene.things.every(({ kind }) => kind !== name));
   const { name, plural } = chance.is(0.12)
-    ? ((kind) => ({ name: kind.name, plural: kind.plural ?? `${kind.name}s` }))(chance.pick(absent))
+    ? ((kind) => ({ name: kind.name, plural: pluralOf(kind) }))(chance.pick(absent))
     : ((thing) => ({ name: thing.kind, plural: thing.plural }))(chance.pick(scene.things));
   const found = scene.things.filter(({ kind }) => kind === name).length;
   return [`how many ${plural} (are there${there}|can you see${there})?`, found === 0 ? 'none' : numberWord(found)];
