@@ -1,5 +1,6 @@
 /** Keeps the plan of docs/architecture.md without anyone's memory. Each gate says how many files it saw and fails on none. */
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from '@jest/globals';
 import { native } from '../lib/native';
 import { codeOf, files, read, stemOf } from './support/tree';
@@ -276,6 +277,12 @@ describe('files', () => {
         .filter(({ body }) => /\bliveBytes\b/.test(body) && !/\bcollectGarbage\(\)/.test(body))
         .map(({ path, name }) => `${path}: ${name}`),
     );
+  });
+
+  test('are written as Biome writes them, configurations as well', () => {
+    const { status, stdout, stderr } = spawnSync('node_modules/.bin/biome', ['check', '--error-on-warnings', '.'], { encoding: 'utf8' });
+    assert.equal(status, 0, `${stdout}${stderr}`);
+    assert.match(stdout + stderr, /Checked \d{3,} files/, 'Biome sees the tree');
   });
 
   test('of TypeScript never say any', () =>
