@@ -1,13 +1,13 @@
 /**
- * Many short questions about a scene, one after another: what a language model learns to look by. A thing is called by its kind alone,
- * where there is one of it, so that no question tells a colour, a pattern or a part's colour that another asks for; that there is one
- * of what it names, it does tell. An answer of a word is a few of a hundred tokens among descriptions; here it is most of what is
- * said, and looking is learned in some hundred steps.
+ * Many short questions about a scene, one after another, none of which tells the answer to another: what a language model learns to
+ * look by. An answer of a word is a few of a hundred tokens among descriptions; here it is most of what is said, and looking is
+ * learned in some hundred steps.
  */
-import { sidesOf } from '../expressions';
+import { expressionFor, sidesOf } from '../expressions';
 import { kinds, pluralOf } from '../kinds';
 import type { SceneThing } from '../scene';
 import { middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
+import { groupPlurals } from './questions';
 import type { Task } from './task';
 
 type Turn = readonly [question: string, answer: string];
@@ -15,37 +15,67 @@ type Turn = readonly [question: string, answer: string];
 /** Questions of a sample. */
 const most = 9;
 
-export const facts: Task = (dialogue) => {
-  const { scene, chance } = dialogue;
-  const numberOf = (name: string) => scene.things.filter(({ kind }) => kind === name).length;
-  const single = chance.shuffled(scene.things.filter(({ kind }) => numberOf(kind) === 1));
-  const absent = chance.shuffled(kinds.filter(({ name }) => numberOf(name) === 0)).slice(0, 4);
-  const present = kinds.filter(({ name }) => numberOf(name) > 0);
-  const colored = single.filter(({ kind }) => kind !== 'person');
-
-  const counted = (kind: (typeof kinds)[number]): Turn => {
-    const number = numberOf(kind.name);
-    return [`how many ${pluralOf(kind)} are there?`, number === 0 ? 'none' : numberWord(number)];
+const asking =
+  (turnsOf: (dialogue: Parameters<Task>[0]) => readonly Turn[]): Task =>
+  (dialogue) => {
+    for (const [question, answer] of dialogue.chance.shuffled(turnsOf(dialogue)).slice(0, most))
+      dialogue.turn(question, `${sentence(answer)}.`);
   };
-  const parts = single.flatMap((thing): Turn[] => {
+
+/** How many there are, and whether there is any; no kind is asked for twice. */
+const turnsOfNumbers = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+  const numberOf = (name: string) => scene.things.filter(({ kind }) => kind === name).length;
+  const group = chance.is(0.4) ? chance.pick(Object.keys(groupPlurals) as (keyof typeof groupPlurals)[]) : undefined;
+  const asked = chance.shuffled(kinds.filter((kind) => kind.group !== group));
+  const several = asked.filter(({ name }) => numberOf(name) > 1);
+  const single = asked.filter(({ name }) => numberOf(name) === 1);
+  const absent = asked.filter(({ name }) => numberOf(name) === 0);
+  const count = (plural: string, number: number): Turn => [`how many ${plural} are there?`, number === 0 ? 'none' : numberWord(number)];
+  const counted = [...several, ...single.splice(0, several.length + 1), ...absent.splice(0, 1)];
+  return [
+    ...counted.map((kind) => count(pluralOf(kind), numberOf(kind.name))),
+    ...(group ? [count(groupPlurals[group], scene.things.filter((thing) => thing.group === group).length)] : []),
+    ...[...single, ...absent.slice(0, Math.max(1, single.length))].map(
+      ({ name }): Turn => [`is there ${withArticle(name)}?`, numberOf(name) > 0 ? 'yes' : 'no'],
+    ),
+  ];
+};
+
+/** Colours and patterns, of things called by their kind alone, where there is one of it. */
+const turnsOfLooks = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+  const single = scene.things.filter(({ kind }) => scene.things.filter((other) => other.kind === kind).length === 1);
+  const worn = single.filter(({ kind }) => kind !== 'person');
+  const parts = chance.shuffled(single).flatMap((thing): Turn[] => {
     const [part] = chance.shuffled(partGroups(thing, scene.leastArea).filter(({ color }) => color));
     return part ? [[`what colour ${part.isSeveral ? 'are' : 'is'} the ${part.name} of the ${thing.kind}?`, part.color as string]] : [];
   });
-  const sides = single.flatMap((thing, i): Turn[] => {
-    const mark = single[(i + 1) % single.length] as SceneThing;
-    const apart = middleOf(thing, scene)[0] - middleOf(mark, scene)[0];
-    return Math.abs(apart) < 0.1 ? [] : [[`is the ${thing.kind} left or right of the ${mark.kind}?`, apart < 0 ? 'left' : 'right']];
-  });
-  const turns: Turn[] = [
-    ...colored.map(({ kind, color }): Turn => [`what colour is the ${kind}?`, color]),
-    ...colored.map(({ kind, pattern = 'plain' }): Turn => [`is the ${kind} plain, striped, dotted or checked?`, pattern]).slice(0, 2),
-    ...single.flatMap((thing) => sidesOf(scene, thing).map(({ text }): Turn => [`where is the ${thing.kind}?`, text])).slice(0, 2),
-    ...parts.slice(0, 3),
-    ...sides.slice(0, 3),
-    ...[...present, ...absent.slice(0, 2)].map(counted),
-    ...chance
-      .shuffled([...present.slice(0, 2), ...absent.slice(2)])
-      .map(({ name }): Turn => [`is there ${withArticle(name)}?`, numberOf(name) > 0 ? 'yes' : 'no']),
+  return [
+    ...worn.map(({ kind, color }): Turn => [`what colour is the ${kind}?`, color]),
+    ...worn.map(({ kind, pattern = 'plain' }): Turn => [`is the ${kind} plain, striped, dotted or checked?`, pattern]),
+    ...parts.slice(0, 4),
   ];
-  for (const [question, answer] of chance.shuffled(turns).slice(0, most)) dialogue.turn(question, `${sentence(answer)}.`);
 };
+
+/** On which side of the picture each thing is, or of the next: each named by the fewest words. */
+const turnsOfPlaces = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+  const named = chance.shuffled(scene.things).flatMap((thing) => {
+    const found = expressionFor(scene, thing, chance, { isShort: true });
+    return found ? [found] : [];
+  });
+  const x = (thing: SceneThing) => middleOf(thing, scene)[0];
+  const besides = named.slice(1).flatMap((b, i): Turn[] => {
+    const a = named[i] as (typeof named)[number];
+    const apart = x(a.thing) - x(b.thing);
+    return Math.abs(apart) < 0.1 ? [] : [[`is ${a.text} left or right of ${b.text}?`, apart < 0 ? 'left' : 'right']];
+  });
+  const sides = named.flatMap(({ text, thing }) => sidesOf(scene, thing).map((side): Turn => [`where is ${text}?`, side.text]));
+  return besides.length > 0 && (sides.length === 0 || chance.is(0.7)) ? besides : sides;
+};
+
+export const numbers: Task = asking(turnsOfNumbers);
+export const looks: Task = asking((dialogue) => nonempty(turnsOfLooks(dialogue), dialogue));
+export const places: Task = asking((dialogue) => nonempty(turnsOfPlaces(dialogue), dialogue));
+
+/** Numbers, where a scene gives nothing else to ask. */
+const nonempty = (turns: readonly Turn[], dialogue: Parameters<Task>[0]): readonly Turn[] =>
+  turns.length > 0 ? turns : turnsOfNumbers(dialogue);

@@ -10,6 +10,9 @@ import { subjectsOf, type Task } from './task';
 /** A question, and its answer without the period; undefined where the scene gives none. */
 type Ask = (scene: Scene, chance: Chance) => readonly [question: string, answer: string] | undefined;
 
+/** Groups of kinds that are counted. */
+export const groupPlurals = { animal: 'animals', vehicle: 'vehicles', plant: 'plants', building: 'buildings' } as const;
+
 const there = '(| in this picture| in the picture| here)';
 
 const count: Ask = (scene, chance) => {
@@ -22,10 +25,9 @@ const count: Ask = (scene, chance) => {
 };
 
 const countGroup: Ask = (scene, chance) => {
-  const groups = { animal: 'animals', vehicle: 'vehicles', plant: 'plants', building: 'buildings' } as const;
-  const name = chance.pick(Object.keys(groups) as (keyof typeof groups)[]);
+  const name = chance.pick(Object.keys(groupPlurals) as (keyof typeof groupPlurals)[]);
   const found = scene.things.filter(({ group }) => group === name).length;
-  return [`how many ${groups[name]} (are there${there}|can you see${there})?`, found === 0 ? 'none' : numberWord(found)];
+  return [`how many ${groupPlurals[name]} (are there${there}|can you see${there})?`, found === 0 ? 'none' : numberWord(found)];
 };
 
 const color: Ask = (scene, chance) => {
