@@ -48,18 +48,20 @@ inline vfloat log1p(vfloat e) {
   return series * q * s + 2.0F * s;
 }
 
-using Sums = std::array<double, 4>;  // bce, p * target, p, target
+using Sums = std::array<double, 6>;  // bce, p * target, p, target; of pixels with p > 1/2: target, all
 
 // A lane past the end must add nothing, but its logit of 0 gives p = 1/2.
 template <typename T, typename U>
 Sums sums_of(const T* pred, const U* target, int64_t begin, int64_t end) {
-  vfloat bce = splat(0), both = splat(0), p = splat(0), t = splat(0);
+  vfloat bce = splat(0), both = splat(0), p = splat(0), t = splat(0), hit = splat(0), inside = splat(0);
   const auto add = [&](vfloat x, vfloat goal, vfloat present) {
     const Sigmoid s(x);
     bce += present * (max(x, splat(0)) - x * goal + log1p(s.e));
     both += s.p * goal;
     p += present * s.p;
     t += goal;
+    hit += x > 0.0F ? goal : splat(0);
+    inside += x > 0.0F ? splat(1) : splat(0);
   };
   by_lanes(begin, end, [&](int64_t i, auto... lanes) {
     vfloat present = splat(1);
@@ -69,7 +71,7 @@ Sums sums_of(const T* pred, const U* target, int64_t begin, int64_t end) {
     }
     add(load(pred + i, lanes...), load_target(target + i, lanes...), present);
   });
-  return {sum(bce), sum(both), sum(p), sum(t)};
+  return {sum(bce), sum(both), sum(p), sum(t), sum(hit), sum(inside)};
 }
 
 template <typename Body>
@@ -105,9 +107,11 @@ void run(const MaskLoss& op, Stream& stream) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       for (size_t k = 0; k < total.size(); ++k) total[k] += partial[mask * chunks + chunk][k];
     }
-    const auto [entropy, both, p, t] = total;
+    const auto [entropy, both, p, t, hit, inside] = total;
     if (pixels > 0) bce += entropy / static_cast<double>(pixels);
     dice += 1 - (2 * both / op.scale + op.eps) / ((p + t) / op.scale + op.eps);
+    const double either = inside + t - hit;
+    if (op.iou) op.iou.data<float>()[mask] = either > 0 ? static_cast<float>(hit / either) : 1.0F;
     if (op.sums) {
       for (int k = 0; k < 3; ++k)
         op.sums.data<float>()[3 * mask + k] = static_cast<float>(total[static_cast<size_t>(k) + 1]);

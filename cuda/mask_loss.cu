@@ -26,7 +26,17 @@ struct Sigmoid {
 
 struct Sums {
   double entropy, both, p, target;
+  double hit, inside;  // of pixels with p > 1/2: target, all
 };
+__device__ __forceinline__ void operator+=(Sums& sum, const Sums& part) {
+  sum.entropy += part.entropy;
+  sum.both += part.both;
+  sum.p += part.p;
+  sum.target += part.target;
+  sum.hit += part.hit;
+  sum.inside += part.inside;
+}
+
 struct WarpSums {
   Sums values[kThreads / 32];
 };
@@ -39,17 +49,14 @@ __device__ Sums sum_of_block(Sums own) {
     own.both += __shfl_xor_sync(0xffffffff, own.both, bits);
     own.p += __shfl_xor_sync(0xffffffff, own.p, bits);
     own.target += __shfl_xor_sync(0xffffffff, own.target, bits);
+    own.hit += __shfl_xor_sync(0xffffffff, own.hit, bits);
+    own.inside += __shfl_xor_sync(0xffffffff, own.inside, bits);
   }
   __syncthreads();  // earlier sums may still be read
   if (threadIdx.x % 32 == 0) sums.values[threadIdx.x / 32] = own;
   __syncthreads();
   Sums total{};
-  for (const Sums& warp : sums.values) {
-    total.entropy += warp.entropy;
-    total.both += warp.both;
-    total.p += warp.p;
-    total.target += warp.target;
-  }
+  for (const Sums& warp : sums.values) total += warp;
   return total;
 }
 
@@ -68,6 +75,10 @@ __global__ void __launch_bounds__(kThreads)
     own.both += s.p * goal;
     own.p += s.p;
     own.target += goal;
+    if (x > 0.0F) {
+      own.hit += goal;
+      own.inside += 1;
+    }
   }
   own = sum_of_block(own);
   if (threadIdx.x == 0) partial[blockIdx.x] = own;
@@ -80,19 +91,19 @@ struct Settings {
 
 // Of one block, mask after mask.
 __global__ void __launch_bounds__(kThreads)
-    losses_kernel(Settings settings, int64_t pieces, const Sums* partial, float* bce, float* dice, float* saved) {
+    losses_kernel(Settings settings, int64_t pieces, const Sums* partial, float* bce, float* dice, float* iou, float* saved) {
   double bce_total = 0, dice_total = 0;
   for (int64_t mask = 0; mask < settings.masks; ++mask) {
     Sums own{};
-    for (int64_t piece = threadIdx.x; piece < pieces; piece += kThreads) {
-      const Sums& part = partial[mask * pieces + piece];
-      own = {own.entropy + part.entropy, own.both + part.both, own.p + part.p, own.target + part.target};
-    }
+    for (int64_t piece = threadIdx.x; piece < pieces; piece += kThreads) own += partial[mask * pieces + piece];
     const Sums total = sum_of_block(own);
     if (settings.pixels > 0) bce_total += total.entropy / static_cast<double>(settings.pixels);
     dice_total +=
         1 - (2 * total.both / settings.scale + settings.eps) / ((total.p + total.target) / settings.scale + settings.eps);
-    if (saved == nullptr || threadIdx.x != 0) continue;
+    if (threadIdx.x != 0) continue;
+    const double either = total.inside + total.target - total.hit;
+    if (iou != nullptr) iou[mask] = either > 0 ? static_cast<float>(total.hit / either) : 1.0F;
+    if (saved == nullptr) continue;
     saved[3 * mask] = static_cast<float>(total.both);
     saved[3 * mask + 1] = static_cast<float>(total.p);
     saved[3 * mask + 2] = static_cast<float>(total.target);
@@ -150,7 +161,7 @@ void run(const MaskLoss& op, CudaStream& stream) {
   });
   launch(stream, losses_kernel, {.blocks = 1, .threads = kThreads}, settings, pieces, partial,
          op.bce ? op.bce.data<float>() : nullptr, op.dice ? op.dice.data<float>() : nullptr,
-         op.sums ? op.sums.data<float>() : nullptr);
+         op.iou ? op.iou.data<float>() : nullptr, op.sums ? op.sums.data<float>() : nullptr);
 }
 
 void run(const MaskLossBackward& op, CudaStream& stream) {

@@ -27,6 +27,7 @@ void check(MaskLoss& op) {
   check_inputs(check, op);
   check.output("bce", op.bce, Shape{}, Dtype::f32, "one number");
   check.output("dice", op.dice, Shape{}, Dtype::f32, "one number");
+  check.output("iou", op.iou, Shape{op.pred.shape[0]}, Dtype::f32, "one number a mask");
   check.output("sums", op.sums, Shape{op.pred.shape[0], 3}, Dtype::f32, "three sums a mask");
 }
 

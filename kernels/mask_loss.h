@@ -2,7 +2,8 @@
 //   bce = sum over masks of mean(max(pred, 0) - pred * target + log(1 + exp(-|pred|))) / (count + 1e-8)
 //   dice = sum over masks of 1 - (2 sum(p target) / scale + eps) / (sum(p) / scale + sum(target) / scale + eps), / (count +
 //   1e-8)
-// as in LISA, Lai et al. 2023, arXiv 2308.00692; there scale is 1000 and eps 1e-6.
+// as in LISA, Lai et al. 2023, arXiv 2308.00692; there scale is 1000 and eps 1e-6. Beside them how good each mask is, which SAM's
+// decoder learns to tell: pixels above 0 in both over those in either.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
@@ -17,8 +18,9 @@ struct MaskLoss {
   double eps = 1e-6;
   Tensor bce;   // []  f32
   Tensor dice;  // []  f32
+  Tensor iou;   // [masks]  f32, 1 where neither has a pixel; no gradient
   Saved sums;   // [masks, 3]  f32: sum(p target), sum(p), sum(target)
-  MGLMM_OP(maskLoss, pred, target, count, scale, eps, bce, dice, sums)
+  MGLMM_OP(maskLoss, pred, target, count, scale, eps, bce, dice, iou, sums)
 };
 
 struct MaskLossBackward {

@@ -12,15 +12,16 @@ export interface MaskLossOptions {
 
 /**
  * Binary cross entropy (mean over the pixels of a mask) and Dice loss of predicted masks, each summed over the masks and
- * divided by `count + 1e-8`; one pass for both, and one for the gradient of both.
+ * divided by `count + 1e-8`, and how good each mask is; one pass for all, and one for the gradient of both losses.
  * @param pred - `[masks, height, width]`, logits, f32, bf16 or f16.
  * @param target - `[masks, height, width]`, 0 or 1, f32 or u8.
- * @returns Two f32 scalars, differentiable in `pred`.
+ * @returns Two f32 scalars, differentiable in `pred`, and of each mask the IoU of `pred` above 0 with `target`, `[masks]` f32, 1 where
+ *   neither has a pixel; no gradient.
  * @throws ShapeError, DtypeError or ArgumentError for what does not fit.
  * @see Lai et al. 2023, https://arxiv.org/abs/2308.00692
  */
-export function maskLoss(pred: Tensor, target: Tensor, options?: MaskLossOptions): { bce: Tensor; dice: Tensor } {
+export function maskLoss(pred: Tensor, target: Tensor, options?: MaskLossOptions): { bce: Tensor; dice: Tensor; iou: Tensor } {
   const { count = pred?.shape?.[0], scale, eps } = options ?? {};
-  const { bce, dice } = call('maskLoss', { pred, target, count, scale, eps });
-  return { bce: bce as Tensor, dice: dice as Tensor };
+  const { bce, dice, iou } = call('maskLoss', { pred, target, count, scale, eps });
+  return { bce: bce as Tensor, dice: dice as Tensor, iou: iou as Tensor };
 }

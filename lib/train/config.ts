@@ -93,6 +93,7 @@ const loss = z.strictObject({
   map: weight
     .default(0)
     .describe("of both, once more, of where prompts point to on SAM's map before the decoder; helps a new model, which has no map yet"),
+  iou: weight.default(0).describe("of the squared error of masks' scores; 0 leaves the head that tells them as it is, as published"),
 });
 
 const evaluation = z.strictObject({

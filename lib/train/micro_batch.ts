@@ -114,6 +114,7 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
       head: model.lmHead?.weight ?? model.model.embedTokens.weight,
       labels: tensor(Int32Array.from(labels.flat()), [labels.length, labels[0]?.length ?? 0]),
       predMasks: forward.predMasks,
+      predIous: forward.predIous,
       gtMasks,
     },
     { ...weights, ce: (weights.ce ?? 1) * share },

@@ -4,11 +4,15 @@
  */
 import { ArgumentError } from '../errors';
 import { add } from '../ops/add';
+import { cast } from '../ops/cast';
+import { concat } from '../ops/concat';
 import { zeros } from '../ops/fill';
 import { linearCrossEntropy } from '../ops/linear_cross_entropy';
 import { maskLoss } from '../ops/mask_loss';
+import { mul } from '../ops/mul';
 import { scale } from '../ops/scale';
 import { slice } from '../ops/slice';
+import { mean } from '../ops/sum';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 
@@ -23,6 +27,8 @@ export interface ObjectiveWeights {
   words?: number;
   /** Of both, once more, of where prompts point to on SAM's map; default 0. */
   map?: number;
+  /** Of the squared error of what the mask decoder says of how good its masks are; default 0. */
+  iou?: number;
 }
 
 export interface ObjectiveInputs {
@@ -34,6 +40,8 @@ export interface ObjectiveInputs {
   readonly labels: Tensor;
   /** For each image `[masks, height, width]` logits; undefined where there are none. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** For each image `[masks]`, how good the mask decoder says they are; read with a weight of `iou`. */
+  readonly predIous?: readonly (Tensor | undefined)[];
   /** For each image `[masks, height, width]` u8 or f32, 0 or 1; what there are more of than predicted is left out. */
   readonly gtMasks: readonly (Tensor | undefined)[];
 }
@@ -52,23 +60,26 @@ export interface Objective {
  * The losses of masks are means over all masks of the batch.
  * @throws ArgumentError when an image has fewer true masks than predicted ones; ShapeError, DtypeError for what does not fit.
  */
-export function objective(inputs: ObjectiveInputs, { ce = 1, bce = 2, dice = 0.5 }: ObjectiveWeights = {}): Objective {
+export function objective(inputs: ObjectiveInputs, { ce = 1, ...weights }: ObjectiveWeights = {}): Objective {
   return tidy(() => {
-    const { states, head, labels, predMasks, gtMasks } = inputs;
+    const { states, head, labels, predMasks, predIous, gtMasks } = inputs;
     const ceLoss = scale(linearCrossEntropy(states, head, labels, { shift: true }).loss, ce);
-    const pairs = predMasks.flatMap((pred, image) => (pred ? [{ pred, target: targetOf(pred, gtMasks[image], image) }] : []));
-    return sumOfLosses(ceLoss, pairs, { bce, dice });
+    const pairs = predMasks.flatMap((pred, image) =>
+      pred ? [{ pred, target: targetOf(pred, gtMasks[image], image), iou: predIous?.[image] }] : [],
+    );
+    return sumOfLosses(ceLoss, pairs, weights);
   });
 }
 
-/** Masks as they are predicted and as they are, `[masks, height, width]` both. */
+/** Masks as they are predicted and as they are, `[masks, height, width]` both, and how good the mask decoder says they are, `[masks]`. */
 export interface MaskPair {
   readonly pred: Tensor;
   readonly target: Tensor;
+  readonly iou?: Tensor;
 }
 
 /** @param ceLoss - weighted; the losses of masks are means over those of all pairs. */
-export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 2, dice = 0.5 }: ObjectiveWeights): Objective {
+export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 2, dice = 0.5, iou = 0 }: ObjectiveWeights): Objective {
   const count = pairs.reduce((sum, { pred }) => sum + (pred.shape[0] as number), 0);
   const losses = pairs.map(({ pred, target }) => maskLoss(pred, target, { count }));
   const total = (parts: readonly Tensor[], weight: number) => (parts.length > 0 ? scale(parts.reduce(add), weight) : zeros([]));
@@ -81,7 +92,28 @@ export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 
     dice,
   );
   const maskLosses = add(maskBceLoss, maskDiceLoss);
-  return { loss: add(ceLoss, maskLosses), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
+  const scored = pairs.flatMap((pair, i) => (iou > 0 && pair.iou ? [{ told: pair.iou, is: (losses[i] as { iou: Tensor }).iou }] : []));
+  const besides = scored.length > 0 ? [scale(scoreLoss(scored), iou)] : [];
+  return { loss: [ceLoss, maskLosses, ...besides].reduce(add), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
+}
+
+/** Mean squared error, f32 `[]`, of IoUs that are told, `[masks]` each; as in Segment Anything, arXiv 2304.02643. */
+function scoreLoss(scored: readonly { readonly told: Tensor; readonly is: Tensor }[]): Tensor {
+  const told = concat(
+    scored.map((one) => cast(one.told, 'f32')),
+    0,
+  );
+  const error = add(
+    told,
+    scale(
+      concat(
+        scored.map((one) => one.is),
+        0,
+      ),
+      -1,
+    ),
+  );
+  return mean(mul(error, error));
 }
 
 function targetOf(pred: Tensor, truth: Tensor | undefined, image: number): Tensor {

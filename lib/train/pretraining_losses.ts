@@ -10,6 +10,7 @@ import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { placementOf, samInput } from '../models/sam/input';
+import type { SamMasks } from '../models/sam/mask_decoder/model';
 import type { Sam } from '../models/sam/model';
 import type { SamPrompts } from '../models/sam/prompt_encoder';
 import { Linear, Module } from '../nn';
@@ -185,12 +186,13 @@ class Asking {
     );
     return this.seen.map(({ image: { width, height } }, i) => {
       const masks = targets[i] as readonly Uint8Array[];
-      const whole = this.sam.resizeMasks(decoded[i] as Tensor, placementOf(height, width, this.sam.config.imageSize));
+      const { lowRes, iou } = decoded[i] as SamMasks;
+      const whole = this.sam.resizeMasks(lowRes, placementOf(height, width, this.sam.config.imageSize));
       const target = concat(
         masks.map((mask) => enqueueUpload(mask, [1, height, width])),
         0,
       );
-      return { pred: reshape(whole, [masks.length, height, width]), target };
+      return { pred: reshape(whole, [masks.length, height, width]), target, iou: reshape(iou, [masks.length]) };
     });
   }
 

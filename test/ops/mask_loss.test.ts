@@ -12,6 +12,7 @@ const targets = (shape: readonly number[], seed: number) =>
 interface Losses {
   bce: number;
   dice: number;
+  iou: number[];
   dbce: Float64Array;
   ddice: Float64Array;
 }
@@ -19,10 +20,10 @@ interface Losses {
 /** Both losses and their gradients by the definition, in float64. */
 function oracle(pred: ArrayLike<number>, target: ArrayLike<number>, masks: number, count: number): Losses {
   const pixels = pred.length / masks;
-  const result = { bce: 0, dice: 0, dbce: new Float64Array(pred.length), ddice: new Float64Array(pred.length) };
+  const result = { bce: 0, dice: 0, iou: [] as number[], dbce: new Float64Array(pred.length), ddice: new Float64Array(pred.length) };
   for (let mask = 0; mask < masks; mask++) {
     const [begin, end] = [mask * pixels, (mask + 1) * pixels];
-    let [both, sum] = [0, 0];
+    let [both, sum, hit, either] = [0, 0, 0, 0];
     for (let i = begin; i < end; i++) {
       const [x, t] = [pred[i] as number, target[i] as number];
       const p = 1 / (1 + Math.exp(-x));
@@ -30,7 +31,10 @@ function oracle(pred: ArrayLike<number>, target: ArrayLike<number>, masks: numbe
       result.dbce[i] = (p - t) / pixels / count;
       both += (p * t) / 1000;
       sum += (p + t) / 1000;
+      hit += Number(x > 0 && t > 0);
+      either += Number(x > 0 || t > 0);
     }
+    result.iou.push(either > 0 ? hit / either : 1);
     result.dice += (1 - (2 * both + 1e-6) / (sum + 1e-6)) / count;
     for (let i = begin; i < end; i++) {
       const p = 1 / (1 + Math.exp(-(pred[i] as number)));
@@ -53,6 +57,9 @@ onEveryDevice('maskLoss', () => {
         test(`agrees with float64 on ${dtype} [${shape}], targets ${kind}`, async () => {
           const target = tensor(kind === 'u8' ? targets(shape, 2) : Float32Array.from(targets(shape, 2)), shape);
           const expected = oracle(await randn(shape, 1, dtype).read(), await target.read(), shape[0], 7);
+          const { iou } = maskLoss(randn(shape, 1, dtype), target);
+          assert.deepEqual([...iou.shape], [shape[0]]);
+          await expectClose(iou, expected.iou, { terms: 1 });
           for (const name of ['bce', 'dice'] as const) {
             const pred = randn(shape, 1, dtype);
             pred.requiresGrad = true;
@@ -88,6 +95,12 @@ onEveryDevice('maskLoss', () => {
     const { bce } = maskLoss(tensor([20], [1, 1, 1]), tensor([1], [1, 1, 1], 'u8'));
     const expected = Math.log1p(Math.exp(-20));
     assert.ok(Math.abs((await bce.item()) - expected) < 1e-6 * expected);
+  });
+
+  test('a mask that is right has an IoU of 1, as has none where there is none; a logit of 0 is outside', async () => {
+    const { iou } = maskLoss(tensor([3, -1, -2, 0, 0, -1, 1, 1], [4, 1, 2]), tensor([1, 0, 0, 0, 1, 0, 1, 0], [4, 1, 2], 'u8'));
+    assert.deepEqual([...(await iou.read())], [1, 1, 0, 0.5]);
+    assert.equal(iou.requiresGrad, false);
   });
 
   test('gradient agrees with central differences', async () => {

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { crossEntropy, linear, maskLoss, objective, Scope, slice, tensor } from '../../lib';
+import { backward, crossEntropy, linear, maskLoss, objective, Scope, slice, type Tensor, tensor } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 
@@ -35,6 +35,32 @@ onEveryDevice('objective', () => {
     await near(got.maskDiceLoss, 7 * dice);
     await near(got.maskLoss, 5 * bce + 7 * dice);
     await near(got.loss, 3 * ce + 5 * bce + 7 * dice);
+  });
+
+  test('adds how far scores of masks are off, whose gradient is theirs alone', async () => {
+    using _scope = Scope.open();
+    const [first, third] = [masks(2, 3), masks(1, 4)];
+    const told = [tensor([0.3, 0.9], [2]), tensor([0.5], [1])] as const;
+    for (const one of told) one.requiresGrad = true;
+    const given = {
+      ...inputs(),
+      predMasks: [first, undefined, third],
+      predIous: [told[0], undefined, told[1]],
+      gtMasks: [truth(2), undefined, truth(1)],
+    };
+    const is = [...(await maskLoss(first, truth(2)).iou.read()), ...(await maskLoss(third, truth(1)).iou.read())];
+    assert.ok(
+      is.every((iou) => iou > 0 && iou < 1),
+      `${is}`,
+    );
+    const off = [0.3, 0.9, 0.5].map((score, i) => score - (is[i] as number));
+    const [plain, scored] = [objective(given), objective(given, { iou: 6 })];
+    const added = (await scored.loss.item()) - (await plain.loss.item());
+    assert.ok(Math.abs(added - 2 * off.reduce((sum, one) => sum + one * one, 0)) < 1e-5, `${added}`);
+    assert.equal(await scored.maskLoss.item(), await plain.maskLoss.item());
+    backward(scored.loss);
+    const gradients = [...(await (told[0].grad as Tensor).read()), ...(await (told[1].grad as Tensor).read())];
+    for (const [i, one] of gradients.entries()) assert.ok(Math.abs(one - 4 * (off[i] as number)) < 1e-5, `${one}`);
   });
 
   test('is the cross entropy alone where there are no masks', async () => {

@@ -7,6 +7,7 @@ import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import type { LlamaForwardOptions } from '../llama/model';
 import type { Placement } from '../sam/input';
+import type { SamMasks } from '../sam/mask_decoder/model';
 import { imageTokens } from './config';
 import type { MglmmForCausalLM } from './model';
 import { predictingPlaces } from './splice';
@@ -33,6 +34,8 @@ export interface TrainingForward {
   readonly states: Tensor;
   /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** For each image `[masks]`, how good the mask decoder says they are. */
+  readonly predIous: readonly (Tensor | undefined)[];
   /** `[images, imageTokens, dim]`, as LLaMA reads them. */
   readonly images?: Tensor;
   /** For each image `[masks, 1, promptDim]`, what the mask decoder was asked by. */
@@ -73,9 +76,9 @@ export function teacherForcing(
     const wanted = places.flatMap((found, image) => (found.length > 0 ? [image] : []));
     const all = wanted.flatMap((image) => places[image] as number[]);
     const none = places.map(() => undefined);
-    if (all.length === 0) return { states, predMasks: none, prompts: none, images: projected };
+    if (all.length === 0) return { states, predMasks: none, predIous: none, prompts: none, images: projected };
     const prompts = model.segPrompts(gatherRows(rows, tensor(all, [all.length], 'i32')));
-    const masks = model.sam.decodeEach(
+    const decoded = model.sam.decodeEach(
       wanted.map((image) => embeddings?.[image] as Tensor),
       wanted.map((image) => (places[image] as number[]).length),
       { text: prompts },
@@ -83,15 +86,19 @@ export function teacherForcing(
     const predMasks = places.map((found, image) => {
       const placement = batch.placements?.[image];
       if (found.length === 0 || !placement) return undefined;
-      const whole = model.sam.resizeMasks(masks[wanted.indexOf(image)] as Tensor, placement);
+      const whole = model.sam.resizeMasks((decoded[wanted.indexOf(image)] as SamMasks).lowRes, placement);
       return reshape(whole, [found.length, ...placement.original]);
+    });
+    const predIous = places.map((found, image) => {
+      const one = decoded[wanted.indexOf(image)];
+      return one && reshape(one.iou, [found.length]);
     });
     const ends = wanted.map((_, i) => wanted.slice(0, i + 1).reduce((sum, image) => sum + (places[image] as number[]).length, 0));
     const promptsOf = places.map((found, image) => {
       const end = ends[wanted.indexOf(image)];
       return end === undefined ? undefined : slice(prompts, 0, end - found.length, end);
     });
-    return { states, predMasks, prompts: promptsOf, images: projected };
+    return { states, predMasks, predIous, prompts: promptsOf, images: projected };
   });
 }
 

@@ -69,14 +69,14 @@ export class Sam extends Module {
    * @param embeddings - `[1, promptDim, grid, grid]` of each image.
    * @param counts - prompts of each image, at least one.
    * @param prompts - of all images, one image behind another.
-   * @returns `lowRes` of each image, `[masks, outputs, 4 grid, 4 grid]`; differentiable.
+   * @returns those of each image; differentiable.
    */
   decodeEach(
     embeddings: readonly Tensor[],
     counts: readonly number[],
     prompts: SamPrompts,
     options: { multimask?: boolean } = {},
-  ): Tensor[] {
+  ): SamMasks[] {
     let end = 0;
     const ranges = counts.map((count) => {
       end += count;
@@ -85,14 +85,14 @@ export class Sam extends Module {
     return tidy(() => {
       const encoded = this.promptEncoder.forward(prompts);
       const decode = (embedding: Tensor, sparse: Tensor) =>
-        this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), { ...encoded, sparse }, options).lowRes;
+        this.maskDecoder.forward(embedding, this.promptEncoder.imagePe(), { ...encoded, sparse }, options);
       if (embeddings.length === 1 || gridSize(this.config) > largestJoinedGrid)
         return embeddings.map((embedding, i) => decode(embedding, slice(encoded.sparse, 0, ...(ranges[i] as readonly [number, number]))));
       const of = counts.flatMap((count, i) => new Array<number>(count).fill(i));
       const [, ...map] = (embeddings[0] as Tensor).shape;
       const rows = reshape(concat(embeddings, 0), [embeddings.length, map.reduce((product, side) => product * side, 1)]);
       const joined = decode(reshape(gatherRows(rows, tensor(of, [of.length], 'i32')), [of.length, ...map]), encoded.sparse);
-      return ranges.map((range) => slice(joined, 0, ...range));
+      return ranges.map((range) => ({ lowRes: slice(joined.lowRes, 0, ...range), iou: slice(joined.iou, 0, ...range) }));
     });
   }
 
