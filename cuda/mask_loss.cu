@@ -90,8 +90,8 @@ struct Settings {
 };
 
 // Of one block, mask after mask.
-__global__ void __launch_bounds__(kThreads)
-    losses_kernel(Settings settings, int64_t pieces, const Sums* partial, float* bce, float* dice, float* iou, float* saved) {
+__global__ void __launch_bounds__(kThreads) losses_kernel(Settings settings, int64_t pieces, const Sums* partial, float* bce,
+                                                          float* dice, float* iou, float* saved) {
   double bce_total = 0, dice_total = 0;
   for (int64_t mask = 0; mask < settings.masks; ++mask) {
     Sums own{};

@@ -2,8 +2,8 @@
 //   bce = sum over masks of mean(max(pred, 0) - pred * target + log(1 + exp(-|pred|))) / (count + 1e-8)
 //   dice = sum over masks of 1 - (2 sum(p target) / scale + eps) / (sum(p) / scale + sum(target) / scale + eps), / (count +
 //   1e-8)
-// as in LISA, Lai et al. 2023, arXiv 2308.00692; there scale is 1000 and eps 1e-6. Beside them how good each mask is, which SAM's
-// decoder learns to tell: pixels above 0 in both over those in either.
+// as in LISA, Lai et al. 2023, arXiv 2308.00692; there scale is 1000 and eps 1e-6. Beside them how good each mask is, which
+// SAM's decoder learns to tell: pixels above 0 in both over those in either.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
