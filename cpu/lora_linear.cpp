@@ -1,6 +1,7 @@
 #include "kernels/lora_linear.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "cpu/parallel.h"
 #include "cpu/product.h"
@@ -31,9 +32,23 @@ std::byte* scaled_product(Product p, const std::byte* a, const std::byte* b, flo
 }
 
 // scaling x loraA^T  [rows, rank]
-std::byte* lowered(const LinearSizes& s, const ConstTensor& x, const ConstTensor& lora_a, float scaling, Stream& stream) {
-  const Product p{.rows = s.rows, .columns = lora_a.shape[0], .inner = s.in, .dtype = x.dtype, .b_transposed = true};
-  return scaled_product(p, x.raw(), lora_a.raw(), scaling, nullptr, stream);
+std::byte* lowered(const LinearSizes& s, const std::byte* x, const ConstTensor& lora_a, float scaling, Stream& stream) {
+  const Product p{.rows = s.rows, .columns = lora_a.shape[0], .inner = s.in, .dtype = lora_a.dtype, .b_transposed = true};
+  return scaled_product(p, x, lora_a.raw(), scaling, nullptr, stream);
+}
+
+// y += (scaling x loraA^T) loraB^T
+void add_correction(const LinearSizes& s, const std::byte* x, const ConstTensor& lora_a, const ConstTensor& lora_b,
+                    float scaling, std::byte* y, Stream& stream) {
+  const std::byte* low = lowered(s, x, lora_a, scaling, stream);
+  product({.rows = s.rows,
+           .columns = s.out,
+           .inner = lora_a.shape[0],
+           .dtype = lora_a.dtype,
+           .result = lora_a.dtype,
+           .b_transposed = true,
+           .accumulate = true},
+          low, lora_b.raw(), nullptr, y, stream);
 }
 
 }  // namespace
@@ -42,15 +57,8 @@ void run(const LoraLinear& op, Stream& stream) {
   const LinearSizes s = sizes_of(op);
   const Dtype dtype = op.x.dtype;
   linear_product(s, dtype, op.x.raw(), op.weight, op.bias ? op.bias->raw() : nullptr, nullptr, op.y.raw(), stream);
-  const std::byte* low = lowered(s, op.xDropped ? *op.xDropped : op.x, op.loraA, op.scaling, stream);
-  product({.rows = s.rows,
-           .columns = s.out,
-           .inner = op.loraA.shape[0],
-           .dtype = dtype,
-           .result = dtype,
-           .b_transposed = true,
-           .accumulate = true},
-          low, op.loraB.raw(), nullptr, op.y.raw(), stream);
+  const ConstTensor& x = op.xDropped ? *op.xDropped : op.x;
+  add_correction(s, x.raw(), op.loraA, op.loraB, op.scaling, op.y.raw(), stream);
 }
 
 void run(const LoraLinearBackward& op, Stream& stream) {
@@ -72,8 +80,25 @@ void run(const LoraLinearBackward& op, Stream& stream) {
     if (through_x) product(to_in, dlow, op.loraA.raw(), nullptr, op.dx.raw(), stream);
   }
   if (op.dloraB) {
-    const std::byte* low = lowered(s, x, op.loraA, op.scaling, stream);
+    const std::byte* low = lowered(s, x.raw(), op.loraA, op.scaling, stream);
     linear_weight_gradient({s.rows, rank, s.out}, dtype, op.dy.raw(), low, op.dloraB.raw(), stream);
+  }
+}
+
+// Neighbours in the batch that have one adapter share its products.
+void run(const AddLoraByRow& op, Stream& stream) {
+  if (op.y.count() == 0) return;
+  std::memcpy(op.y.raw(), op.layer.raw(), static_cast<size_t>(op.y.bytes()));
+  const auto batch = static_cast<int64_t>(op.adapters.size());
+  const int64_t x_bytes = op.x.bytes() / batch, y_bytes = op.y.bytes() / batch;
+  for (int64_t first = 0, end = 0; first < batch; first = end) {
+    const int64_t adapter = op.adapters[first];
+    while (end < batch && op.adapters[end] == adapter) ++end;
+    if (adapter < 0) continue;
+    const ScratchScope scope(stream);
+    const int64_t rows = (end - first) * op.x.shape.count(1, op.x.shape.rank - 1);
+    add_correction({rows, op.x.shape[-1], op.y.shape[-1]}, op.x.raw() + first * x_bytes, op.loraA[adapter],
+                   op.loraB[adapter], static_cast<float>(op.scalings[adapter]), op.y.raw() + first * y_bytes, stream);
   }
 }
 

@@ -83,7 +83,7 @@
   X(LayerNorm2d) X(LayerNorm2dBackward) \
   X(Linear) X(LinearBackward) \
   X(LinearCrossEntropy) X(LinearCrossEntropyBackward) \
-  X(LoraLinear) X(LoraLinearBackward) X(MergeLora) \
+  X(LoraLinear) X(LoraLinearBackward) X(AddLoraByRow) X(MergeLora) \
   X(MaskBits) \
   X(MaskIntersections) \
   X(MaskLoss) X(MaskLossBackward) \
