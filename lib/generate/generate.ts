@@ -14,6 +14,7 @@ import { Scope, tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { breathe } from './breathe';
 import { type DecodedStep, Decoder, roomTokens } from './decoder';
+import { decoderByRow } from './decoder_by_row';
 import { type FinishReason, type GeneratedToken, type GenerateEvent, type GenerateOptions, type GeneratePrompt, planOf } from './options';
 import { type ReadPrompt, readPrompt } from './prefill';
 import { Sampler } from './sampling';
@@ -35,7 +36,9 @@ export async function* generate(
 }
 
 class Generation implements Disposable {
-  readonly #llama: LlamaForCausalLM;
+  /** That of each row, and what they are together. */
+  readonly #models: readonly LlamaForCausalLM[];
+  readonly #decoder: LlamaForCausalLM;
   readonly #prompts: readonly GeneratePrompt[];
   readonly #options: GenerateOptions;
   readonly #plan: ReturnType<typeof planOf>;
@@ -47,7 +50,8 @@ class Generation implements Disposable {
   #steps = 0;
 
   constructor(llama: LlamaForCausalLM, prompts: readonly GeneratePrompt[], options: GenerateOptions, plan: ReturnType<typeof planOf>) {
-    this.#llama = llama;
+    this.#models = prompts.map((prompt) => prompt.llama ?? llama);
+    this.#decoder = decoderByRow(this.#models);
     this.#prompts = prompts;
     this.#options = options;
     this.#plan = plan;
@@ -74,7 +78,7 @@ class Generation implements Disposable {
     const active = this.#prompts.map(() => true);
     const begun = [...cache.lengths];
     const most = begun.map((length, row) => length + (limits[row] as number));
-    const decoder = this.#hold(new Decoder(this.#llama, cache, most));
+    const decoder = this.#hold(new Decoder(this.#decoder, cache, most));
     const longest = Math.max(...limits);
 
     let step = this.#firstStep(read);
@@ -115,7 +119,6 @@ class Generation implements Disposable {
 
   /** Reads the prompts one after another, as each would be read alone, and makes them rows of one cache. */
   async #readPrompts(read: ReadPrompt[]): Promise<KeyValueCache> {
-    const { model } = this.#llama;
     const check = () => this.#check();
     const [{ cache: first }] = this.#prompts as [GeneratePrompt];
     const alone = this.#prompts.length === 1;
@@ -126,6 +129,7 @@ class Generation implements Disposable {
     if (alike)
       for (const cache of await breathe(first.sharing(0, first.lengths[0] as number, rooms), check)) caches.push(this.#hold(cache));
     for (const [row, { embeddings, cache: given, capture = [] }] of this.#prompts.entries()) {
+      const { model } = this.#models[row] as LlamaForCausalLM;
       const before = given?.lengths[0] ?? 0;
       const room = (alone ? rooms : lengths)[row] as number;
       const own = async () => this.#hold(given ? await breathe(given.copying(0, before, room), check) : model.cache({ capacity: room }));
@@ -158,7 +162,7 @@ class Generation implements Disposable {
         ),
       ),
     );
-    const logits = this.#enqueue(() => Scope.disown(tidy(() => this.#llama.logits(states))));
+    const logits = this.#enqueue(() => Scope.disown(tidy(() => this.#decoder.logits(states))));
     for (const { last } of read) this.#drop(last);
     return { states: this.#hold(states), logits: this.#hold(logits) };
   }

@@ -1,6 +1,7 @@
 /** What generation is asked for, and what it tells on the way. */
 import { ArgumentError } from '../errors';
 import type { KeyValueCache } from '../models/llama/key_value_cache';
+import type { LlamaForCausalLM } from '../models/llama/model';
 import type { Tensor } from '../tensor/tensor';
 
 /** Tokens by id. Where two states of a constraint allow the same, they had better give the same object: it is made into a tensor once. */
@@ -41,6 +42,8 @@ export interface GeneratePrompt {
    * that came. In a batch it is copied and stays as it is. Yours. Default: nothing was read.
    */
   cache?: KeyValueCache;
+  /** Reads and answers this prompt, where that is an adaptation of the model that `generate` is given, of which it has the configuration. */
+  llama?: LlamaForCausalLM;
   /** Places in `embeddings` whose states are wanted, such as those that predict the `[SEG]`s of earlier turns. */
   capture?: readonly number[];
   /** Tokens that the repetition penalty counts as having come before. */

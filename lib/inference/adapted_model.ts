@@ -36,7 +36,7 @@ export async function adaptedModel(
   const model = new MglmmForCausalLM(base.config, { dtype: base.model.dtype });
   const owners = new Set(Array.from(model.packGroups(), ({ owner }) => owner));
   const changed = [...plan.tensors.keys()];
-  const parts = partsOf(base);
+  const parts = base.parts();
   /** Beginnings of the keys of parts that are packed as one, which have nothing of the base. */
   const apart: string[] = [];
   model.substitute((key, part) => {
@@ -63,15 +63,6 @@ export async function adaptedModel(
     throw error;
   }
   return { model, [Symbol.dispose]: free };
-}
-
-function partsOf(model: Module): Map<string, Module> {
-  const parts = new Map<string, Module>();
-  model.substitute((key, part) => {
-    parts.set(key, part);
-    return undefined;
-  });
-  return parts;
 }
 
 function freeGroup({ owner, keys }: PackGroup): void {

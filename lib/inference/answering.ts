@@ -15,13 +15,12 @@ export interface RowEvent {
 
 /** The answer to a single question, by its events. */
 export async function* answeringOne(
-  engine: Engine,
   question: Question,
   options: AnsweringOptions,
   conversation?: Conversation,
 ): AsyncGenerator<AnswerEvent, Answer, undefined> {
   let answer: Answer | undefined;
-  for await (const { event } of answering(engine, [question], options, conversation)) {
+  for await (const { event } of answering([question], options, conversation)) {
     if (event.type === 'done') answer = event.answer;
     yield event;
   }
@@ -32,25 +31,25 @@ type Next = { readonly token: IteratorResult<GenerateEvent, void> } | RowEvent;
 
 /**
  * The events of all questions, those of each in order; its last is `done`. Leaving the loop gives up the rest.
+ * @param questions - at least one; their engines are a model and its adapters.
  * @param conversation - of a single question, which it goes on with.
  */
 export async function* answering(
-  engine: Engine,
   questions: readonly Question[],
   options: AnsweringOptions,
   conversation?: Conversation,
 ): AsyncGenerator<RowEvent, void, undefined> {
   const rows: Row[] = [];
   const [only] = questions.length === 1 ? questions : [];
-  const alone = conversation ?? (only && new Conversation(engine, only.picture));
+  const alone = conversation ?? (only && new Conversation(only.engine, only.picture));
   let tokens: AsyncGenerator<GenerateEvent, void, undefined> | undefined;
   try {
     for (const question of questions) {
-      const { ids, picture } = question;
+      const { engine, ids, picture } = question;
       const ready = await (alone?.ready(ids, options.signal) ?? readyPrompt(engine, picture, ids, options.signal));
-      rows.push(new Row(engine, question, ready, options));
+      rows.push(new Row(question, ready, options));
     }
-    tokens = tokensOf(engine, rows, options);
+    tokens = tokensOf((questions[0] as Question).engine, rows, options);
     let token: Promise<Next> | undefined;
     let isMore = true;
     for (;;) {

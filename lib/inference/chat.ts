@@ -114,10 +114,10 @@ export class Chat implements AsyncDisposable {
       this.#conversation?.[Symbol.dispose]();
       this.#conversation = new Conversation(engine, picture);
     }
-    const asked = { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
+    const asked = { engine, picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
     let failure: unknown;
     try {
-      const answer = yield* answeringOne(engine, asked, answeringOptions(engine, 'chat', options), this.#conversation);
+      const answer = yield* answeringOne(asked, answeringOptions(engine, 'chat', options), this.#conversation);
       this.#turns.push({ prompt, answer });
       // Kept for the questions to come, whatever other images come between.
       if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture, signal);

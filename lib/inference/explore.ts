@@ -86,7 +86,7 @@ export async function* explore(
         const questions = group.map(({ node }) => questionOf(engine, picture, node === root ? scene : part(node.phrase), answers));
         const { ids } = questions[0] as Question;
         if (held.length === 0) held.push(await leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), answers.signal));
-        for await (const { row, event } of answering(engine, questions, answeringOptions(engine, 'explore', answers))) {
+        for await (const { row, event } of answering(questions, answeringOptions(engine, 'explore', answers))) {
           const { node: parent, known } = group[row] as Asked;
           if (event.type === 'done') parent.text = event.answer.text;
           if (event.type !== 'mask' || known.includes(nameOf(event.segment.phrase))) continue;
@@ -129,5 +129,5 @@ function childOf(parent: ExploredNode, { phrase, mask, box, score }: GroundedPhr
 
 function questionOf(engine: Engine, picture: Picture, prompt: string, { system, seed }: AnswerOptions): Question {
   const ids = idsOf(engine, 'explore', [{ question: questionText('explore', prompt) }], system);
-  return { picture, ids, seed, askedMs: performance.now(), imageMs: 0 };
+  return { engine, picture, ids, seed, askedMs: performance.now(), imageMs: 0 };
 }

@@ -99,8 +99,8 @@ export class Mglmm implements AsyncDisposable {
 
   /**
    * Answers several questions together, in less time than one after another: each pass through the weights serves all. Each gets the
-   * answer it would get alone (to the bit up to 4 questions; more share their products in another order of sums). Questions to several
-   * adapters are answered adapter by adapter.
+   * answer it would get alone (to the bit up to 4 questions; more share their products in another order of sums), whatever adapters
+   * the others name.
    */
   async answerAll(questions: readonly ImageQuestion[], options: AnswerOptions = {}): Promise<Answer[]> {
     if (!Array.isArray(questions)) throw new ArgumentError(`answerAll: questions are ${shown(questions)}, expected a list`);
@@ -171,7 +171,7 @@ export class Mglmm implements AsyncDisposable {
     using _work = this.#lifetime.enter();
     using used = this.#adapters.use(call, request.adapter);
     const options = answeringOptions(used.engine, call, request);
-    return yield* answeringOne(used.engine, await this.#question(call, request), options);
+    return yield* answeringOne(await this.#question(used.engine, call, request), options);
   }
 
   async #answerAll(questions: readonly ImageQuestion[], options: AnswerOptions): Promise<Answer[]> {
@@ -179,14 +179,15 @@ export class Mglmm implements AsyncDisposable {
     const used = new Map<string | undefined, EngineInUse>();
     try {
       for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));
-      const asked = await Promise.all(requests.map((one) => this.#question('answerAll', one)));
+      const engineOf = (adapter: string | undefined) => (used.get(adapter) as EngineInUse).engine;
+      const asked = await Promise.all(requests.map((one) => this.#question(engineOf(one.adapter), 'answerAll', one)));
+      // Those of one adapter beside each other, to share the products with its matrices.
+      const order = [...used.keys()].flatMap((adapter) => [...asked.keys()].filter((row) => requests[row]?.adapter === adapter));
+      const together = order.map((row) => asked[row] as Question);
       const answers: Answer[] = [];
-      for (const [adapter, { engine }] of used) {
-        const rows = [...asked.keys()].filter((row) => requests[row]?.adapter === adapter);
-        const together = rows.map((row) => asked[row] as Question);
-        for await (const { row, event } of answering(engine, together, answeringOptions(engine, 'answerAll', options))) {
-          if (event.type === 'done') answers[rows[row] as number] = event.answer;
-        }
+      if (together.length === 0) return answers;
+      for await (const { row, event } of answering(together, answeringOptions(this.#engine, 'answerAll', options))) {
+        if (event.type === 'done') answers[order[row] as number] = event.answer;
       }
       return answers;
     } finally {
@@ -212,10 +213,10 @@ export class Mglmm implements AsyncDisposable {
     return yield* explore(used.engine, await pictureOf(this, image, options.signal), options);
   }
 
-  async #question(call: string, { image, prompt, system, seed, signal }: AnswerRequest): Promise<Question> {
+  async #question(engine: Engine, call: string, { image, prompt, system, seed, signal }: AnswerRequest): Promise<Question> {
     const askedMs = performance.now();
-    const ids = idsOf(this.#engine, call, [{ question: questionText(call, prompt) }], system);
+    const ids = idsOf(engine, call, [{ question: questionText(call, prompt) }], system);
     const picture = await pictureOf(this, image, signal);
-    return { picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
+    return { engine, picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
   }
 }

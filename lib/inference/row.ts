@@ -11,6 +11,8 @@ import { MaskQueue } from './mask_queue';
 import type { Picture } from './picture';
 
 export interface Question {
+  /** What answers it. */
+  readonly engine: Engine;
   readonly picture: Picture;
   /** Of the whole prompt, with one image token. */
   readonly ids: readonly number[];
@@ -45,8 +47,8 @@ export class Row implements Disposable {
   #end?: { readonly finish: FinishReason; readonly result: SegCap };
   #isDone = false;
 
-  constructor(engine: Engine, question: Question, ready: ReadyPrompt, { stops, maxNewTokens, rules, signal }: RowOptions) {
-    const { ids, seed, picture } = question;
+  constructor(question: Question, ready: ReadyPrompt, { stops, maxNewTokens, rules, signal }: RowOptions) {
+    const { engine, ids, seed, picture } = question;
     this.#question = question;
     this.#ready = ready;
     this.#text = new AnswerText(engine.tokenizer, stops);
@@ -55,7 +57,7 @@ export class Row implements Disposable {
     this.#makesMasks = engine.segId !== undefined;
     const limit = Math.min(maxNewTokens, engine.model.config.llama.context - this.#promptTokens + 1);
     const constraint = rules && new GrammarConstraint(rules, limit);
-    this.prompt = { ...ready.prompt, seed, previousIds: ids.filter((id) => id >= 0), constraint };
+    this.prompt = { ...ready.prompt, llama: engine.model, seed, previousIds: ids.filter((id) => id >= 0), constraint };
   }
 
   /** Whether `id` is the last token, because of a stop string. */

@@ -1,5 +1,6 @@
 import type { Dtype } from '../native';
 import { embedding } from '../ops/embedding';
+import { linear } from '../ops/linear';
 import { randomNormal } from '../ops/random_normal';
 import type { Tensor } from '../tensor/tensor';
 import { Module, parameter } from './module';
@@ -16,6 +17,11 @@ export class Embedding extends Module {
 
   forward(ids: Tensor): Tensor {
     return embedding(this.weight, ids);
+  }
+
+  /** The table as the head of a decoder: `[..., size]` to `[..., rows]`. */
+  logits(states: Tensor): Tensor {
+    return linear(states, this.weight);
   }
 
   /** Standard normal, as PyTorch's Embedding. */

@@ -79,7 +79,8 @@ export class LoraLinear extends Module {
     const { dropoutSeed } = this;
     const xDropped = this.dropout > 0 && dropoutSeed !== undefined ? dropout(x, this.dropout, dropoutSeed) : undefined;
     if (this.base.quantization) {
-      return add(this.base.forward(x), scale(linear(linear(xDropped ?? x, this.loraA), this.loraB), this.scaling));
+      const low = scale(linear(xDropped ?? x, this.loraA), this.scaling);
+      return linear(low, this.loraB, undefined, { residual: this.base.forward(x) });
     }
     return loraLinear(x, this.base.weight, this.loraA, this.loraB, { scaling: this.scaling, bias: this.base.bias, xDropped });
   }

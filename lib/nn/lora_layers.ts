@@ -14,15 +14,12 @@ import type { Module } from './module';
 export function addLoraTo(module: Module, matches: (key: string) => boolean, options: LoraOptions): string[] {
   const chosen = new Map<string, Linear>();
   const linear: string[] = [];
-  module.substitute((key, part) => {
-    if (!matches(key)) {
-      if (part instanceof Linear) linear.push(key);
-      return undefined;
-    }
-    if (part instanceof LoraLinear) throw new ArgumentError(`lora: ${key} has LoRA already, expected none`);
-    if (part instanceof Linear) chosen.set(key, part);
-    return undefined;
-  });
+  for (const [key, part] of module.parts()) {
+    if (matches(key) && part instanceof LoraLinear) throw new ArgumentError(`lora: ${key} has LoRA already, expected none`);
+    if (!(part instanceof Linear)) continue;
+    if (matches(key)) chosen.set(key, part);
+    else linear.push(key);
+  }
   if (chosen.size === 0) throw new ArgumentError(`lora: no linear layer matches; there are ${linear.slice(0, 3).join(', ') || 'none'} ...`);
   const made = new Map([...chosen].map(([key, base]) => [key, new LoraLinear(base, options)]));
   module.substitute((key) => made.get(key));
@@ -32,10 +29,7 @@ export function addLoraTo(module: Module, matches: (key: string) => boolean, opt
 /** Every layer with LoRA, by its key. */
 export function loraLayers(module: Module): Map<string, LoraLinear> {
   const layers = new Map<string, LoraLinear>();
-  module.substitute((key, part) => {
-    if (part instanceof LoraLinear) layers.set(key, part);
-    return undefined;
-  });
+  for (const [key, part] of module.parts()) if (part instanceof LoraLinear) layers.set(key, part);
   return layers;
 }
 

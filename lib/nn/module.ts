@@ -156,6 +156,16 @@ export abstract class Module {
     return this;
   }
 
+  /** Every smaller part by the key that its parameters begin with, as {@link substitute} visits them. */
+  parts(): Map<string, Module> {
+    const parts = new Map<string, Module>();
+    this.substitute((key, part) => {
+      parts.set(key, part);
+      return undefined;
+    });
+    return parts;
+  }
+
   /** Frees the parameters, and what smaller parts hold besides. */
   dispose(): void {
     for (const value of Object.values(this)) if (value instanceof Tensor) value.dispose();

@@ -73,12 +73,9 @@ const moduleOf = (key: string): string => key.slice(0, key.lastIndexOf('.'));
 /** The last names of the layers, as everyone writes them, where they mean these layers and no others; else their whole keys. */
 function targetsOf(module: Module, layers: ReadonlyMap<string, unknown>): string[] {
   const short = [...new Set(Array.from(layers.keys(), (key) => key.slice(key.lastIndexOf('.') + 1)))];
-  let isExact = true;
-  module.substitute((key, part) => {
-    if (part instanceof Linear && short.some((name) => key === name || key.endsWith(`.${name}`))) isExact = false;
-    return undefined;
-  });
-  return isExact ? short : [...layers.keys()];
+  const isMeant = (key: string) => short.some((name) => key === name || key.endsWith(`.${name}`));
+  const others = [...module.parts()].some(([key, part]) => part instanceof Linear && isMeant(key));
+  return others ? [...layers.keys()] : short;
 }
 
 /** An adapter that fits a module. */
@@ -100,11 +97,7 @@ export async function planAdapter(folder: string, module: Module): Promise<Adapt
   if (!adapter) throw new CheckpointError(`${folder} has no adapter_config.json, expected the folder of a PEFT adapter`);
   const { tensors } = adapter;
   const state = module.stateDict();
-  const linear = new Set<string>();
-  module.substitute((key, part) => {
-    if (part instanceof Linear) linear.add(key);
-    return undefined;
-  });
+  const parts = module.parts();
   const layers = new Map<string, LoraOptions>();
   const names = new Set([...tensors.keys()].filter(isMatrix).map((key) => key.slice(0, -'.lora_A'.length)));
   for (const layer of names) {
@@ -116,7 +109,8 @@ export async function planAdapter(folder: string, module: Module): Promise<Adapt
       const got = `lora_A [${a.shape.join(', ')}] and lora_B [${b.shape.join(', ')}]`;
       throw new CheckpointError(`${folder}: ${layer} has ${got}, expected [r, ${inSize}] and [${outSize}, r]`);
     }
-    if (!linear.has(layer)) throw new CheckpointError(`${folder}: ${layer} is no linear layer without LoRA, expected one`);
+    if (!(parts.get(layer) instanceof Linear))
+      throw new CheckpointError(`${folder}: ${layer} is no linear layer without LoRA, expected one`);
     layers.set(layer, { rank, alpha: adapter.scaling(`${layer}.weight`, rank) * rank });
   }
   const whole = [...tensors.keys()].filter((key) => !isMatrix(key));

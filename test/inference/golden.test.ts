@@ -46,8 +46,8 @@ function promptIds({ inputs }: MglmmGolden, { name }: Case, vocabSize: number): 
 
 async function answer(engine: Engine, golden: MglmmGolden, one: Case): Promise<Answer> {
   const ids = promptIds(golden, one, engine.model.config.llama.vocabSize);
-  const question = { picture: pictureOf(golden, one.image), ids, askedMs: 0, imageMs: 0 };
-  const events = answeringOne(engine, question, { stops: [], maxNewTokens: one.max_new_tokens });
+  const question = { engine, picture: pictureOf(golden, one.image), ids, askedMs: 0, imageMs: 0 };
+  const events = answeringOne(question, { stops: [], maxNewTokens: one.max_new_tokens });
   for (;;) {
     const next = await events.next();
     if (next.done) return next.value;

@@ -9,7 +9,6 @@ import { Embedding } from '../../nn/embedding';
 import { Linear } from '../../nn/linear';
 import { Module } from '../../nn/module';
 import { RmsNorm } from '../../nn/norm';
-import { linear } from '../../ops/linear';
 import { noGradients } from '../../tensor/ambient';
 import { tensor } from '../../tensor/create';
 import { Scope, tidy } from '../../tensor/scope';
@@ -147,6 +146,6 @@ export class LlamaForCausalLM<Decoder extends LlamaModel = LlamaModel> extends M
 
   /** `[..., dim]` normed states to `[..., vocabSize]`. */
   logits(states: Tensor): Tensor {
-    return this.lmHead ? this.lmHead.forward(states) : linear(states, this.model.embedTokens.weight);
+    return this.lmHead ? this.lmHead.forward(states) : this.model.embedTokens.logits(states);
   }
 }
