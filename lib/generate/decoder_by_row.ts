@@ -24,8 +24,8 @@ export function decoderByRow(models: readonly LlamaForCausalLM[]): LlamaForCausa
     throw new ArgumentError('generate: prompts have models of several configurations, expected adaptations of one model');
   const decoder = LlamaForCausalLM.of(model.config, { dtype: model.dtype });
   decoder.dispose();
-  const parts = models.map((one) => one.parts());
-  return decoder.substitute((key) => partByRow(parts.map((of) => of.get(key) as Module)));
+  const parts = new Map(Array.from(new Set(models), (one) => [one, one.parts()]));
+  return decoder.substitute((key) => partByRow(models.map((one) => parts.get(one)?.get(key) as Module)));
 }
 
 /** Undefined where the parts differ in what they are made of. */
