@@ -31,17 +31,16 @@
 #include "kernels/mask_loss.h"
 #include "kernels/matmul.h"
 #include "kernels/mul.h"
-#include "kernels/normalize_image.h"
 #include "kernels/pack.h"
 #include "kernels/pack_bits.h"
 #include "kernels/permute.h"
+#include "kernels/preprocess_image.h"
 #include "kernels/quantize.h"
 #include "kernels/quantized_linear.h"
 #include "kernels/quick_gelu.h"
 #include "kernels/random_normal.h"
 #include "kernels/random_uniform.h"
 #include "kernels/relu.h"
-#include "kernels/resize_image.h"
 #include "kernels/rle_decode.h"
 #include "kernels/rle_encode.h"
 #include "kernels/rms_norm.h"
@@ -89,17 +88,16 @@
   X(MaskLoss) X(MaskLossBackward) \
   X(Matmul) X(MatmulBackward) \
   X(Mul) X(MulBackward) \
-  X(NormalizeImage) \
   X(Pack) \
   X(PackBits) \
   X(Permute) \
+  X(PreprocessImage) \
   X(Quantize) X(Dequantize) \
   X(QuantizedLinear) X(QuantizedLinearBackward) \
   X(QuickGelu) X(QuickGeluBackward) \
   X(RandomNormal) \
   X(RandomUniform) \
   X(Relu) X(ReluBackward) \
-  X(ResizeImage) \
   X(RleDecode) \
   X(RleEncode) \
   X(RmsNorm) X(RmsNormBackward) X(AddRmsNorm) X(AddRmsNormBackward) \

@@ -1,9 +1,10 @@
-// The weights of op resizeImage, which no backend may compute another way: f64, rounded to whole multiples of 2^-22.
+// The weights by which op preprocessImage resizes, which no backend may compute another way: f64, rounded to whole multiples
+// of 2^-22.
 #pragma once
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/resize_image.h"
+#include "kernels/preprocess_image.h"
 
 namespace mglmm {
 

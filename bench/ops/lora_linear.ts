@@ -1,11 +1,11 @@
-import { loraLinear, pack } from '../../lib';
+import { addLoraByRow, linear, loraLinear, pack } from '../../lib';
 import { normal, sizeOf, torchNormal } from '../data';
 import { pair } from '../harness';
 
 // q_proj of LLaMA 7B with an adapter of rank 8, a prompt of 700 tokens; the frozen weight packed once.
 const [rows, size, rank] = [700, 4096, 8];
 
-export default (['f32', 'bf16'] as const).map((dtype) =>
+const prompts = (['f32', 'bf16'] as const).map((dtype) =>
   pair(`loraLinear ${dtype} [${rows},${size}] x [${size},${size}], rank ${rank}`, {
     ours: async () => {
       const x = await normal([rows, size], dtype, 1);
@@ -26,3 +26,37 @@ export default (['f32', 'bf16'] as const).map((dtype) =>
     goal: 1,
   }),
 );
+
+// The same layer in a step of generation: 8 rows, two for each of 4 adapters.
+const [batch, adapters] = [8, [0, 0, 1, 1, 2, 2, 3, 3]];
+
+const steps = (['f32', 'bf16'] as const).map((dtype) =>
+  pair(`linear and addLoraByRow ${dtype} [${batch},${size}] x [${size},${size}], 4 adapters of rank ${rank}`, {
+    ours: async () => {
+      const x = await normal([batch, size], dtype, 1);
+      using plain = await normal([size, size], dtype, 2);
+      const weight = pack(plain);
+      const lora = async (seed: number) => ({
+        loraA: await normal([rank, size], dtype, seed),
+        loraB: await normal([size, rank], dtype, seed + 1),
+        scaling: 2,
+      });
+      const loras = await Promise.all([3, 5, 7, 9].map(lora));
+      return () => {
+        using layer = linear(x, weight);
+        addLoraByRow(layer, x, loras, adapters).dispose();
+      };
+    },
+    torch: {
+      setup: `
+        x, weight = ${torchNormal([batch, size], dtype)}, ${torchNormal([size, size], dtype)}
+        lora_a, lora_b = ${torchNormal([4, rank, size], dtype)}, ${torchNormal([4, size, rank], dtype)}
+        adapters = torch.tensor([${adapters}])
+      `,
+      run: 'F.linear(x, weight) + 2 * torch.bmm(lora_b[adapters], torch.bmm(lora_a[adapters], x.unsqueeze(2))).squeeze(2)',
+    },
+    bytes: (size * size + 2 * 4 * rank * size + 2 * batch * size) * sizeOf[dtype],
+  }),
+);
+
+export default [...prompts, ...steps];

@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor/tensor';
 
 /**
  * Resizes images between their pixels' centres, without antialiasing: PyTorch's `interpolate` with `mode: 'bilinear'` and
- * `align_corners: false`. For photographs see {@link resizeImage}.
+ * `align_corners: false`. For photographs see {@link preprocessImage}.
  * @param x - `[..., inHeight, inWidth]`, f32, bf16 or f16.
  * @param height - of the result, in pixels.
  * @param width - of the result, in pixels.

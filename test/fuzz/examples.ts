@@ -31,7 +31,6 @@ export const examples: Record<string, () => unknown> = {
   randomNormal: () => m.randomNormal([2, 3], { seed: 1 }),
   randomUniform: () => m.randomUniform([2, 3], { seed: 1 }),
   relu: () => back(m.relu(leaf(2, 3))),
-  resizeImage: () => m.resizeImage(bytes([4, 5, 3]), 3, 7, 'bicubic', { top: 1, left: 2, height: 2, width: 3 }),
   rleDecode: () => m.rleDecode(ids(6, 10, 0, 16), ids(2, 2), { height: 4, width: 4 }),
   rleEncode: () => m.rleEncode(bytes([2, 4, 4]), { maxRuns: 20 }),
   rmsNorm: () => {
@@ -81,7 +80,17 @@ export const examples: Record<string, () => unknown> = {
   },
   matmul: () => back(m.matmul(leaf(2, 3, 4), leaf(2, 4, 5))),
   mul: () => back(m.mul(leaf(2, 3), leaf(3))),
-  normalizeImage: () => m.normalizeImage(bytes([4, 5, 3]), { mean: [1, 2, 3], std: [1, 2, 3], height: 6, width: 6 }),
+  preprocessImage: () =>
+    m.preprocessImage(bytes([4, 5, 3]), {
+      resized: [3, 7],
+      filter: 'bicubic',
+      top: 1,
+      left: 2,
+      height: 4,
+      width: 3,
+      mean: [1, 2, 3],
+      std: [1, 2, 3],
+    }),
   pack: () => m.unpack(m.pack(x(3, 5))),
   permute: () => back(m.permute(leaf(2, 3, 4), [2, 0, 1])),
   scale: () => back(m.scale(leaf(2, 3), 2, 1)),

@@ -3,10 +3,11 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { normalizeImage, resizeImage, tensor } from '../../lib';
+import { preprocessImage, tensor } from '../../lib';
 import { onEveryDevice } from '../support/devices';
 import { compareInput, imageGoldens } from '../support/image_goldens';
 import { decodePng, encodePng } from '../support/png';
+import { resizedBytes } from '../support/resized_bytes';
 
 const { config, stored, file } = imageGoldens;
 
@@ -23,29 +24,22 @@ onEveryDevice('image preprocessing', () => {
     };
 
     test(`${name} for CLIP`, async () => {
-      const resized = resizeImage(image(), ...clip.resized, config.clip.resample);
-      const pixels = await resized.read();
-      const [top, left] = clip.crop_top_left;
-      const cropped = Uint8Array.from({ length: clip.crop ** 2 * 3 }, (_, i) => {
-        const [row, column] = [Math.floor(i / (3 * clip.crop)), Math.floor(i / 3) % clip.crop];
-        return pixels[((top + row) * clip.resized[1] + left + column) * 3 + (i % 3)] as number;
-      });
-      assert.deepEqual(cropped, stored.get(`${name}.clip_uint8`)?.values);
+      const [top, left] = clip.crop_top_left as [number, number];
+      const cut = { resized: clip.resized, filter: config.clip.resample, top, left, height: clip.crop, width: clip.crop };
+      assert.deepEqual(await resizedBytes(image(), cut), stored.get(`${name}.clip_uint8`)?.values);
       const { mean, std, rescale } = config.clip;
-      await compareInput(
-        `${name}.clip`,
-        normalizeImage(resized, { mean, std, rescale, top, left, height: clip.crop, width: clip.crop }),
-        clip,
-      );
+      await compareInput(`${name}.clip`, preprocessImage(image(), { ...cut, mean, std, rescale }), clip);
     });
 
     for (const one of sam)
       test(`${name} for SAM at ${one.side}`, async () => {
-        const resized = resizeImage(image(), ...one.resized, config.sam.resample);
+        const [height, width] = one.resized;
+        const options = { resized: one.resized, filter: config.sam.resample };
         const expected = stored.get(`${name}.sam${one.side}_uint8`);
-        if (expected) assert.deepEqual(await resized.read(), expected.values);
+        if (expected) assert.deepEqual(await resizedBytes(image(), { ...options, height, width }), expected.values);
         const { mean, std } = config.sam;
-        await compareInput(`${name}.sam${one.side}`, normalizeImage(resized, { mean, std, height: one.side, width: one.side }), one);
+        const pixels = preprocessImage(image(), { ...options, height: one.side, width: one.side, mean, std });
+        await compareInput(`${name}.sam${one.side}`, pixels, one);
       });
   }
 });

@@ -9,9 +9,8 @@ import type { Dtype } from '../../native';
 import { concat } from '../../ops/concat';
 import { zeros } from '../../ops/fill';
 import { gatherRows } from '../../ops/gather_rows';
-import { normalizeImage } from '../../ops/normalize_image';
+import { preprocessImage } from '../../ops/preprocess_image';
 import { reshape } from '../../ops/reshape';
-import { resizeImage } from '../../ops/resize_image';
 import { tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
@@ -35,22 +34,19 @@ export function clipInput(
     const size = config.imageSize;
     const short = Math.min(height, width);
     const [resizedHeight, resizedWidth] = [height, width].map((side) => Math.trunc((size * side) / short)) as [number, number];
-    // The crop is cut as it is resized: of a long picture the whole would be millions of pixels wide.
-    const middle = {
+    // The middle is cut as it is resized: of a long picture the whole would be millions of pixels wide.
+    return preprocessImage(source, {
+      resized: [resizedHeight, resizedWidth],
+      filter: 'bicubic',
       top: Math.floor((resizedHeight - size) / 2),
       left: Math.floor((resizedWidth - size) / 2),
       height: size,
       width: size,
-    };
-    const pixels = normalizeImage(resizeImage(source, resizedHeight, resizedWidth, 'bicubic', middle), {
       rescale: config.pixelScale,
       mean: config.pixelMean,
       std: config.pixelStd,
-      height: size,
-      width: size,
       dtype,
     });
-    return reshape(pixels, [1, 3, size, size]);
   });
 }
 

@@ -4,9 +4,7 @@
  */
 import type { RgbImage } from '../../image/decode';
 import type { Dtype } from '../../native';
-import { normalizeImage } from '../../ops/normalize_image';
-import { reshape } from '../../ops/reshape';
-import { resizeImage } from '../../ops/resize_image';
+import { preprocessImage } from '../../ops/preprocess_image';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import { asImageTensor } from '../image_tensor';
@@ -44,13 +42,14 @@ export function samInput(
     const [height, width] = source.shape as [number, number, number];
     const size = config.imageSize;
     const placement = placementOf(height, width, size);
-    const pixels = normalizeImage(resizeImage(source, ...placement.resized, 'bilinear'), {
-      mean: config.pixelMean,
-      std: config.pixelStd,
+    const pixels = preprocessImage(source, {
+      resized: placement.resized,
       height: size,
       width: size,
+      mean: config.pixelMean,
+      std: config.pixelStd,
       dtype,
     });
-    return { pixels: reshape(pixels, [1, 3, size, size]), placement };
+    return { pixels, placement };
   });
 }

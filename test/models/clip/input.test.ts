@@ -91,7 +91,7 @@ onEveryDevice('clipInput', () => {
     );
     assert.throws(() => clipInput(grey, clipPresets['vit-large-patch14'], 'i32'), {
       name: 'DtypeError',
-      message: 'normalizeImage: dtype is i32, expected f32, bf16 or f16',
+      message: 'preprocessImage: dtype is i32, expected f32, bf16 or f16',
     });
   });
 });

@@ -1,6 +1,7 @@
 // Along the rows four of them are resized together: their bytes are put in pairs of neighbours, row by row and channel by
-// channel, so that sixteen sums grow by two terms at once and no sum crosses lanes.
-#include "kernels/resize_image.h"
+// channel, so that sixteen sums grow by two terms at once and no sum crosses lanes. What comes of the columns is normalised
+// row by row, so the resized picture is nowhere as a whole.
+#include "kernels/preprocess_image.h"
 
 #include <algorithm>
 #include <cstring>
@@ -117,73 +118,88 @@ void resize_rows(const uint8_t* image, int64_t rows, int64_t in_width, const Pai
   });
 }
 
-void resize_columns(const uint8_t* image, int64_t stride, int64_t row_bytes, const ResizeAxis& axis, uint8_t* y) {
+// One row of bytes, of the rows of bytes from `from` on.
+void resize_column(const uint8_t* from, int64_t stride, int64_t row_bytes, const int32_t* weights, int64_t count,
+                   uint8_t* to) {
+  int64_t i = 0;
+  for (; i + 16 <= row_bytes; i += 16) {
+    ints16 sums = ints16{} + (1 << (kResizeBits - 1));
+    for (int64_t k = 0; k < count; ++k) {
+      bytes16 bytes;
+      std::memcpy(&bytes, from + k * stride + i, sizeof bytes);
+      ints16 lanes;
+      widen(bytes, lanes);
+      sums += lanes * weights[k];
+    }
+    const bytes16 result = narrow(sums >> kResizeBits);
+    std::memcpy(to + i, &result, sizeof result);
+  }
+  for (; i < row_bytes; ++i) {
+    int32_t sum = 1 << (kResizeBits - 1);
+    for (int64_t k = 0; k < count; ++k) sum += from[k * stride + i] * weights[k];
+    to[i] = static_cast<uint8_t>(std::clamp(sum >> kResizeBits, 0, 255));
+  }
+}
+
+// The result of the picture's rows, whose columns are `axis`: rows of the image `stride` bytes apart.
+template <typename T>
+void finish_rows(const PreprocessImage& op, const uint8_t* rows, int64_t stride, const ResizeAxis& axis, Stream& stream) {
+  const int64_t channels = op.image.shape[2], columns = op.columns();
+  const int64_t row_bytes = columns * channels;
+  const int64_t width = op.width, plane = op.height * width;
+  T* results = stream.scratch_of<T>(256 * channels);  // of a channel's bytes, once: there is nothing else to compute
+  for (int64_t i = 0; i < 256 * channels; ++i) results[i] = T(op.normalized(i / 256, i % 256));
+  auto* buffers = reinterpret_cast<uint8_t*>(stream.scratch(row_bytes * thread_count()));
+  T* y = op.y.data<T>();
   parallel_ranges(axis.size, kElementGrain / (row_bytes * axis.taps) + 1, [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const uint8_t* from = image + axis.first[r] * stride;
-      const int32_t* weights = axis.weights + r * axis.taps;
-      uint8_t* to = y + r * row_bytes;
-      int64_t i = 0;
-      for (; i + 16 <= row_bytes; i += 16) {
-        ints16 sums = ints16{} + (1 << (kResizeBits - 1));
-        for (int64_t k = 0; k < axis.count[r]; ++k) {
-          bytes16 bytes;
-          std::memcpy(&bytes, from + k * stride + i, sizeof bytes);
-          ints16 lanes;
-          widen(bytes, lanes);
-          sums += lanes * weights[k];
-        }
-        const bytes16 result = narrow(sums >> kResizeBits);
-        std::memcpy(to + i, &result, sizeof result);
-      }
-      for (; i < row_bytes; ++i) {
-        int32_t sum = 1 << (kResizeBits - 1);
-        for (int64_t k = 0; k < axis.count[r]; ++k) sum += from[k * stride + i] * weights[k];
-        to[i] = static_cast<uint8_t>(std::clamp(sum >> kResizeBits, 0, 255));
+    uint8_t* resized = buffers + row_bytes * thread_index();
+    for (int64_t row = begin; row < end; ++row) {
+      resize_column(rows + axis.first[row] * stride, stride, row_bytes, axis.weights + row * axis.taps, axis.count[row],
+                    resized);
+      for (int64_t channel = 0; channel < channels; ++channel) {
+        T* to = y + channel * plane + row * width;
+        const T* of = results + 256 * channel;
+        for (int64_t i = 0; i < columns; ++i) to[i] = of[resized[i * channels + channel]];
+        std::fill(to + columns, to + width, T(0.0F));
       }
     }
   });
+  const int64_t below = (op.height - axis.size) * width;
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    T* to = y + channel * plane + axis.size * width;
+    parallel_ranges(below, kElementGrain, [=](int64_t begin, int64_t end) { std::fill(to + begin, to + end, T(0.0F)); });
+  }
 }
 
 }  // namespace
 
-void run(const ResizeImage& op, Stream& stream) {
+void run(const PreprocessImage& op, Stream& stream) {
   if (op.y.count() == 0) return;
-  const int64_t in_height = op.image.shape[0];
-  const int64_t in_width = op.image.shape[1];
-  const int64_t channels = op.image.shape[2];
-  const int64_t row_bytes = op.cropWidth * channels;
-  const bool columns = op.height != in_height;
-  const auto numbers = [&](int64_t count) { return stream.scratch_of<int32_t>(count); };
-  ResizeAxis vertical{};
-  int64_t begin = op.top;  // rows of the image that are read
-  int64_t end = op.top + op.cropHeight;
-  if (columns) {
-    vertical = resize_axis(op.filter, in_height, op.height, op.top, op.cropHeight, numbers);
-    begin = vertical.read_begin();
-    end = vertical.read_end();
+  if (op.rows() * op.columns() == 0) {
+    std::memset(op.y.raw(), 0, static_cast<size_t>(op.y.bytes()));
+    return;
   }
-  const auto* rows = op.image.data<uint8_t>() + (begin * in_width + op.left) * channels;
+  const int64_t in_width = op.image.shape[1], channels = op.image.shape[2];
+  const auto numbers = [&](int64_t count) { return stream.scratch_of<int32_t>(count); };
+  const ResizeAxis vertical = resize_axis(op.filter, op.image.shape[0], op.resizedHeight, op.top, op.rows(), numbers);
+  const int64_t begin = vertical.read_begin(), end = vertical.read_end();  // rows of the image that are read
   int64_t stride = in_width * channels;
-  auto* y = op.y.data<uint8_t>();
-  if (op.width != in_width) {
-    const ResizeAxis horizontal = resize_axis(op.filter, in_width, op.width, op.left, op.cropWidth, numbers);
-    const PairAxis pairs = pairs_of(horizontal, stream);
+  const auto* rows = op.image.data<uint8_t>() + begin * stride + op.left * channels;
+  if (op.resizedWidth != in_width) {
+    const PairAxis pairs =
+        pairs_of(resize_axis(op.filter, in_width, op.resizedWidth, op.left, op.columns(), numbers), stream);
     const uint8_t* image = op.image.data<uint8_t>() + begin * stride;
-    auto* resized = columns ? reinterpret_cast<uint8_t*>(stream.scratch((end - begin) * row_bytes)) : y;
+    stride = op.columns() * channels;
+    auto* resized = reinterpret_cast<uint8_t*>(stream.scratch((end - begin) * stride));
     switch (channels) {
       case 1: resize_rows<1>(image, end - begin, in_width, pairs, resized, stream); break;
       case 2: resize_rows<2>(image, end - begin, in_width, pairs, resized, stream); break;
       case 3: resize_rows<3>(image, end - begin, in_width, pairs, resized, stream); break;
       default: resize_rows<4>(image, end - begin, in_width, pairs, resized, stream); break;
     }
-    if (!columns) return;
     rows = resized;
-    stride = row_bytes;
   }
-  if (columns) return resize_columns(rows - begin * stride, stride, row_bytes, vertical, y);
-  for (int64_t r = 0; r < op.cropHeight; ++r)
-    std::memcpy(y + r * row_bytes, rows + r * stride, static_cast<size_t>(row_bytes));
+  by_dtype(op.dtype, [&]<typename T>(Type<T>) { finish_rows<T>(op, rows - begin * stride, stride, vertical, stream); });
 }
 
 }  // namespace mglmm::cpu
