@@ -36,15 +36,12 @@ const steps = (['f32', 'bf16'] as const).map((dtype) =>
       const x = await normal([batch, size], dtype, 1);
       using plain = await normal([size, size], dtype, 2);
       const weight = pack(plain);
-      const lora = async (seed: number) => ({
-        loraA: await normal([rank, size], dtype, seed),
-        loraB: await normal([size, rank], dtype, seed + 1),
-        scaling: 2,
-      });
-      const loras = await Promise.all([3, 5, 7, 9].map(lora));
+      const loraA = await Promise.all([3, 5, 7, 9].map((seed) => normal([rank, size], dtype, seed)));
+      const loraB = await Promise.all([4, 6, 8, 10].map((seed) => normal([size, rank], dtype, seed)));
+      const loras = { loraA, loraB, scalings: [2, 2, 2, 2], adapters };
       return () => {
         using layer = linear(x, weight);
-        addLoraByRow(layer, x, loras, adapters).dispose();
+        addLoraByRow(layer, x, loras).dispose();
       };
     },
     torch: {

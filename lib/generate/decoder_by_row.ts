@@ -8,7 +8,7 @@ import { LlamaForCausalLM } from '../models/llama/model';
 import { Embedding, Linear, LoraLinear, Module, RmsNorm } from '../nn';
 import { add } from '../ops/add';
 import { concat } from '../ops/concat';
-import { addLoraByRow } from '../ops/lora_linear';
+import { addLoraByRow, type LoraByRow } from '../ops/lora_linear';
 import { slice } from '../ops/slice';
 import type { Tensor } from '../tensor/tensor';
 
@@ -41,18 +41,22 @@ const allSame = (all: readonly unknown[]) => all.every((one) => one === all[0]);
 /** A linear layer and the LoRA of each row, where there is one. */
 class LinearByRow extends Module {
   readonly #base: Linear;
-  readonly #loras: readonly LoraLinear[];
-  readonly #adapters: readonly number[];
+  readonly #loras: LoraByRow;
 
   constructor(base: Linear, parts: readonly Module[]) {
     super();
     this.#base = base;
-    this.#loras = [...new Set(parts)].filter((part) => part instanceof LoraLinear);
-    this.#adapters = parts.map((part) => this.#loras.indexOf(part as LoraLinear));
+    const loras = [...new Set(parts)].filter((part) => part instanceof LoraLinear);
+    this.#loras = {
+      loraA: loras.map(({ loraA }) => loraA),
+      loraB: loras.map(({ loraB }) => loraB),
+      scalings: loras.map(({ scaling }) => scaling),
+      adapters: parts.map((part) => loras.indexOf(part as LoraLinear)),
+    };
   }
 
   forward(x: Tensor): Tensor {
-    return addLoraByRow(this.#base.forward(x), x, this.#loras, this.#adapters);
+    return addLoraByRow(this.#base.forward(x), x, this.#loras);
   }
 }
 

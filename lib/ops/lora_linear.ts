@@ -25,31 +25,31 @@ export function loraLinear(x: Tensor, weight: Tensor, loraA: Tensor, loraB: Tens
   return call('loraLinear', { x, weight, loraA, loraB, scaling, bias, xDropped }).y as Tensor;
 }
 
-/** A correction of low rank of one layer. */
-export interface LoraMatrices {
-  /** `[rank, in]`. */
-  readonly loraA: Tensor;
-  /** `[out, rank]`. */
-  readonly loraB: Tensor;
-  /** What the correction is multiplied by: alpha / rank. */
-  readonly scaling: number;
+/** Corrections of low rank of one layer, and which of them each row has. */
+export interface LoraByRow {
+  /** `[rank, in]` each, of any rank. */
+  loraA: readonly Tensor[];
+  /** `[out, rank]` each. */
+  loraB: readonly Tensor[];
+  /** What each is multiplied by: alpha / rank. */
+  scalings: readonly number[];
+  /** For each of the batch its place in these lists, or -1 for none. */
+  adapters: readonly number[];
 }
 
 /**
- * What a layer that several adapters share gave for a batch, each row corrected by its own adapter:
- * `layer + scaling (x loraA^T) loraB^T`, sums in f32. To the layer itself all rows are one product. For few rows, those of a step
- * of generation; each is what `loraLinear` gives of it, to the bit where that is given as few. No gradient.
+ * What a layer gave for a batch, each row corrected by its own adapter: `layer + scaling (x loraA^T) loraB^T`, sums in f32. So the
+ * rows of several adapters are one product to the layer itself. Meant for a step of generation; each row has the bits that
+ * `loraLinear` gives to a few. No gradient.
  * @param layer - `[batch, ..., out]`, f32, bf16 or f16.
  * @param x - `[batch, ..., in]`, dtype of `layer`: what the layer was given.
- * @param loras - of any ranks, dtype of `layer`.
- * @param adapters - for each of the batch its place in `loras`, or -1 for none.
+ * @param loras - matrices of the dtype of `layer`.
  * @returns Shape and dtype of `layer`.
  * @throws ShapeError, DtypeError or ArgumentError for what does not fit; GradientError when an argument requires a gradient.
  * @see Chen et al. 2023, https://arxiv.org/abs/2310.18547
  */
-export function addLoraByRow(layer: Tensor, x: Tensor, loras: readonly LoraMatrices[], adapters: readonly number[]): Tensor {
-  const [loraA, loraB] = [loras.map((one) => one.loraA), loras.map((one) => one.loraB)];
-  const scalings = loras.map(({ scaling }) => scaling);
+export function addLoraByRow(layer: Tensor, x: Tensor, loras: LoraByRow): Tensor {
+  const { loraA, loraB, scalings, adapters } = loras ?? {};
   return call('addLoraByRow', { layer, x, loraA, loraB, scalings, adapters }).y as Tensor;
 }
 

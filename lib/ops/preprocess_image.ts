@@ -32,7 +32,7 @@ export interface PreprocessImageOptions {
  */
 export function preprocessImage(image: Tensor, options: PreprocessImageOptions): Tensor {
   const { resized, filter, top, left, height, width, rescale, mean, std, dtype } = options ?? {};
-  const [resizedHeight, resizedWidth] = resized ?? [];
+  const [resizedHeight, resizedWidth] = [resized?.[0], resized?.[1]];
   const fields = { image, resizedHeight, resizedWidth, filter, top, left, height, width, rescale, mean, std, dtype };
   return run('preprocessImage', fields).y as Tensor;
 }

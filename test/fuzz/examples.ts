@@ -70,7 +70,7 @@ export const examples: Record<string, () => unknown> = {
   },
   linearCrossEntropy: () => m.backward(m.linearCrossEntropy(leaf(3, 4), leaf(5, 4), ids(0, 4, -100)).loss),
   loraLinear: () => back(m.loraLinear(leaf(2, 5), leaf(3, 5), leaf(2, 5), leaf(3, 2), { bias: leaf(3), xDropped: leaf(2, 5) })),
-  addLoraByRow: () => m.addLoraByRow(x(2, 3), x(2, 5), [{ loraA: x(2, 5), loraB: x(3, 2), scaling: 2 }], [-1, 0]),
+  addLoraByRow: () => m.addLoraByRow(x(2, 3), x(2, 5), { loraA: [x(2, 5)], loraB: [x(3, 2)], scalings: [2], adapters: [-1, 0] }),
   mergeLora: () => m.mergeLora(x(3, 5), x(2, 5), x(3, 2), 2),
   maskBits: () => m.maskBits(x(2, 1, 4, 4), { inputSize: 16, resized: [12, 16], original: [9, 70] }),
   maskIntersections: () => m.maskIntersections(m.packBits(bytes([2, 4, 4])), m.packBits(bytes([3, 4, 4]))),

@@ -4,7 +4,7 @@ import {
   addLoraByRow,
   backward,
   concat,
-  type LoraMatrices,
+  type LoraByRow,
   linear,
   loraLinear,
   mergeLora,
@@ -35,8 +35,14 @@ function operands(rows: number, dtype: 'f32' | 'bf16' | 'f16') {
 }
 
 /** Adapters of the layer of {@link operands}, each of another rank and scale. */
-const adaptersOf = (dtype: 'f32' | 'bf16' | 'f16', ranks: readonly number[] = [3, 16, 1, 0]): LoraMatrices[] =>
-  ranks.map((own, i) => ({ loraA: randn([own, inner], 20 + i, dtype), loraB: randn([out, own], 30 + i, dtype), scaling: 1.5 + i / 4 }));
+function adaptersOf(dtype: 'f32' | 'bf16' | 'f16', adapters: readonly number[], ranks = [3, 16, 1, 0]): LoraByRow {
+  return {
+    loraA: ranks.map((own, i) => randn([own, inner], 20 + i, dtype)),
+    loraB: ranks.map((own, i) => randn([out, own], 30 + i, dtype)),
+    scalings: ranks.map((_, i) => 1.5 + i / 4),
+    adapters,
+  };
+}
 
 async function lora64(x: Tensor, weight: Tensor, loraA: Tensor, loraB: Tensor, bias: Tensor, xDropped: Tensor) {
   const low = await linear64(xDropped, loraA);
@@ -96,17 +102,18 @@ onEveryDevice('loraLinear', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const) {
     test(`addLoraByRow gives each row what loraLinear gives it alone, to the bit, on ${dtype}`, async () => {
       const { x, weight, bias } = operands(4, dtype);
-      const loras = adaptersOf(dtype);
       for (const adapters of [
         [1, 0, -1, 2],
         [2, 2, -1, 0],
         [3, 1, 1, 1],
       ]) {
+        const loras = adaptersOf(dtype, adapters);
         const rows = adapters.map((adapter, row) => {
-          const [own, lora] = [slice(x, 0, row, row + 1), loras[adapter]];
-          return lora ? loraLinear(own, weight, lora.loraA, lora.loraB, { ...lora, bias }) : linear(own, weight, bias);
+          const [own, loraA, loraB] = [slice(x, 0, row, row + 1), loras.loraA[adapter], loras.loraB[adapter]];
+          if (!loraA || !loraB) return linear(own, weight, bias);
+          return loraLinear(own, weight, loraA, loraB, { scaling: loras.scalings[adapter], bias });
         });
-        const y = addLoraByRow(linear(x, weight, bias), x, loras, adapters);
+        const y = addLoraByRow(linear(x, weight, bias), x, loras);
         assert.deepEqual(await y.read(), await concat(rows, 0).read());
       }
     });
@@ -114,23 +121,23 @@ onEveryDevice('loraLinear', () => {
     test(`addLoraByRow agrees with float64 on ${dtype}, whole sequences in a batch of more than one launch`, async () => {
       const [batch, seq] = [67, 2];
       const [x, layer] = [randn([batch, seq, inner], 1, dtype), randn([batch, seq, out], 2, dtype)];
-      const loras = adaptersOf(dtype, [3, 16, 1]);
       const adapters = Array.from({ length: batch }, (_, row) => (row % 9 === 8 ? -1 : (row >> 1) % 3));
+      const loras = adaptersOf(dtype, adapters, [3, 16, 1]);
       const corrections: ArrayLike<number>[] = [];
-      for (const { loraA, loraB } of loras) {
-        const [rows, own] = [batch * seq, loraA.shape[0] as number];
+      for (const [i, loraA] of loras.loraA.entries()) {
+        const [rows, own, loraB] = [batch * seq, loraA.shape[0] as number, loras.loraB[i] as Tensor];
         const sizes = { rows, inner: own, columns: out };
         corrections.push(product64(sizes, await linear64(x, loraA), [own, 1], await loraB.read(), [1, own]));
       }
       const expected = Float64Array.from(await layer.read(), (value, i) => {
         const adapter = adapters[Math.floor(i / (seq * out))] as number;
-        return adapter < 0 ? value : value + (loras[adapter]?.scaling ?? 0) * (corrections[adapter]?.[i] as number);
+        return adapter < 0 ? value : value + (loras.scalings[adapter] as number) * (corrections[adapter]?.[i] as number);
       });
       // Rounded twice to the dtype: scaling (x loraA^T), of which up to 16 are summed, and the result.
       const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const store = dtype === 'f32' ? 0 : epsilon[dtype];
       const allowed = (1 + Math.sqrt(16)) * store * largest + 4 * Math.sqrt(inner) * epsilon.f32 * largest;
-      const y = addLoraByRow(layer, x, loras, adapters);
+      const y = addLoraByRow(layer, x, loras);
       assertWithin(await y.read(), expected, () => allowed, y);
     });
   }
@@ -146,45 +153,53 @@ onEveryDevice('loraLinear', () => {
       const low = await linear64(x, loraA);
       const correction = product64({ rows, inner: 8, columns: size }, low, [8, 1], await loraB.read(), [1, 8]);
       const expected = Float64Array.from(await layer.read(), (value, i) => value + scaling * (correction[i] as number));
-      await expectClose(addLoraByRow(layer, x, [{ loraA, loraB, scaling }], [0, 0, 0]), expected, { terms: size + 8 });
+      const y = addLoraByRow(layer, x, { loraA: [loraA], loraB: [loraB], scalings: [scaling], adapters: [0, 0, 0] });
+      await expectClose(y, expected, { terms: size + 8 });
     }
   });
 
   test('addLoraByRow takes sizes of 0, and has no gradient', async () => {
     const [x, layer] = [randn([2, inner], 1), randn([2, out], 2)];
-    assert.deepEqual(await addLoraByRow(layer, x, [], [-1, -1]).read(), await layer.read());
-    assert.deepEqual(addLoraByRow(randn([0, out], 1), randn([0, inner], 1), adaptersOf('f32'), []).shape, [0, out]);
-    assert.deepEqual(addLoraByRow(randn([2, 0, out], 1), randn([2, 0, inner], 1), adaptersOf('f32'), [0, 1]).shape, [2, 0, out]);
+    const none = { loraA: [], loraB: [], scalings: [], adapters: [-1, -1] };
+    assert.deepEqual(await addLoraByRow(layer, x, none).read(), await layer.read());
+    assert.deepEqual(addLoraByRow(randn([0, out], 1), randn([0, inner], 1), adaptersOf('f32', [])).shape, [0, out]);
+    assert.deepEqual(addLoraByRow(randn([2, 0, out], 1), randn([2, 0, inner], 1), adaptersOf('f32', [0, 1])).shape, [2, 0, out]);
     x.requiresGrad = true;
-    assert.throws(() => addLoraByRow(layer, x, adaptersOf('f32'), [0, 1]), {
-      name: 'GradientError',
-      message: /^addLoraByRow has no gradient/,
-    });
-    assert.deepEqual(noGradients(() => addLoraByRow(layer, x, adaptersOf('f32'), [0, 1])).shape, [2, out]);
+    const call = () => addLoraByRow(layer, x, adaptersOf('f32', [0, 1]));
+    assert.throws(call, { name: 'GradientError', message: /^addLoraByRow has no gradient/ });
+    assert.deepEqual(noGradients(call).shape, [2, out]);
   });
 
   test('addLoraByRow names the argument that does not fit', () => {
-    const [x, layer, loras] = [randn([2, inner], 1), randn([2, out], 2), adaptersOf('f32')];
-    const [first] = loras as [LoraMatrices];
+    const [x, layer, loras] = [randn([2, inner], 1), randn([2, out], 2), adaptersOf('f32', [0, 1])];
     const refuses = (body: () => unknown, name: string, message: string) =>
       assert.throws(body, { name, message: `addLoraByRow: ${message}` });
     const ints = tensor([1, 2], [2, 1], 'i32');
-    refuses(() => addLoraByRow(ints, x, loras, [0, 0]), 'DtypeError', 'layer is i32, expected f32, bf16 or f16');
-    refuses(() => addLoraByRow(randn([out], 1), x, loras, [0, 0]), 'ShapeError', 'layer is [70], expected at least 2 axes');
-    refuses(() => addLoraByRow(layer, ints, loras, [0, 0]), 'DtypeError', 'x is i32, expected f32, the dtype of layer');
+    refuses(() => addLoraByRow(ints, x, loras), 'DtypeError', 'layer is i32, expected f32, bf16 or f16');
+    refuses(() => addLoraByRow(randn([out], 1), x, loras), 'ShapeError', 'layer is [70], expected at least 2 axes');
+    refuses(() => addLoraByRow(layer, ints, loras), 'DtypeError', 'x is i32, expected f32, the dtype of layer');
     refuses(
-      () => addLoraByRow(layer, randn([3, inner], 1), loras, [0, 0]),
+      () => addLoraByRow(layer, randn([3, inner], 1), loras),
       'ShapeError',
       'layer is [2, 70], expected [3, 70], the shape of x but for the last size',
     );
-    const wrong = (part: Partial<LoraMatrices>) => () => addLoraByRow(layer, x, [first, { ...first, ...part }], [0, 1]);
-    refuses(wrong({ loraA: ints }), 'DtypeError', 'loraA[1] is i32, expected f32, the dtype of layer');
-    refuses(wrong({ loraA: layer }), 'ShapeError', 'loraA[1] is [2, 70], expected 33 along axis 1, the last size of x');
-    refuses(wrong({ loraB: x }), 'ShapeError', 'loraB[1] is [2, 33], expected [70, 3], the last size of layer by the rank of loraA[1]');
-    refuses(wrong({ scaling: Number.NaN }), 'ArgumentError', 'scalings[1] is nan, expected a finite number');
-    refuses(() => addLoraByRow(layer, x, loras, [0]), 'ArgumentError', 'adapters is a list of 1, expected 2, the batch of x');
-    refuses(() => addLoraByRow(layer, x, loras, [0, 4]), 'ArgumentError', 'adapters[1] is 4, expected -1 to 3');
-    refuses(() => addLoraByRow(layer, x, [], [0, -1]), 'ArgumentError', 'adapters[0] is 0, expected -1, as there are none');
+    const wrong = (name: string, message: string, change: object) =>
+      refuses(() => addLoraByRow(layer, x, { ...loras, ...change }), name, message);
+    const second = (list: readonly Tensor[], other: Tensor) => list.map((one, i) => (i === 1 ? other : one));
+    const { loraA, loraB } = loras;
+    wrong('DtypeError', 'loraA[1] is i32, expected f32, the dtype of layer', { loraA: second(loraA, ints) });
+    wrong('ShapeError', 'loraA[1] is [70], expected [rank, in]', { loraA: second(loraA, randn([out], 1)) });
+    wrong('ShapeError', 'loraA[1] is [2, 70], expected 33 along axis 1, the last size of x', { loraA: second(loraA, layer) });
+    wrong('ArgumentError', 'loraB is a list of 1, expected 4, as many as loraA', { loraB: loraB.slice(1, 2) });
+    wrong('DtypeError', 'loraB[1] is i32, expected f32, the dtype of layer', { loraB: second(loraB, ints) });
+    wrong('ShapeError', 'loraB[1] is [2, 33], expected [70, 16], the last size of layer by the rank of loraA[1]', {
+      loraB: second(loraB, x),
+    });
+    wrong('ArgumentError', 'scalings is a list of 0, expected 4, as many as loraA', { scalings: [] });
+    wrong('ArgumentError', 'scalings[1] is nan, expected a finite number', { scalings: [1, Number.NaN, 1, 1] });
+    wrong('ArgumentError', 'adapters is a list of 1, expected 2, the batch of x', { adapters: [0] });
+    wrong('ArgumentError', 'adapters[1] is 4, expected -1 to 3', { adapters: [0, 4] });
+    wrong('ArgumentError', 'adapters[0] is 0, expected -1, as there are none', { loraA: [], loraB: [], scalings: [] });
   });
 
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
