@@ -46,7 +46,7 @@ std::byte* lowered(CudaStream& stream, const LinearSizes& s, const ConstTensor& 
 constexpr int64_t kFewRows = 16;
 constexpr int kOutputThreads = 256;
 
-// A correction that `rows` neighbours share; none where rank is 0.
+// A correction, of as many rows as a launch says; none where rank is 0.
 template <typename T>
 struct RowLora {
   const T* a;

@@ -120,14 +120,19 @@ class Generation implements Disposable {
   /** Reads the prompts one after another, as each would be read alone, and makes them rows of one cache. */
   async #readPrompts(read: ReadPrompt[]): Promise<KeyValueCache> {
     const check = () => this.#check();
-    const [{ cache: first }] = this.#prompts as [GeneratePrompt];
     const alone = this.#prompts.length === 1;
-    const alike = !alone && first !== undefined && this.#prompts.every(({ cache }) => cache === first);
     const lengths = this.#prompts.map(({ embeddings, cache }) => (cache?.lengths[0] ?? 0) + (embeddings.shape[1] as number));
     const rooms = lengths.map((length, row) => length + Math.min(this.#plan.limits[row] as number, roomTokens));
     const caches: KeyValueCache[] = [];
-    if (alike)
-      for (const cache of await breathe(first.sharing(0, first.lengths[0] as number, rooms), check)) caches.push(this.#hold(cache));
+    const beginnings = new Set(this.#prompts.map(({ cache }) => cache));
+    const alike = !alone && beginnings.size === 1 && !beginnings.has(undefined);
+    for (const cache of beginnings) {
+      const sharers = [...this.#prompts.keys()].filter((row) => this.#prompts[row]?.cache === cache);
+      if (!cache || sharers.length < 2) continue;
+      const capacities = sharers.map((row) => (alike ? rooms : lengths)[row] as number);
+      const shared = await breathe(cache.sharing(0, cache.lengths[0] as number, capacities), check);
+      for (const [i, row] of sharers.entries()) caches[row] = this.#hold(shared[i] as KeyValueCache);
+    }
     for (const [row, { embeddings, cache: given, capture = [] }] of this.#prompts.entries()) {
       const { model } = this.#models[row] as LlamaForCausalLM;
       const before = given?.lengths[0] ?? 0;

@@ -57,17 +57,17 @@ async function answers(base: LlamaForCausalLM, prompts: readonly GeneratePrompt[
 }
 
 /** @param within - what logits may differ by, of the largest of a row. */
-async function expectAsAlone(base: LlamaForCausalLM, models: readonly LlamaForCausalLM[], within = 0) {
-  const prompts = models.map(promptOf);
+async function expectAsAlone(base: LlamaForCausalLM, prompts: readonly GeneratePrompt[], within = 0) {
   const together = await answers(base, prompts);
   for (const [row, prompt] of prompts.entries()) {
-    const [alone] = (await answers(base, [prompt])) as [(typeof together)[0]];
+    using cache = prompt.cache?.copy(0); // a single prompt would extend it
+    const [alone] = (await answers(base, [{ ...prompt, cache }])) as [(typeof together)[0]];
     const { ids, logits } = together[row] as typeof alone;
     assert.deepEqual(ids, alone.ids);
     const allowed = within * Math.max(...alone.logits.map(Math.abs));
     assertWithin(logits, alone.logits, () => allowed, { shape: [logits.length], dtype: base.model.dtype });
   }
-  assert.equal(new Set(together.map(({ logits }) => logits.join())).size, models.length);
+  assert.equal(new Set(together.map(({ logits }) => logits.join())).size, prompts.length);
 }
 
 onEveryDevice('a batch of several adaptations', () => {
@@ -77,15 +77,27 @@ onEveryDevice('a batch of several adaptations', () => {
     const some = adapted(base, 100, { lora: /layers\.0.*[qv]_proj$/ });
     const many = adapted(base, 200, { lora: /_proj$|lm_head$/, rank: 5 });
     const whole = adapted(base, 300, { lora: /down_proj$/, whole: /norm$|embed_tokens$|lm_head$|1.*o_proj$/ });
-    await expectAsAlone(base, [some, base, many, whole]);
-    await expectAsAlone(base, [whole, some, whole, many]);
+    await expectAsAlone(base, [some, base, many, whole].map(promptOf));
+    await expectAsAlone(base, [whole, some, whole, many].map(promptOf));
   });
 
   test('shares a table that is the head as well, unless an adapter has its own', async () => {
     using _scope = Scope.open();
     const base = made({ tiedHead: true });
     const own = adapted(base, 100, { lora: /q_proj$/, whole: /embed_tokens$/ });
-    await expectAsAlone(base, [base, own, adapted(base, 200, { lora: /v_proj$/ })]);
+    await expectAsAlone(base, [base, own, adapted(base, 200, { lora: /v_proj$/ })].map(promptOf));
+  });
+
+  test('goes on from what each adaptation has read before, which its rows share', async () => {
+    using _scope = Scope.open();
+    const base = made({});
+    const prompts = [base, adapted(base, 100, { lora: /_proj$/ })].flatMap((llama, i) => {
+      const cache = llama.model.cache();
+      llama.model.extend(randn([1, 70 + i, config.dim], 5), cache);
+      return [1, 2].map((row) => ({ ...promptOf(llama, row), cache }));
+    });
+    await expectAsAlone(base, prompts);
+    for (const { cache } of prompts) cache.dispose();
   });
 
   test('over a base in 8 bits rounds as each does alone, but for the order of sums', async () => {
@@ -94,7 +106,7 @@ onEveryDevice('a batch of several adaptations', () => {
     base.quantize('int8', (key) => key.includes('_proj'));
     const models = [1, 2, 3].map((rank) => adapted(base, 100 * rank, { lora: /_proj$/, rank }));
     // A layer on top of the other, of sums of mlpDim products at most.
-    await expectAsAlone(base, models, config.depth * 4 * Math.sqrt(config.mlpDim) * epsilon.f32);
+    await expectAsAlone(base, models.map(promptOf), config.depth * 4 * Math.sqrt(config.mlpDim) * epsilon.f32);
   });
 
   test('refuses a model of another configuration', async () => {

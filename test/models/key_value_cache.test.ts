@@ -117,6 +117,37 @@ onEveryDevice('KeyValueCache', (device) => {
     model.dispose();
   });
 
+  test('merged with others, rows share on what they shared, and are what each is alone, bit for bit', async () => {
+    using _scope = Scope.open();
+    const { model } = llama();
+    const prefixes = [150, 40].map((length, seed) => {
+      const prefix = model.cache();
+      model.extend(randn([1, length, tiny.dim], seed), prefix);
+      return prefix;
+    });
+    const [first, second] = prefixes as [KeyValueCache, KeyValueCache];
+    const shared = [...finished(first.sharing(0, 150, [150, 150])), second.copy(0)];
+    const questions = [3, 70, 1].map((length, row) => randn([1, length, tiny.dim], 10 + row));
+    const alone = questions.map((question, row) => {
+      const cache = (row < 2 ? first : second).copy(0);
+      model.extend(question, cache);
+      model.extend(question, shared[row] as KeyValueCache);
+      return cache;
+    });
+    using batch = KeyValueCache.merge(shared, [200, 300, 0]);
+    const page = (2 * tiny.depth * tiny.kvHeads * 64 * tiny.headDim * 32) / 8;
+    // Two pages that both hold, then those that hold the rest of each row.
+    assert.deepEqual([batch.bytes / page, batch.capacity, ...batch.lengths], [2 + 2 + 3 + 1, 64, 153, 220, 41]);
+    const x = tokens(30, 3);
+    const states = model.extend(x, batch);
+    for (const [row, cache] of alone.entries()) {
+      const expected = model.extend(slice(x, 0, row, row + 1), cache);
+      assert.deepEqual(await slice(states, 0, row, row + 1).readBits(), await expected.readBits());
+    }
+    for (const cache of [...prefixes, ...shared, ...alone]) cache.dispose();
+    model.dispose();
+  });
+
   test('a row that goes back to what it shares writes to pages of its own', async () => {
     using _scope = Scope.open();
     const { model } = llama();

@@ -50,7 +50,7 @@ export class KeyValueCache implements Disposable {
   }
 
   /**
-   * The rows of several caches as one batch, in memory of its own.
+   * The rows of several caches as one batch, in memory of its own; full pages that rows share they go on to share.
    * @param capacity - room in all, for every row or for each; default the pages that hold its tokens.
    */
   static merge(caches: readonly KeyValueCache[], capacity: number | readonly number[] = 0): KeyValueCache {
@@ -63,14 +63,26 @@ export class KeyValueCache implements Disposable {
     const lengths = caches.flatMap((cache) => cache.lengths);
     const filled = caches.flatMap((cache) => cache.#pages.map((_, row) => cache.#filled(row, cache.lengths[row] as number)));
     const spare = filled.map(({ pages }, row) => pagesWithRoom(lengths[row] as number, ofRow(capacity, row)) - pages.length);
-    const pool = yield* KeyValuePool.gathering(filled, sum(spare));
-    let [next, free] = [0, sum(filled.map(({ pages }) => pages.length))];
-    const rows = filled.map(({ pages }, row) => {
-      const own = [...range(next, pages.length), ...range(free, spare[row] as number)];
-      next += pages.length;
-      free += spare[row] as number;
-      return own;
+    // Of each pool, where full pages come to lie.
+    const places = new Map(filled.map(({ pool }) => [pool, new Map<number, number>()]));
+    const copied: { pool: KeyValuePool; pages: number[] }[] = [];
+    let free = 0;
+    const rows = filled.map(({ pool, pages }, row) => {
+      const known = places.get(pool) as Map<number, number>;
+      const isFull = (place: number) => (place + 1) * pageTokens <= (lengths[row] as number);
+      const fresh = pages.filter((page, place) => !(isFull(place) && known.has(page)));
+      copied.push({ pool, pages: fresh });
+      return pages.map((page, place) => {
+        const at = (isFull(place) ? known.get(page) : undefined) ?? free++;
+        if (isFull(place)) known.set(page, at);
+        return at;
+      });
     });
+    const pool = yield* KeyValuePool.gathering(copied, sum(spare));
+    for (const [row, pages] of rows.entries()) {
+      pages.push(...range(free, spare[row] as number));
+      free += spare[row] as number;
+    }
     return new KeyValueCache(pool, rows, lengths);
   }
 
