@@ -23,7 +23,12 @@ void run(const WindowPartition& op, Stream&) {
                       std::byte* to = op.y.raw() + line * window * token;
                       const int64_t from = ((index / (across * down) * height + row) * width + column) * token;
                       if (kept > 0) std::memcpy(to, op.x.raw() + from, static_cast<size_t>(kept * token));
-                      std::memset(to + kept * token, 0, static_cast<size_t>((window - kept) * token));
+                      for (int64_t i = kept; i < window; ++i) {
+                        if (op.padding)
+                          std::memcpy(to + i * token, op.padding->raw(), static_cast<size_t>(token));
+                        else
+                          std::memset(to + i * token, 0, static_cast<size_t>(token));
+                      }
                     }
                   });
 }

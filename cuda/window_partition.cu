@@ -15,6 +15,7 @@ struct Windows {
 
 struct Partitioned {
   Windows windows;
+  const std::byte* padding;  // null: zeros
   __device__ const std::byte* operator()(int64_t row) const {
     const int64_t area = windows.window * windows.window;
     const int64_t index = row / area;  // of the window
@@ -22,7 +23,7 @@ struct Partitioned {
     const int64_t image = index / (windows.down() * windows.across());
     const int64_t y = index / windows.across() % windows.down() * windows.window + within / windows.window;
     const int64_t x = index % windows.across() * windows.window + within % windows.window;
-    if (y >= windows.height || x >= windows.width) return nullptr;
+    if (y >= windows.height || x >= windows.width) return padding;
     return windows.x + ((image * windows.height + y) * windows.width + x) * windows.row_bytes;
   }
 };
@@ -42,7 +43,9 @@ struct Unpartitioned {
 
 void run(const WindowPartition& op, CudaStream& stream) {
   const Windows windows{op.x.raw(), op.x.shape[1], op.x.shape[2], op.window, op.x.shape[3] * size_of(op.x.dtype)};
-  move_rows(stream, op.y.shape.count(0, 3), windows.row_bytes, op.y.raw(), Partitioned{windows}, windows.x);
+  const std::byte* padding = op.padding ? op.padding->raw() : nullptr;
+  move_rows(stream, op.y.shape.count(0, 3), windows.row_bytes, op.y.raw(), Partitioned{windows, padding}, windows.x,
+            padding);
 }
 
 void run(const WindowUnpartition& op, CudaStream& stream) {

@@ -12,6 +12,10 @@ int64_t windows_along(int64_t size, int64_t window) { return size == 0 ? 0 : (si
 void check(WindowPartition& op) {
   const Check check(op);
   check.rank("x", op.x, 4, "[batch, height, width, dim]");
+  if (op.padding) {
+    check.same_dtype("padding", *op.padding, "x", op.x);
+    check.shape("padding", *op.padding, {op.x.shape[3]}, "the last size of x");
+  }
   check.require(op.window >= 1, "window", std::to_string(op.window), "at least 1");
   const Shape tall{op.x.shape[0], windows_along(op.x.shape[1], op.window)};
   const Shape windows{tall.count(), windows_along(op.x.shape[2], op.window)};

@@ -1,6 +1,5 @@
 // A map cut into square windows, and windows put back: the windowed blocks of SAM's image encoder (Kirillov et al. 2023,
-// arXiv 2304.02643). The map is padded with zeros at the bottom and right to a multiple of the window. Each is the other's
-// backward.
+// arXiv 2304.02643). The map is padded at the bottom and right to a multiple of the window. Each is the other's backward.
 #pragma once
 #include "kernels/fields.h"
 #include "kernels/tensor.h"
@@ -8,10 +7,11 @@
 namespace mglmm {
 
 struct WindowPartition {
-  ConstTensor x;       // [batch, height, width, dim]  any dtype
-  int64_t window = 0;  // at least 1
-  Tensor y;            // [batch * ceil(height / window) * ceil(width / window), window, window, dim]  row by row
-  MGLMM_OP(windowPartition, x, window, y)
+  ConstTensor x;        // [batch, height, width, dim]  any dtype
+  MaybeTensor padding;  // [dim]  dtype of x: the tokens beyond the map; absent: zeros
+  int64_t window = 0;   // at least 1
+  Tensor y;             // [batch * ceil(height / window) * ceil(width / window), window, window, dim]  row by row
+  MGLMM_OP(windowPartition, x, padding, window, y)
 };
 
 struct WindowUnpartition {

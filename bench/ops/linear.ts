@@ -4,14 +4,14 @@ import { pair } from '../harness';
 
 type Sizes = readonly [rows: number, inner: number, out: number];
 
-// LLaMA 7B over a prompt of 700 tokens (attention, MLP), CLIP ViT-L, SAM ViT-H (MLP, qkv of windows).
+// LLaMA 7B over a prompt of 700 tokens (attention, MLP), CLIP ViT-L, SAM ViT-H (MLP, qkv).
 const products: readonly Sizes[] = [
   [700, 4096, 4096],
   [700, 4096, 11008],
   [700, 11008, 4096],
   [577, 1024, 4096],
   [4096, 1280, 5120],
-  [4900, 1280, 3840],
+  [4096, 1280, 3840],
   [4096, 5120, 1280],
 ];
 const torchDtype = { f32: 'float32', bf16: 'bfloat16' } as const;

@@ -104,5 +104,5 @@ export const examples: Record<string, () => unknown> = {
     m.upscaleMasks(x(2, 6, 3), weights, x(2, 1, 2), { width: 3 });
     back(m.upscaleMasks(leaf(2, 6, 3), weights, leaf(2, 1, 2), { width: 3 }));
   },
-  windowPartition: () => back(m.windowUnpartition(m.windowPartition(leaf(1, 3, 5, 4), 2), 3, 5)),
+  windowPartition: () => back(m.windowUnpartition(m.windowPartition(leaf(1, 3, 5, 4), 2, leaf(4)), 3, 5)),
 };

@@ -10,14 +10,15 @@ function tableFor(size: number, table: Tensor): Tensor {
 
 export const golden: Golden = (given, parameters) => {
   const { height, width, heads, window } = parameters as unknown as Record<'height' | 'width' | 'heads' | 'window', number>;
-  const x = window > 0 ? windowPartition(given.x!, window) : given.x!;
-  const [batch, mapHeight, mapWidth, dim] = x.shape as [number, number, number, number];
-  const qkv = linear(reshape(x, [batch, mapHeight * mapWidth, dim]), given.qkv_weight!, given.qkv_bias!);
-  const y = samAttentionPacked(qkv, tableFor(mapHeight, given.rel_pos_h!), tableFor(mapWidth, given.rel_pos_w!), {
+  const whole = linear(given.x!, given.qkv_weight!, given.qkv_bias!);
+  const qkv = window > 0 ? windowPartition(whole, window, given.qkv_bias!) : whole;
+  const [batch, mapHeight, mapWidth, size] = qkv.shape as [number, number, number, number];
+  const packed = reshape(qkv, [batch, mapHeight * mapWidth, size]);
+  const y = samAttentionPacked(packed, tableFor(mapHeight, given.rel_pos_h!), tableFor(mapWidth, given.rel_pos_w!), {
     heads,
     height: mapHeight,
     width: mapWidth,
   });
-  const out = reshape(linear(y, given.proj_weight!, given.proj_bias!), [batch, mapHeight, mapWidth, dim]);
+  const out = reshape(linear(y, given.proj_weight!, given.proj_bias!), [batch, mapHeight, mapWidth, size / 3]);
   return { out: window > 0 ? windowUnpartition(out, height, width) : out };
 };

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { tensor, windowPartition, windowUnpartition } from '../../lib';
+import { backward, ones, reshape, slice, tensor, windowPartition, windowUnpartition } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
@@ -39,8 +39,12 @@ onEveryDevice('windowPartition', () => {
         const values = await x.read();
         const windows = windowPartition(x, window);
         assert.deepEqual(windows.shape, [batch * Math.ceil(height / window) * Math.ceil(width / window), window, window, dim]);
-        const expected = sources(batch, height, width, dim, window).map((from) => (from < 0 ? 0 : (values[from] as number)));
+        const from = sources(batch, height, width, dim, window);
+        const expected = from.map((place) => (place < 0 ? 0 : (values[place] as number)));
         assert.deepEqual([...(await windows.read())], expected);
+        const padding = reshape(slice(reshape(x, [count / dim, dim]), 0, 0, 1), [dim]);
+        const padded = from.map((place, i) => values[place < 0 ? i % dim : place] as number);
+        assert.deepEqual([...(await windowPartition(x, window, padding).read())], padded);
         const back = windowUnpartition(windows, height, width);
         assert.deepEqual(back.shape, x.shape);
         assert.deepEqual(await back.read(), values);
@@ -48,7 +52,19 @@ onEveryDevice('windowPartition', () => {
 
   test('gradients agree with central differences', async () => {
     await expectGradient((x) => windowPartition(x, 2), [2, 3, 5, 2]);
+    await expectGradient((x, padding) => windowPartition(x, 2, padding), [2, 3, 5, 2], [2]);
     await expectGradient((x) => windowUnpartition(x, 3, 5), [12, 2, 2, 2]);
+  });
+
+  test('makes only the gradient that is asked for', async () => {
+    const [x, padding] = [randn([1, 3, 5, 2], 1), randn([2], 2)];
+    padding.requiresGrad = true;
+    backward(windowPartition(x, 2, padding), ones([6, 2, 2, 2]));
+    assert.equal(x.grad, undefined);
+    assert.deepEqual([...(await padding.grad!.read())], [9, 9]); // of 24 tokens 15 are the map's
+    padding.grad = undefined;
+    backward(windowPartition(x, 1, padding), ones([15, 1, 1, 2]));
+    assert.deepEqual([...(await padding.grad!.read())], [0, 0]);
   });
 
   test('does nothing where there is nothing', async () => {
@@ -61,6 +77,16 @@ onEveryDevice('windowPartition', () => {
 
   const messages: [string, string, () => unknown][] = [
     ['ShapeError', 'windowPartition: x is [4], expected [batch, height, width, dim]', () => windowPartition(randn([4], 1), 2)],
+    [
+      'DtypeError',
+      'windowPartition: padding is bf16, expected f32, the dtype of x',
+      () => windowPartition(randn([1, 2, 2, 1], 1), 2, randn([1], 1, 'bf16')),
+    ],
+    [
+      'ShapeError',
+      'windowPartition: padding is [2], expected [1], the last size of x',
+      () => windowPartition(randn([1, 2, 2, 1], 1), 2, randn([2], 1)),
+    ],
     ['ArgumentError', 'windowPartition: window is 0, expected at least 1', () => windowPartition(randn([1, 2, 2, 1], 1), 0)],
     ['ShapeError', 'windowUnpartition: x is [4], expected [windows, window, window, dim]', () => windowUnpartition(randn([4], 1), 2, 2)],
     [

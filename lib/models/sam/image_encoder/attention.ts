@@ -33,18 +33,21 @@ export class SamAttention extends Module {
 
   /** `[batch, height, width, dim]` to the same, added to `residual`. */
   forward(x: Tensor, residual: Tensor): Tensor {
-    if (this.#window === undefined) return this.proj.forward(this.attend(x), residual);
+    const qkv = this.qkv.forward(x);
+    if (this.#window === undefined) return this.proj.forward(this.attend(qkv), residual);
     const [, height, width] = x.shape as [number, number, number, number];
-    // The zeros that fill up windows are tokens as others; they are gone before the projection, which spares it a sixth.
-    return this.proj.forward(windowUnpartition(this.attend(windowPartition(x, this.#window)), height, width), residual);
+    // What fills up windows are tokens of zeros, whose queries, keys and values are the bias. They are attended to as others, but no
+    // product has them among its rows, which spares it a sixth.
+    const windows = windowPartition(qkv, this.#window, this.qkv.bias);
+    return this.proj.forward(windowUnpartition(this.attend(windows), height, width), residual);
   }
 
-  /** `[maps, height, width, dim]` to the same, each map by itself. */
-  private attend(x: Tensor): Tensor {
-    const [maps, height, width, dim] = x.shape as [number, number, number, number];
-    const qkv = this.qkv.forward(reshape(x, [maps, height * width, dim]));
-    const y = samAttentionPacked(qkv, this.relPosH, this.relPosW, { heads: this.#heads, height, width });
-    return reshape(y, [maps, height, width, dim]);
+  /** `[maps, height, width, 3 * dim]` to `[maps, height, width, dim]`, each map by itself. */
+  private attend(qkv: Tensor): Tensor {
+    const [maps, height, width, size] = qkv.shape as [number, number, number, number];
+    const options = { heads: this.#heads, height, width };
+    const y = samAttentionPacked(reshape(qkv, [maps, height * width, size]), this.relPosH, this.relPosW, options);
+    return reshape(y, [maps, height, width, size / 3]);
   }
 
   protected override reset(): void {
