@@ -18,6 +18,7 @@ import {
   tensor,
 } from '../../lib';
 import { adaptedModel } from '../../lib/inference/adapted_model';
+import { recordCalls } from '../fuzz/recorded';
 import { mglmm } from '../support/command';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -103,9 +104,16 @@ for (const golden of mglmmGoldens()) {
       }
       const rows = [{ adapter: 'lora' }, {}, { adapter: 'all' }, { adapter: 'lora' }];
       const { image: _image, prompt, ...options } = request;
-      const mixed = await model.answerAll(
-        rows.map((row) => ({ image, prompt, ...row })),
-        options,
+      let mixed: Answer[] = [];
+      const calls = await recordCalls(async () => {
+        mixed = await model.answerAll(
+          rows.map((row) => ({ image, prompt, ...row })),
+          options,
+        );
+      }, Number.POSITIVE_INFINITY);
+      assert.ok(
+        calls.some(({ op }) => op === 'addLoraByRow'),
+        'they do not share the passes through the base',
       );
       for (const [i, answer] of mixed.entries()) assert.deepEqual(said(answer), alone[rows[i]?.adapter ?? 'base']);
       const byDefault = await model.answerAll([{ image, prompt }], { ...options, adapter: 'all' });
