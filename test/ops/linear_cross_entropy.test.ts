@@ -8,6 +8,7 @@ import {
   linearCrossEntropy,
   memory,
   pack,
+  randomNormal,
   resetPeak,
   synchronize,
   type Tensor,
@@ -63,8 +64,11 @@ const small = (shape: number[], seed: number) => randnArray(countOf(shape), seed
 onEveryDevice('linearCrossEntropy', () => {
   test('holds the gradient of a large weight once', async () => {
     const [tokens, dim, vocab] = [8, 1024, 4096];
-    const hidden = leafOf(small([tokens, dim], 1), [tokens, dim], 'bf16');
-    const weight = leafOf(small([vocab, dim], 2), [vocab, dim], 'bf16');
+    const [hidden, weight] = [
+      randomNormal([tokens, dim], { seed: 1, dtype: 'bf16' }),
+      randomNormal([vocab, dim], { seed: 2, dtype: 'bf16' }),
+    ];
+    for (const leaf of [hidden, weight]) leaf.requiresGrad = true;
     const labels = tensor(Int32Array.from({ length: tokens }, (_, row) => row));
     await collectGarbage();
     resetPeak(weight.device);
