@@ -46,7 +46,7 @@ export interface ObjectiveInputs {
   readonly gtMasks: readonly (Tensor | undefined)[];
 }
 
-/** f32 scalars, weighted, differentiable; `loss` is their sum. */
+/** f32 scalars, weighted, differentiable; `loss` is their sum, and what scores of masks lose with a weight of `iou`. */
 export interface Objective {
   readonly loss: Tensor;
   readonly ceLoss: Tensor;
@@ -92,27 +92,20 @@ export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 
     dice,
   );
   const maskLosses = add(maskBceLoss, maskDiceLoss);
-  const scored = pairs.flatMap((pair, i) => (iou > 0 && pair.iou ? [{ told: pair.iou, is: (losses[i] as { iou: Tensor }).iou }] : []));
-  const besides = scored.length > 0 ? [scale(scoreLoss(scored), iou)] : [];
-  return { loss: [ceLoss, maskLosses, ...besides].reduce(add), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
+  const scored = iou > 0 ? pairs.flatMap(({ iou: told }, i) => (told ? [{ told, is: (losses[i] as { iou: Tensor }).iou }] : [])) : [];
+  const scores = scored.length > 0 ? [scale(scoreLoss(scored), iou)] : [];
+  return { loss: [ceLoss, maskLosses, ...scores].reduce(add), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
 }
 
 /** Mean squared error, f32 `[]`, of IoUs that are told, `[masks]` each; as in Segment Anything, arXiv 2304.02643. */
 function scoreLoss(scored: readonly { readonly told: Tensor; readonly is: Tensor }[]): Tensor {
-  const told = concat(
-    scored.map((one) => cast(one.told, 'f32')),
-    0,
-  );
-  const error = add(
-    told,
-    scale(
-      concat(
-        scored.map((one) => one.is),
-        0,
-      ),
-      -1,
+  const [told, is] = (['told', 'is'] as const).map((key) =>
+    concat(
+      scored.map((one) => one[key]),
+      0,
     ),
-  );
+  ) as [Tensor, Tensor];
+  const error = add(cast(told, 'f32'), scale(is, -1));
   return mean(mul(error, error));
 }
 

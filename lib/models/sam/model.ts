@@ -69,7 +69,7 @@ export class Sam extends Module {
    * @param embeddings - `[1, promptDim, grid, grid]` of each image.
    * @param counts - prompts of each image, at least one.
    * @param prompts - of all images, one image behind another.
-   * @returns those of each image; differentiable.
+   * @returns of each image what its prompts ask for; differentiable.
    */
   decodeEach(
     embeddings: readonly Tensor[],

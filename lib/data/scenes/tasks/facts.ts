@@ -6,7 +6,7 @@
 import { expressionFor, sidesOf } from '../expressions';
 import { kinds, pluralOf } from '../kinds';
 import type { SceneThing } from '../scene';
-import { middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
+import { type Dialogue, middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
 import { groupPlurals } from './questions';
 import type { Task } from './task';
 
@@ -15,15 +15,17 @@ type Turn = readonly [question: string, answer: string];
 /** Questions of a sample. */
 const most = 9;
 
+/** Asks what `turnsOf` finds to ask, or for numbers, where a scene gives nothing else. */
 const asking =
-  (turnsOf: (dialogue: Parameters<Task>[0]) => readonly Turn[]): Task =>
+  (turnsOf: (dialogue: Dialogue) => readonly Turn[]): Task =>
   (dialogue) => {
-    for (const [question, answer] of dialogue.chance.shuffled(turnsOf(dialogue)).slice(0, most))
-      dialogue.turn(question, `${sentence(answer)}.`);
+    const found = turnsOf(dialogue);
+    const turns = found.length > 0 ? found : turnsOfNumbers(dialogue);
+    for (const [question, answer] of dialogue.chance.shuffled(turns).slice(0, most)) dialogue.turn(question, `${sentence(answer)}.`);
   };
 
 /** How many there are, and whether there is any; no kind is asked for twice. */
-const turnsOfNumbers = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+const turnsOfNumbers = ({ scene, chance }: Dialogue): Turn[] => {
   const numberOf = (name: string) => scene.things.filter(({ kind }) => kind === name).length;
   const group = chance.is(0.4) ? chance.pick(Object.keys(groupPlurals) as (keyof typeof groupPlurals)[]) : undefined;
   const asked = chance.shuffled(kinds.filter((kind) => kind.group !== group));
@@ -42,7 +44,7 @@ const turnsOfNumbers = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
 };
 
 /** Colours and patterns, of things called by their kind alone, where there is one of it. */
-const turnsOfLooks = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+const turnsOfLooks = ({ scene, chance }: Dialogue): Turn[] => {
   const single = scene.things.filter(({ kind }) => scene.things.filter((other) => other.kind === kind).length === 1);
   const worn = single.filter(({ kind }) => kind !== 'person');
   const parts = chance.shuffled(single).flatMap((thing): Turn[] => {
@@ -57,7 +59,7 @@ const turnsOfLooks = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
 };
 
 /** On which side of the picture each thing is, or of the next: each named by the fewest words. */
-const turnsOfPlaces = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
+const turnsOfPlaces = ({ scene, chance }: Dialogue): Turn[] => {
   const named = chance.shuffled(scene.things).flatMap((thing) => {
     const found = expressionFor(scene, thing, chance, { isShort: true });
     return found ? [found] : [];
@@ -73,9 +75,5 @@ const turnsOfPlaces = ({ scene, chance }: Parameters<Task>[0]): Turn[] => {
 };
 
 export const numbers: Task = asking(turnsOfNumbers);
-export const looks: Task = asking((dialogue) => nonempty(turnsOfLooks(dialogue), dialogue));
-export const places: Task = asking((dialogue) => nonempty(turnsOfPlaces(dialogue), dialogue));
-
-/** Numbers, where a scene gives nothing else to ask. */
-const nonempty = (turns: readonly Turn[], dialogue: Parameters<Task>[0]): readonly Turn[] =>
-  turns.length > 0 ? turns : turnsOfNumbers(dialogue);
+export const looks: Task = asking(turnsOfLooks);
+export const places: Task = asking(turnsOfPlaces);
