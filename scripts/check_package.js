@@ -70,6 +70,9 @@ console.log('package: installed, ' + imported.backendName());
   if (!JSON.parse(mglmm('doctor', '--json', '--model', 'model')).ready) throw new Error('mglmm doctor finds something missing');
   const { text } = JSON.parse(mglmm('answer', 'photo.png', 'Where is it?', '--model', 'model', '--json'));
   if (typeof text !== 'string') throw new Error('mglmm answer gave no text');
+  mglmm('scenes', '--out', 'scenes', '--count', '1', '--split', 'test');
+  const own = JSON.parse(mglmm('answer', 'scenes/images/test-0-0.png', 'What is in this picture?', '--json')).text;
+  if (!/^[A-Z].{10,}\.$/.test(own)) throw new Error(`the model that comes with the package says ${JSON.stringify(own)}`);
 } finally {
   rmSync(folder, { recursive: true });
 }

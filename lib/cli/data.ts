@@ -1,9 +1,10 @@
 /** `mglmm data check FILE...`: looks at every sample of files of samples, says what is wrong with which, and draws them. */
 import { basename, extname } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { checkSamples } from '../data/check';
 import { JsonlDataset } from '../data/jsonl';
 import { DataError, type SampleProblem } from '../errors';
+import { number } from './numbers';
 import { Progress } from './progress';
 import { SamplePictures } from './sample_pictures';
 import { type Context, formatTable } from './terminal';
@@ -24,7 +25,7 @@ export function define(command: Command, context: Context): void {
     .command('check')
     .description('look at every sample of files of samples')
     .argument('<file...>', 'JSONL, one sample a line: docs/data.md')
-    .option('--limit <count>', 'look at no more samples of a file, from its first', parseCount)
+    .option('--limit <count>', 'look at no more samples of a file, from its first', number({ whole: true, from: 1 }))
     .option('--pictures <dir>', `draw good samples with their masks into this folder: of each file the first ${drawn}, or as --limit says`)
     .option('--images <dir>', 'where paths of pictures start; default the folder of each file')
     .option('--no-decode', 'leave pictures and the pixels of masks unread')
@@ -91,9 +92,3 @@ async function check(
 
 /** A line of its own whatever stands in a file: control characters would be commands to the terminal. */
 const printable = (line: string) => `${line.replace(/\p{Cc}/gu, '\ufffd')}\n`;
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!(Number.isInteger(count) && count >= 1)) throw new InvalidArgumentError('expected a whole number, 1 or more');
-  return count;
-}

@@ -1,6 +1,6 @@
 /** `mglmm eval scenes` or `FILE...`: asks a model the questions of samples, scores what it answers, and shows it. */
 import { createHash } from 'node:crypto';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { JsonlDataset } from '../data/jsonl';
@@ -12,6 +12,7 @@ import { DataError } from '../errors';
 import { countsOf, hundredths, writePage } from '../eval/page';
 import { type EvaluationSettings, readRecords } from '../eval/record';
 import { runEvaluation } from '../eval/run';
+import { sceneSimilarity } from '../eval/scene_phrases';
 import { type EvaluationScores, scoresOf } from '../eval/scores';
 import type { Mglmm } from '../inference/mglmm';
 import { defaultOut, inFolder } from './answer_files';
@@ -38,7 +39,7 @@ interface EvalOptions extends ModelOptions, AnsweringOptions {
 const madeUp = 'scenes';
 
 /** Of how questions are put and answers are read; another number says that scores are not to be compared. */
-const protocol = 'generation-1';
+const protocol = 'generation-2';
 
 export function define(command: Command, context: Context): void {
   const count = number({ whole: true, from: 1 });
@@ -132,7 +133,8 @@ async function evaluate(parts: Parts, out: string, options: EvalOptions, context
     progress.clear();
     await model?.dispose();
   }
-  const scores = await scoresOf(within(records, limit));
+  const isOfScenes = parts.datasets.every((one) => one instanceof SceneDataset);
+  const scores = await scoresOf(within(records, limit), isOfScenes ? { similarity: sceneSimilarity } : {});
   const names = parts.datasets.map(({ name }) => name);
   const metrics = { model: path, data: names, settings, ...scores };
   await writeFile(join(out, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
@@ -160,8 +162,13 @@ function tableOf({ tasks }: EvaluationScores): string {
   return formatTable(tasks.map(({ task, turns, metrics }) => [task, String(turns), figures(metrics).join('   ')]));
 }
 
-/** Of a file, or of all files of a folder: names, sizes, times of change. Hashing a model takes longer than asking it a few questions. */
+/**
+ * Of a model that was prepared, its record, which has the hashes of its files; of a file, or of all files of another folder: names,
+ * sizes, times of change. Hashing a model takes longer than asking it a few questions.
+ */
 async function fingerprint(path: string): Promise<string> {
+  const prepared = await readFile(join(path, 'mglmm.json')).catch(() => undefined);
+  if (prepared) return createHash('sha256').update(prepared).digest('hex').slice(0, 16);
   const root = await stat(path).catch(() => undefined);
   const names = root?.isDirectory() ? (await readdir(path)).sort() : [];
   const hash = createHash('sha256').update(`${root?.size} ${root?.isDirectory() ? '' : root?.mtimeMs}`);

@@ -1,8 +1,9 @@
 /** `mglmm scenes --out DIR`: made-up pictures with everything that is known of them, as files. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { splitNames } from '../data/scenes/key';
 import { type WriteScenesOptions, writeScenes } from '../data/scenes/write_scenes';
 import { writeNewFolder } from '../weights/new_folder';
+import { number } from './numbers';
 import { Progress } from './progress';
 import type { Context } from './terminal';
 
@@ -11,11 +12,12 @@ interface ScenesOptions extends Pick<WriteScenesOptions, 'count' | 'seed' | 'siz
 }
 
 export function define(command: Command, { terminal, signal }: Context): void {
+  const whole = number({ whole: true, from: 0 });
   command
     .requiredOption('--out <dir>', 'new folder: pictures, samples, COCO panoptic, MGSC annotations (docs/scenes.md)')
-    .option('--count <number>', 'scenes', parseWhole, 100)
-    .option('--seed <number>', 'another one gives other scenes', parseWhole, 1)
-    .option('--size <pixels>', 'of a side', parseWhole, 256)
+    .option('--count <number>', 'scenes', whole, 100)
+    .option('--seed <number>', 'another one gives other scenes', whole, 0)
+    .option('--size <pixels>', 'of a side', whole, 256)
     .addOption(new Option('--split <name>', 'which scenes').choices(splitNames).default('train'))
     .action(async ({ out, ...options }: ScenesOptions) => {
       const progress = new Progress(terminal.err, 'drawing', (amount) => amount.toLocaleString('en'));
@@ -30,10 +32,4 @@ export function define(command: Command, { terminal, signal }: Context): void {
         progress.clear();
       }
     });
-}
-
-function parseWhole(text: string): number {
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value >= 0)) throw new InvalidArgumentError('expected a whole number, 0 or more');
-  return value;
 }

@@ -17,7 +17,7 @@ export interface AskedSample {
 }
 
 /** Each question of these is asked by itself, as their benchmarks do; others go on from what the model answered before. */
-const askedApart = new Set(['refer', 'reason', 'multiple', 'empty', 'semantic', 'instance', 'panoptic', 'gcg', 'caption']);
+const askedApart = new Set(['refer', 'reason', 'multiple', 'empty', 'semantic', 'instance', 'panoptic', 'gcg', 'mgsc', 'caption']);
 
 /** The turns of each sample, answered: questions that stand alone together, conversations side by side. */
 export async function ask(model: Answering, asked: readonly AskedSample[], options: AnswerOptions): Promise<AnsweredTurn[][]> {

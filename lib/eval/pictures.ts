@@ -3,6 +3,7 @@ import { maskColor } from '../image/colors';
 import type { RgbImage } from '../image/decode';
 import { drawOverlay } from '../image/overlay';
 import { rleIou } from '../image/rle';
+import { largestFirst } from '../metrics/grounding';
 import type { AnsweredTurn } from './record';
 
 type Color = ReturnType<typeof maskColor>;
@@ -18,14 +19,8 @@ export function colorsOf({ truthMasks, segments }: AnsweredTurn): TurnColors {
     segments.map(({ segmentation }) => segmentation),
     truthMasks,
   );
-  const places = iou.flatMap((row, i) => row.map((value, j) => ({ value, i, j }))).sort((a, b) => b.value - a.value);
   const colors = new Map<number, number>();
-  const taken = new Set<number>();
-  for (const { value, i, j } of places) {
-    if (value === 0 || colors.has(i) || taken.has(j)) continue;
-    colors.set(i, j);
-    taken.add(j);
-  }
+  for (const { row, column } of largestFirst(iou)) colors.set(row, column);
   let left = truthMasks.length;
   return { truth: truthMasks.map((_, j) => maskColor(j)), answer: segments.map((_, i) => maskColor(colors.get(i) ?? left++)) };
 }

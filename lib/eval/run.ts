@@ -118,12 +118,14 @@ async function answered(model: Answering, found: readonly Found[], options: Answ
     if ('record' in one) return one.record;
     const { sample, image } = one.asked;
     const answers = turns[good.indexOf(one)] ?? [];
+    const size = [image.height, image.width] as const;
+    const hasMasks = sample.masks.length > 0;
     return {
       ...one.place,
       id: sample.id,
       task: sample.task,
-      size: [image.height, image.width],
-      turns: answers.map((turn) => ({ ...turn, value: turnValue(sample.task, [image.height, image.width], turn) })),
+      size,
+      turns: answers.map((turn) => ({ ...turn, value: turnValue(sample.task, hasMasks, size, turn) })),
     };
   });
 }

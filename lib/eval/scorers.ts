@@ -201,7 +201,7 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
   }
 }
 
-/** How good a turn is by itself, from 0 to 1. */
-export function turnValue(task: string, size: Size, turn: AnsweredTurn): number {
-  return scorerOf(task, turn.truthMasks.length > 0, sharedWords).add(turn, size, 0);
+/** How good a turn is by itself, from 0 to 1. @param hasMasks - whether any turn of its sample has. */
+export function turnValue(task: string, hasMasks: boolean, size: Size, turn: AnsweredTurn): number {
+  return scorerOf(task, hasMasks, sharedWords).add(turn, size, 0);
 }

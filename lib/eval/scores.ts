@@ -56,6 +56,7 @@ export async function scoresOf(
   const counts = { samples: 0, faults: 0, turns: 0, unanswered: 0, cut: 0, malformed: 0 };
   const repairs: Partial<Record<RepairKind, number>> = {};
   for await (const { part, index, task, size, turns, fault } of records) {
+    const hasMasks = turns.some(({ truthMasks }) => truthMasks.length > 0);
     if (fault !== undefined) {
       counts.faults++;
       continue;
@@ -68,7 +69,7 @@ export async function scoresOf(
       if (turn.repairs.length > 0) counts.malformed++;
       for (const kind of new Set(turn.repairs)) repairs[kind] = (repairs[kind] ?? 0) + 1;
       for (const name of rowsOf(task, turn)) {
-        const row = rows.get(name) ?? { scorer: scorerOf(task, turn.truthMasks.length > 0, similarity), turns: 0 };
+        const row = rows.get(name) ?? { scorer: scorerOf(task, hasMasks, similarity), turns: 0 };
         rows.set(name, row);
         row.scorer.add(turn, size, part * partSpan + index);
         row.turns++;

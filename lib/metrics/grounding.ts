@@ -65,7 +65,9 @@ export function recalled(
 }
 
 /** The largest element, again and again, each time without the rows and columns of those before; ends at 0. The first of equals. */
-function* largestFirst(matrix: readonly (readonly number[])[]): Generator<{ value: number; row: number; column: number }, void, undefined> {
+export function* largestFirst(
+  matrix: readonly (readonly number[])[],
+): Generator<{ value: number; row: number; column: number }, void, undefined> {
   const [rows, columns] = [new Set<number>(), new Set<number>()];
   for (;;) {
     let best = { value: 0, row: -1, column: -1 };

@@ -19,7 +19,7 @@ const small = new Set('a an the this that these those its his her their some of 
 
 /**
  * Words in common over words in either (Jaccard), without articles and the like. The published recall takes the cosine of BERT's states,
- * which calls almost any two nouns alike; here a red car is a car (1/2), and no blue car (1/3).
+ * which calls almost any two nouns alike; here a red car is a car (1/2), and no blue car (1/3); with more words said, one may be wrong.
  */
 export const sharedWords: PhraseSimilarity = (truth, phrase) => {
   const [a, b] = [wordsOf(truth), wordsOf(phrase)];

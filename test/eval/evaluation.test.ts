@@ -8,6 +8,7 @@ import type { Answering } from '../../lib/eval/ask';
 import { writePage } from '../../lib/eval/page';
 import { readRecords, type SampleRecord } from '../../lib/eval/record';
 import { type EvaluationOptions, runEvaluation } from '../../lib/eval/run';
+import { turnValue } from '../../lib/eval/scorers';
 import { type EvaluationScores, scoresOf } from '../../lib/eval/scores';
 import { columns, type Known, Oracle, writeQuestions } from '../support/oracle';
 import { badLines } from '../support/samples';
@@ -99,6 +100,41 @@ describe('scores', () => {
     near(parts.mIoU, 1, 'mIoU');
     near(parts.recall, 0, 'recall');
     near(metricsOf(scores, 'mgsc: scene').recall, 1, 'recall');
+  });
+
+  test('of a task of another name follow its sample: masks where any question asks for one, else words', async () => {
+    const size = [36, 48] as const;
+    const turn = { question: '?', ids: [], repairs: [], segments: [] };
+    const sample = (index: number, truths: readonly [string, boolean][]): SampleRecord => ({
+      ...{ part: 0, index, id: `${index}`, task: 'ours', size },
+      turns: truths.map(([truth, hasMask]) => ({ ...turn, truth, answer: 'No.', truthMasks: hasMask ? [columns(0, 6)] : [], value: 0 })),
+    });
+    const [masks] = (
+      await scoresOf([
+        sample(0, [
+          ['No.', false],
+          ['<p> it </p> [SEG]', true],
+        ]),
+      ])
+    ).tasks;
+    assert.deepEqual([masks?.metrics.cIoU, masks?.metrics['N-acc'], masks?.metrics['T-acc']], [0, 1, 0]);
+    const [words] = (
+      await scoresOf([
+        sample(0, [
+          ['No.', false],
+          ['Yes.', false],
+        ]),
+      ])
+    ).tasks;
+    assert.equal(words?.metrics.accuracy, 1 / 2);
+    assert.equal(turnValue('ours', true, size, { ...turn, truth: 'No.', answer: 'Yes.', truthMasks: [] }), 1);
+  });
+
+  test('take phrases for alike as they are told', async () => {
+    using folder = temporaryFolder();
+    const { records } = await evaluate(folder);
+    const { tasks } = await scoresOf(records, { similarity: (truth) => Number(truth.includes('dog')) });
+    assert.equal(tasks.find(({ task }) => task === 'gcg')?.metrics['recall (all pairs)'], 1 / 2);
   });
 
   test('take several masks of a phrase as one thing that is looked for, and count what is malformed', async () => {

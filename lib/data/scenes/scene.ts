@@ -69,7 +69,6 @@ export class Scene {
   readonly width: number;
   readonly height: number;
   readonly setting: SettingName;
-  readonly isIndoors: boolean;
   /** `[height, width]`: to which part of a thing, or region, a pixel belongs; regions come first. */
   readonly labels: Uint16Array<ArrayBuffer>;
   readonly things: readonly SceneThing[];
@@ -86,7 +85,6 @@ export class Scene {
     this.width = size;
     this.height = size;
     this.setting = layout.background.setting;
-    this.isIndoors = layout.background.isIndoors;
     this.leastArea = Math.max(1, Math.round(12 * (size / 128) ** 2));
     this.#layout = layout;
     const canvas = new Canvas(size, { labels: true });

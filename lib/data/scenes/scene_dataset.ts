@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../errors';
 import type { Dataset, Sample } from '../sample';
 import { Chance } from './chance';
-import { expectSceneKey, type SceneKey, type SplitName } from './key';
+import { expectSceneKey, type SceneKey, type SplitName, splitNames } from './key';
 import { makeScene, type Scene } from './scene';
 import { namingTasks, type TaskName, taskNames, tasks } from './tasks';
 import { Dialogue } from './wording';
@@ -57,13 +57,11 @@ export class SceneDataset implements Dataset {
     if (!(Number.isInteger(index) && index >= 0 && index < this.length))
       throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
     const { split, seed, size, together, segcap } = this.#options;
-    const chance = new Chance(forTask, seed, splitWord(split), index);
+    const chance = new Chance(forTask, seed, splitNames.indexOf(split), index);
     const chosen = Array.from({ length: together }, () => names[chance.weighted(this.#weights)] as TaskName);
     return sceneSample(makeScene({ split, seed, index, size }), chosen, { segcap });
   }
 }
-
-const splitWord = (split: SplitName) => Object.keys(splitLengths).indexOf(split);
 
 /** The sample of a task, or of several one after another, that a scene gives: always the same. */
 export function sceneSample(
@@ -73,7 +71,7 @@ export function sceneSample(
 ): Sample {
   const { key } = scene;
   const words = chosen.map((task) => names.indexOf(task));
-  const dialogue = new Dialogue(scene, new Chance(forWords, key.seed, splitWord(key.split), key.index, ...words));
+  const dialogue = new Dialogue(scene, new Chance(forWords, key.seed, splitNames.indexOf(key.split), key.index, ...words));
   for (const task of chosen) {
     dialogue.hasPhrases = segcap || !namingTasks.has(task);
     tasks[task](dialogue);

@@ -1,6 +1,7 @@
 /** Samples of scenes: well-formed, true to the scene, of few words, by number alone. */
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeAll, describe, test } from '@jest/globals';
 import { JsonlDataset, writeJsonl } from '../../../lib/data/jsonl';
@@ -13,7 +14,7 @@ import { kinds } from '../../../lib/data/scenes/kinds';
 import { heldOutColor } from '../../../lib/data/scenes/layout';
 import { makeScene, type Scene } from '../../../lib/data/scenes/scene';
 import { SceneDataset, sceneSample } from '../../../lib/data/scenes/scene_dataset';
-import { type TaskName, taskNames } from '../../../lib/data/scenes/tasks';
+import { type TaskName, taskNames, tasks } from '../../../lib/data/scenes/tasks';
 import { lookOf, middleOf, numberWord } from '../../../lib/data/scenes/wording';
 import { ArgumentError } from '../../../lib/errors';
 import { rleArea, rleIou } from '../../../lib/image/rle';
@@ -86,6 +87,14 @@ describe('the masks of', () => {
         else assert.match(phrase, / /); // a part of all things of a kind
       }
     }
+  });
+
+  test('classes of one semantic question share no pixel', () => {
+    for (const [, { masks, id }] of samplesOf('semantic', 150))
+      assert.ok(
+        rleIou(masks, masks).every((row, i) => row.every((iou, k) => i === k || iou === 0)),
+        id,
+      );
   });
 
   test('instance segmentation are of each thing of a kind, from left to right', () => {
@@ -202,6 +211,19 @@ describe('SceneDataset', () => {
     const all = new SceneDataset({ split: 'test', seed: 1, size: 64 });
     assert.equal(all.length, 2000);
     assert.equal((await all.get(0)).id.startsWith('test-1-0-'), true);
+  });
+
+  test('says and masks the same on every machine', () => {
+    const said = (Object.keys(tasks) as TaskName[]).map((task) => {
+      const hash = createHash('sha256');
+      for (const [, { conversation, masks }] of samplesOf(task, 12)) hash.update(JSON.stringify([conversation, masks]));
+      return [task, hash.digest('hex').slice(0, 8)];
+    });
+    assert.deepEqual(Object.fromEntries(said), {
+      ...{ caption: '3dd9dd31', conversation: 'd19f862b', refer: '2f067e8a', semantic: 'a5c1b182', instance: '0871cd3a' },
+      ...{ panoptic: 'c2885d78', multiple: 'b7dce9a6', empty: 'e951fe8a', reason: 'd83ecb30', gcg: '4e0030d1', mgsc: 'e6be5fc7' },
+      ...{ everything: '05d4de9e', looks: 'b12ea898', numbers: 'f7aaa6e9', places: '7e4594fe' },
+    });
   });
 
   test('has several tasks in one sample, and all that there is to see', async () => {

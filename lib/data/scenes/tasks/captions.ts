@@ -13,6 +13,7 @@ import {
   partGroups,
   plain,
   type Said,
+  sentence,
   type ThingGroup,
   withArticle,
 } from '../wording';
@@ -67,10 +68,10 @@ export const caption: Task = (dialogue) => {
   const { scene, chance } = dialogue;
   if (chance.is(0.5)) {
     const names = lookalikes(scene.things).map(groupName);
-    const text = `${withArticle(places[scene.setting].replace(/^an? /, ''))} with ${listed(names).join('')}`;
+    const text = `${places[scene.setting]} with ${listed(names).join('')}`;
     dialogue.turn(
       `((please |)describe ${shown} ${short}.|(give|write) a (short|brief) caption(| of ${shown}).|what does ${shown} show, ${short}?)`,
-      `${text.charAt(0).toUpperCase()}${text.slice(1)}.`,
+      `${sentence(text)}.`,
     );
     return;
   }
@@ -147,5 +148,5 @@ export function subtreeSaid(scene: Scene, thing: SceneThing, name = `the ${lookO
     const noun = `${group.color ? `${group.color} ` : ''}${group.name}`;
     return marked(group.isSeveral ? noun : withArticle(noun), group);
   });
-  return [`${name.charAt(0).toUpperCase()}${name.slice(1)} has `, ...listed(items), '.'];
+  return [`${sentence(name)} has `, ...listed(items), '.'];
 }

@@ -4,7 +4,7 @@ import { kinds } from '../kinds';
 import { heldOutColor } from '../layout';
 import type { SceneThing } from '../scene';
 import type { Dialogue } from '../wording';
-import { inOrder, joined, listed, lookOf, marked, numberWord, partGroups, type Said, withArticle } from '../wording';
+import { inOrder, listed, lookOf, marked, numberWord, partGroups, type Said, withArticle } from '../wording';
 import { everyOne, subjectsOf, type Target, type Task, targetsOf } from './task';
 
 const picture = '(| in this picture| in the picture| in this image)';
@@ -35,9 +35,10 @@ export const semantic: Task = (dialogue) => {
     const name = part && `${thing.kind} ${part.name}`;
     if (name) {
       const alike = scene.things.filter(({ kind }) => kind === thing.kind).flatMap(({ parts }) => parts);
+      classes.delete(thing.kind); // which has these pixels too
       classes.set(
         name,
-        alike.filter((one) => one.name === part.name || one.plural === part.name),
+        alike.filter((one) => one.name === part.name),
       );
     }
   }
@@ -154,17 +155,11 @@ export const reason: Task = (dialogue) => {
   const subject = chance.pick(subjectsOf(scene));
   const alike = scene.things.filter(({ group }) => group === subject.group);
   if (chance.is(0.25) && subject.group && subject.group !== 'person') {
-    const answer = [
-      ...new Set(
-        inOrder(scene.things)
-          .filter((thing) => alike.includes(thing))
-          .map(({ kind }) => kind),
-      ),
-    ].map((kind) => byKind(scene.things, kind));
+    const answer = [...new Set(inOrder(alike).map(({ kind }) => kind))].map((kind) => byKind(scene.things, kind));
     dialogue.turn(
       `(what (here |)is ${withArticle(subject.group)}?|(mark|segment|find) whatever is ${withArticle(subject.group)}.|is there ${withArticle(subject.group)}? (mark|segment) it.)`,
       'That is ',
-      ...joined([listed(answer)]),
+      ...listed(answer),
       '.',
     );
     return;
