@@ -25,8 +25,8 @@ export function windowPartition(x: Tensor, window: number, padding?: Tensor): Te
   ]);
 }
 
-/** `[windows, window, window, dim]` to `[dim]`. */
-function sumOfPadding(windows: Tensor, height: number, width: number): Tensor {
+/** Of what lies beyond the map: `[windows, window, window, dim]` to `[dim]`. */
+export function sumOfPadding(windows: Tensor, height: number, width: number): Tensor {
   const [count, window, , dim] = windows.shape as [number, number, number, number];
   const [down, across] = [Math.ceil(height / window), Math.ceil(width / window)];
   const places: number[] = [];
