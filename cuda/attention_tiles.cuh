@@ -95,8 +95,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int64_t split = blockIdx.x % out.splits;
   const int64_t first_query = blockIdx.x / out.splits * kTileQueries;
   const int64_t own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
-  const int64_t queries = in.queries.count(batch);
-  if (first_query >= queries) return;
+  if (first_query >= in.queries.count(batch)) return;
   const int64_t first_key = out.splits == 1 ? 0 : split * kSplitKeys;
   const int64_t places = sight.rows + sight.columns;
   auto* memory = dynamic_shared<T>();
@@ -105,7 +104,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float* const bias = reinterpret_cast<float*>(memory + 4 * kTile) + 16 * warp * places;
 
   int64_t seen[2];
-  for (int i = 0; i < 2; ++i) seen[i] = own_query + 8 * i < queries ? sight.keys(batch, own_query + 8 * i) : 0;
+  for (int i = 0; i < 2; ++i)
+    seen[i] = own_query + 8 * i < in.queries.count(batch) ? sight.keys(batch, own_query + 8 * i) : 0;
   // As f32: a head has fewer than 2^24 keys.
   const auto all_see = static_cast<int64_t>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
   const int64_t end = out.splits > 1 && first_key + kSplitKeys < all_see ? first_key + kSplitKeys : all_see;
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   // Queries, by way of a tile that is free yet.
   uint32_t q[kSteps][4];
   copy_tile<dim>(key_tiles + kTile, in.q, in.queries, batch, head, first_query,
-                 [&](int64_t query) { return query < queries; });
+                 [&](int64_t query) { return query < in.queries.count(batch); });
   commit_copies();
   wait_for_copies<0>();
   __syncthreads();
@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   for (int i = 0; i < 2; ++i) {
     const int64_t query = own_query + 8 * i;
     const float sum = softmax.sum(i);
-    if (query >= queries) continue;
+    if (query >= in.queries.count(batch)) continue;
     const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + in.queries.token(batch, query);
     if (out.splits > 1 && seen[i] > kSplitKeys) {
       if (first_key >= seen[i]) continue;

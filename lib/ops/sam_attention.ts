@@ -1,9 +1,10 @@
 import { call, record, run } from '../autograd/call';
 import { records } from '../autograd/graph';
+import { sumOfPadding } from '../autograd/sum_of_padding';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { reshape } from './reshape';
-import { sumOfPadding, windowPartition, windowUnpartition } from './window_partition';
+import { windowPartition, windowUnpartition } from './window_partition';
 
 export interface SamAttentionOptions {
   /** Of the map, in tokens. */
