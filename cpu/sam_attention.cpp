@@ -1,6 +1,9 @@
 #include "kernels/sam_attention.h"
 
+#include <limits>
+
 #include "cpu/attention/attend.h"
+#include "kernels/window_partition.h"
 
 namespace mglmm::cpu {
 namespace {
@@ -52,6 +55,21 @@ AttentionProblem packed(const Op& op) {
   return problem;
 }
 
+// Windows in the place of maps.
+void cut(AttentionProblem& problem, const SamAttentionPacked& op, Stream& stream) {
+  problem.map_height = op.height;
+  problem.map_width = op.width;
+  problem.height = problem.width = op.window;
+  problem.queries = problem.keys = op.window * op.window;
+  problem.batch *= windows_along(op.height, op.window) * windows_along(op.width, op.window);
+  if (problem.logsumexp) std::fill_n(problem.logsumexp, op.logsumexp.count(), std::numeric_limits<float>::infinity());
+  const int64_t part = op.qkv.shape[2] / 3 * size_of(op.qkv.dtype);
+  std::byte* zeros = op.padding ? nullptr : stream.scratch(part);
+  if (zeros) std::fill_n(zeros, part, std::byte{0});
+  problem.k.padding = zeros ? zeros : op.padding->raw() + part;
+  problem.v.padding = zeros ? zeros : op.padding->raw() + 2 * part;
+}
+
 }  // namespace
 
 void run(const SamAttention& op, Stream& stream) { attend(separate(op), stream); }
@@ -66,7 +84,11 @@ void run(const SamAttentionBackward& op, Stream& stream) {
   attend_backward(separate(op), gradients, stream);
 }
 
-void run(const SamAttentionPacked& op, Stream& stream) { attend(packed(op), stream); }
+void run(const SamAttentionPacked& op, Stream& stream) {
+  AttentionProblem problem = packed(op);
+  if (op.window > 0) cut(problem, op, stream);
+  attend(problem, stream);
+}
 
 void run(const SamAttentionPackedBackward& op, Stream& stream) {
   const AttentionGradients gradients{part_of(op.dy, 0, 1, op.heads),

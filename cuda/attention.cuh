@@ -21,7 +21,13 @@ inline constexpr int kKeys = 32;  // of a tile
 
 // Where the rows of `dim` numbers of a tensor lie, in numbers.
 struct HeadRows {
+  static constexpr bool kWindows = false;  // true: a tile's rows lie apart, at offset(window(batch), head, row)
   int64_t heads, tokens, dim, batch_stride, head_stride, token_stride;
+  // How many rows `batch` has, and which of its tokens one is.
+  __device__ int64_t count(int64_t) const { return tokens; }
+  __device__ int64_t token(int64_t, int64_t row) const { return row; }
+  // Whether all begin at packets of 16 bytes where the tensor does, for numbers of 16 bits.
+  bool in_packets() const { return batch_stride % 8 == 0 && head_stride % 8 == 0 && token_stride % 8 == 0; }
   __device__ int64_t offset(int64_t batch, int64_t head, int64_t token) const {
     return batch * batch_stride + head * head_stride + token * token_stride;
   }
@@ -46,14 +52,14 @@ struct PagedRows : HeadRows {
   }
 };
 
-template <typename T, typename Keys = HeadRows>
+template <typename T, typename Keys = HeadRows, typename Queries = HeadRows>
 struct AttentionInputs {
   const T* q;
   const T* k;
   const T* v;
-  HeadRows queries;
+  Queries queries;
   Keys keys;
-  HeadRows results;  // of y and dy
+  Queries results;  // of y and dy
   float scale;
 };
 
@@ -89,15 +95,25 @@ struct AttentionShared {
 
 namespace {
 
+// The rows of a tile, from `first` on, a multiple of the tile's size: the address of each by its number in the tile.
+template <typename T, typename Layout>
+__device__ __forceinline__ auto tile_rows(const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first) {
+  if constexpr (Layout::kWindows) {
+    return [=, &layout, window = layout.window(batch)](int64_t row) { return x + layout.offset(window, head, first + row); };
+  } else {
+    return [&layout, tile = x + layout.offset(batch, head, first)](int64_t row) { return tile + row * layout.token_stride; };
+  }
+}
+
 // Rows first ... first + kKeys of a head into shared memory, by the whole block; zeros beyond `end`. `first` is a multiple
 // of kKeys, and below `end`.
 template <typename T, typename Layout>
 __device__ void load_rows(const SharedRows& to, const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first,
                           int64_t end) {
-  const T* const tile = x + layout.offset(batch, head, first);
+  const auto address = tile_rows(x, layout, batch, head, first);
   for (int64_t i = threadIdx.x; i < kKeys * layout.dim; i += blockDim.x) {
     const int64_t row = i / layout.dim;
-    to.row(row)[i % layout.dim] = first + row < end ? to_float(tile[row * layout.token_stride + i % layout.dim]) : 0.0F;
+    to.row(row)[i % layout.dim] = first + row < end ? to_float(address(row)[i % layout.dim]) : 0.0F;
   }
 }
 
@@ -151,9 +167,9 @@ __device__ __forceinline__ float bias_of(const AttentionShared& memory, const Si
 }
 
 // Blocks along x: tiles of queries; y: heads; z: batch.
-template <int chunks, typename T, typename Keys, typename Sight>
+template <int chunks, typename T, typename Keys, typename Queries, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads, 4)
-    attend_kernel(AttentionInputs<T, Keys> in, Sight sight, T* y, float* logsumexp) {
+    attend_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, T* y, float* logsumexp) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t dim = in.queries.dim;
@@ -163,15 +179,17 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int64_t kv_head = head / (in.queries.heads / in.keys.heads);
   const int64_t first_query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps;
   const int64_t query = first_query + warp;
-  const bool exists = query < in.queries.tokens;
+  const int64_t token = in.queries.token(batch, query);
+  const int64_t queries = in.queries.count(batch);
+  const bool exists = query < queries;
   if (exists) {
     load_row(memory.own.row(0), in.q + in.queries.offset(batch, head, query), dim, in.scale, lane);
     __syncwarp();
-    if constexpr (Sight::kBiased) find_bias(memory, sight, query, dim, in.scale, lane);
+    if constexpr (Sight::kBiased) find_bias(memory, sight, token, dim, in.scale, lane);
   }
   const int64_t seen = exists ? sight.keys(batch, query) : 0;
   int64_t seen_by_block = 0;
-  for (int64_t other = first_query; other < first_query + kAttentionWarps && other < in.queries.tokens; ++other) {
+  for (int64_t other = first_query; other < first_query + kAttentionWarps && other < queries; ++other) {
     const int64_t count = sight.keys(batch, other);
     seen_by_block = count > seen_by_block ? count : seen_by_block;
   }
@@ -208,7 +226,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const bool blind = total == 0.0F;  // and its sums are 0
   store_row<chunks>(y + in.results.offset(batch, head, query), sums, blind ? 1.0F : total, dim, lane);
   if (logsumexp != nullptr && lane == 0) {
-    logsumexp[(batch * in.queries.heads + head) * in.queries.tokens + query] =
+    logsumexp[(batch * in.queries.heads + head) * in.queries.tokens + token] =
         blind ? -Larger::kNone : largest + logf(total);
   }
 }
@@ -233,12 +251,12 @@ Grid attention_grid(const HeadRows& rows, int64_t batch, const Sight& sight) {
           .shared_bytes = attention_shared_bytes(rows.dim, sight.rows + sight.columns)};
 }
 
-template <typename T, typename Keys, typename Sight>
-void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, T* y,
-                     float* logsumexp) {
+template <typename T, typename Keys, typename Queries, typename Sight>
+void attend_by_warps(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
+                     T* y, float* logsumexp) {
   by_chunks(in.queries.dim, [&](auto chunks) {
-    launch(stream, attend_kernel<chunks.value, T, Keys, Sight>, attention_grid(in.queries, batch, sight), in, sight, y,
-           logsumexp);
+    launch(stream, attend_kernel<chunks.value, T, Keys, Queries, Sight>, attention_grid(in.queries, batch, sight), in, sight,
+           y, logsumexp);
   });
 }
 

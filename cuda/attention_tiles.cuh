@@ -45,11 +45,11 @@ template <int dim, typename T, typename Layout, typename Exists>
 __device__ void copy_tile(T* to, const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first,
                           const Exists& exists) {
   constexpr int kPackets = dim / 8;
-  const T* const tile = x + layout.offset(batch, head, first);
+  const auto address = tile_rows(x, layout, batch, head, first);
   for (int i = static_cast<int>(threadIdx.x); i < kTileKeys * kPackets; i += kAttentionThreads) {
     const int row = i / kPackets;
     const bool there = exists(first + row);
-    const T* from = there ? tile + row * layout.token_stride + i % kPackets * 8 : x;
+    const T* from = there ? address(row) + i % kPackets * 8 : x;
     copy_async(to + row * kTileStride<dim> + i % kPackets * 8, from, there);
   }
 }
@@ -81,9 +81,9 @@ __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[
 }
 
 // Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch.
-template <int dim, typename T, typename Keys, typename Sight>
+template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
-    attend_tiles_kernel(AttentionInputs<T, Keys> in, Sight sight, TileResults<T> out) {
+    attend_tiles_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
   constexpr int kSteps = dim / 16;  // fragments along a row
   constexpr int kBlocks = dim / 8;  // fragments of a result
   constexpr int kTile = kTileKeys * kTileStride<dim>;
@@ -95,6 +95,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int64_t split = blockIdx.x % out.splits;
   const int64_t first_query = blockIdx.x / out.splits * kTileQueries;
   const int64_t own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
+  if (first_query >= in.queries.count(batch)) return;
   const int64_t first_key = out.splits == 1 ? 0 : split * kSplitKeys;
   const int64_t places = sight.rows + sight.columns;
   auto* memory = dynamic_shared<T>();
@@ -103,7 +104,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float* const bias = reinterpret_cast<float*>(memory + 4 * kTile) + 16 * warp * places;
 
   int64_t seen[2];
-  for (int i = 0; i < 2; ++i) seen[i] = own_query + 8 * i < in.queries.tokens ? sight.keys(batch, own_query + 8 * i) : 0;
+  for (int i = 0; i < 2; ++i)
+    seen[i] = own_query + 8 * i < in.queries.count(batch) ? sight.keys(batch, own_query + 8 * i) : 0;
   // As f32: a head has fewer than 2^24 keys.
   const auto all_see = static_cast<int64_t>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
   const int64_t end = out.splits > 1 && first_key + kSplitKeys < all_see ? first_key + kSplitKeys : all_see;
@@ -112,7 +114,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
   // Queries, by way of a tile that is free yet.
   uint32_t q[kSteps][4];
   copy_tile<dim>(key_tiles + kTile, in.q, in.queries, batch, head, first_query,
-                 [&](int64_t token) { return token < in.queries.tokens; });
+                 [&](int64_t query) { return query < in.queries.count(batch); });
   commit_copies();
   wait_for_copies<0>();
   __syncthreads();
@@ -123,9 +125,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
   if constexpr (Sight::kBiased) {
     const int64_t first = first_query + 16 * warp;
     find_tile_bias<dim>(bias, places, q, sight.by_row, sight.rows, first, lane,
-                        [&](int64_t query) { return query / sight.columns; });
+                        [&](int64_t query) { return in.queries.token(batch, query) / sight.columns; });
     find_tile_bias<dim>(bias + sight.rows, places, q, sight.by_column, sight.columns, first, lane,
-                        [&](int64_t query) { return query % sight.columns; });
+                        [&](int64_t query) { return in.queries.token(batch, query) % sight.columns; });
     __syncwarp();
   }
 
@@ -199,8 +201,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   for (int i = 0; i < 2; ++i) {
     const int64_t query = own_query + 8 * i;
     const float sum = softmax.sum(i);
-    if (query >= in.queries.tokens) continue;
-    const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + query;
+    if (query >= in.queries.count(batch)) continue;
+    const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + in.queries.token(batch, query);
     if (out.splits > 1 && seen[i] > kSplitKeys) {
       if (first_key >= seen[i]) continue;
       float* to = out.sums + (index * out.splits + split) * dim + 2 * (lane % 4);
@@ -216,9 +218,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }
 
 // Puts the pieces of a query together that has several: a warp a query.
-template <int dim, typename T, typename Keys, typename Sight>
+template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
-    join_splits_kernel(AttentionInputs<T, Keys> in, Sight sight, TileResults<T> out) {
+    join_splits_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
   const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
   if (query >= in.queries.tokens) return;
   const int64_t seen = sight.keys(blockIdx.z, query);
@@ -243,9 +245,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 
 // False where a block would need more shared memory than it gets.
-template <int dim, typename T, typename Keys, typename Sight>
-bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, bool split,
-                     T* y, float* logsumexp) {
+template <int dim, typename T, typename Keys, typename Queries, typename Sight>
+bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
+                     bool split, T* y, float* logsumexp) {
   const int64_t shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns);
   if (shared_bytes > kMostSharedBytes) return false;
   const HeadRows& queries = in.queries;
@@ -259,23 +261,21 @@ bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T,
   const auto grid = [&](int64_t blocks, int64_t bytes) {
     return Grid{.blocks = blocks, .threads = kAttentionThreads, .y = queries.heads, .z = batch, .shared_bytes = bytes};
   };
-  launch(stream, attend_tiles_kernel<dim, T, Keys, Sight>,
+  launch(stream, attend_tiles_kernel<dim, T, Keys, Queries, Sight>,
          grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes), in, sight, out);
   if (splits > 1) {
-    launch(stream, join_splits_kernel<dim, T, Keys, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0), in, sight,
-           out);
+    launch(stream, join_splits_kernel<dim, T, Keys, Queries, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0),
+           in, sight, out);
   }
   return true;
 }
 
 // What `body(std::integral_constant)` gives for the size of a head; false where `in` and `y` are not for tensor cores.
-template <typename T, typename Keys, typename Body>
-bool by_tile_dim(const AttentionInputs<T, Keys>& in, const T* y, Body&& body) {
+template <typename T, typename Keys, typename Queries, typename Body>
+bool by_tile_dim(const AttentionInputs<T, Keys, Queries>& in, const T* y, Body&& body) {
   if constexpr (sizeof(T) == 2) {
     if (!aligned(in.q, in.k, in.v, y)) return false;
-    for (const HeadRows* rows : {&in.queries, static_cast<const HeadRows*>(&in.keys), &in.results}) {
-      if (rows->batch_stride % 8 != 0 || rows->head_stride % 8 != 0 || rows->token_stride % 8 != 0) return false;
-    }
+    if (!in.queries.in_packets() || !in.keys.in_packets() || !in.results.in_packets()) return false;
     switch (in.queries.dim) {
       case 32: return body(std::integral_constant<int, 32>{});
       case 64: return body(std::integral_constant<int, 64>{});
@@ -288,16 +288,16 @@ bool by_tile_dim(const AttentionInputs<T, Keys>& in, const T* y, Body&& body) {
 }
 
 // False where `in` is not for tensor cores.
-template <typename T, typename Keys, typename Sight>
-bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, bool split,
-                  T* y, float* logsumexp) {
+template <typename T, typename Keys, typename Queries, typename Sight>
+bool attend_tiles(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
+                  bool split, T* y, float* logsumexp) {
   return by_tile_dim(in, y,
                      [&](auto dim) { return attend_tiles_of<dim.value>(stream, batch, in, sight, split, y, logsumexp); });
 }
 
 // On tensor cores where that can be. @param split - whether keys are split in pieces.
-template <typename T, typename Keys, typename Sight>
-void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys>& in, const Sight& sight, T* y,
+template <typename T, typename Keys, typename Queries, typename Sight>
+void attend(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight, T* y,
             float* logsumexp, bool split = false) {
   if (!attend_tiles(stream, batch, in, sight, split, y, logsumexp)) attend_by_warps(stream, batch, in, sight, y, logsumexp);
 }

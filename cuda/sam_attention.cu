@@ -4,6 +4,8 @@
 
 #include "cuda/attention_backward.cuh"
 #include "cuda/attention_tiles.cuh"
+#include "cuda/map.cuh"
+#include "kernels/window_partition.h"
 
 namespace mglmm::cuda {
 namespace {
@@ -21,13 +23,15 @@ struct Sight {
   float part_of_row;  // 1 / columns
 
   template <typename Op>
-  Sight(const Op& op, int64_t head_dim)
+  Sight(const Op& op, int64_t head_dim) : Sight(op, head_dim, op.height, op.width) {}
+  template <typename Op>
+  Sight(const Op& op, int64_t head_dim, int64_t height, int64_t width)
       : by_row(op.relPosH.template data<T>()),
         by_column(op.relPosW.template data<T>()),
-        rows(op.height),
-        columns(op.width),
+        rows(height),
+        columns(width),
         dim(head_dim),
-        part_of_row(1.0F / static_cast<float>(op.width)) {}
+        part_of_row(1.0F / static_cast<float>(width)) {}
   __device__ int64_t keys(int64_t, int64_t) const { return rows * columns; }
   __device__ bool hides(int64_t, int64_t) const { return false; }
   __device__ const T* toward_row(int64_t query, int64_t row) const {
@@ -36,6 +40,54 @@ struct Sight {
   __device__ const T* toward_column(int64_t query, int64_t column) const {
     return by_column + (query % columns - column + columns - 1) * dim;
   }
+};
+
+// Square windows of maps, cut as kernels/window_partition.h does: each is a `batch` of `tokens`, and lies in its map.
+struct WindowRows : HeadRows {
+  static constexpr bool kWindows = true;
+  int height, width;       // of a map
+  int side, across, down;  // of a window; how many a map has
+  struct Window {
+    int map, top, left;
+    int rows, columns;  // that the map has
+  };
+  __device__ Window window(int64_t batch) const {
+    const auto index = static_cast<int>(batch);
+    const int top = index / across % down * side;
+    const int left = index % across * side;
+    return {index / (down * across), top, left, height - top < side ? height - top : side,
+            width - left < side ? width - left : side};
+  }
+};
+// Of queries and results: the tokens that the map has.
+struct WindowQueries : WindowRows {
+  __device__ int64_t count(int64_t batch) const { return window(batch).rows * window(batch).columns; }
+  __device__ int64_t token(int64_t batch, int64_t row) const {
+    const int columns = window(batch).columns;
+    return static_cast<int>(row) / columns * side + static_cast<int>(row) % columns;
+  }
+  __device__ int64_t offset(const Window& in, int64_t head, int64_t row) const {
+    const int y = in.top + static_cast<int>(row) / in.columns;
+    const int x = in.left + static_cast<int>(row) % in.columns;
+    return HeadRows::offset(in.map, head, static_cast<int64_t>(y) * width + x);
+  }
+  __device__ int64_t offset(int64_t batch, int64_t head, int64_t row) const { return offset(window(batch), head, row); }
+};
+// Of keys and values: all tokens, of which those beyond the map have one row.
+struct WindowKeys : WindowRows {
+  int64_t padding;     // that row, from the first number of the tensor
+  float part_of_side;  // 1 / side
+  bool in_packets() const { return HeadRows::in_packets() && padding % 8 == 0; }
+  __device__ int64_t offset(const Window& in, int64_t head, int64_t token) const {
+    const auto y = static_cast<int>((static_cast<float>(token) + 0.5F) * part_of_side);
+    const int x = static_cast<int>(token) - y * side;
+    if (y >= in.rows || x >= in.columns) return padding + head * head_stride;
+    return HeadRows::offset(in.map, head, static_cast<int64_t>(in.top + y) * width + in.left + x);
+  }
+};
+
+struct Infinity {
+  __device__ float operator()() const { return -Larger::kNone; }
 };
 
 // A block a row of relPosH, then of relPosW: the sum over all queries of q times what it had for the place at that distance.
@@ -92,6 +144,38 @@ AttentionInputs<T> packed(const Op& op) {
   return {q, q + part, q + 2 * part, rows, rows, results, static_cast<float>(op.softmaxScale)};
 }
 
+template <typename T>
+void attend_windows(CudaStream& stream, const SamAttentionPacked& op, float* logsumexp) {
+  const AttentionInputs<T> whole = packed<T>(op);
+  const auto side = static_cast<int>(op.window);
+  const auto across = static_cast<int>(windows_along(op.width, side));
+  const auto down = static_cast<int>(windows_along(op.height, side));
+  const auto cut = [&](HeadRows rows) {
+    rows.tokens = op.window * op.window;
+    return WindowRows{rows, static_cast<int>(op.height), static_cast<int>(op.width), side, across, down};
+  };
+  const std::byte* padding = op.padding ? op.padding->raw() : nullptr;
+  if (padding == nullptr) {
+    const int64_t bytes = op.qkv.shape[2] * size_of(op.qkv.dtype);
+    std::byte* zeros = stream.scratch(bytes);
+    stream.clear(zeros, bytes);
+    padding = zeros;
+  }
+  // As addresses: the two are not of one tensor.
+  const auto apart = reinterpret_cast<intptr_t>(padding) - reinterpret_cast<intptr_t>(op.qkv.raw());
+  const AttentionInputs<T, WindowKeys, WindowQueries> in{
+      whole.q,
+      whole.k,
+      whole.v,
+      {cut(whole.queries)},
+      {cut(whole.keys), apart / static_cast<intptr_t>(sizeof(T)), 1.0F / static_cast<float>(side)},
+      {cut(whole.results)},
+      whole.scale};
+  if (logsumexp != nullptr) map(stream, op.logsumexp.count(), Infinity{}, logsumexp);
+  attend(stream, op.qkv.shape[0] * down * across, in, Sight<T>(op, whole.queries.dim, side, side), op.y.data<T>(),
+         logsumexp);
+}
+
 template <typename T, typename Op>
 void backward(CudaStream& stream, const Op& op, int64_t batch, const AttentionInputs<T>& in, T* dq, T* dk, T* dv) {
   const Sight<T> sight(op, in.queries.dim);
@@ -123,9 +207,10 @@ void run(const SamAttentionBackward& op, CudaStream& stream) {
 
 void run(const SamAttentionPacked& op, CudaStream& stream) {
   by_dtype(op.qkv.dtype, [&]<typename T>(Type<T>) {
+    float* const logsumexp = op.logsumexp ? op.logsumexp.data<float>() : nullptr;
+    if (op.window > 0) return attend_windows<T>(stream, op, logsumexp);
     const auto in = packed<T>(op);
-    attend(stream, op.qkv.shape[0], in, Sight<T>(op, in.queries.dim), op.y.data<T>(),
-           op.logsumexp ? op.logsumexp.data<float>() : nullptr);
+    attend(stream, op.qkv.shape[0], in, Sight<T>(op, in.queries.dim), op.y.data<T>(), logsumexp);
   });
 }
 

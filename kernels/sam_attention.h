@@ -42,20 +42,24 @@ struct SamAttentionBackward {
            drelPosH, drelPosW)
 };
 
-// The same on the output of the qkv projection as it lies in memory, so that no head is copied.
+// The same on the output of the qkv projection as it lies in memory, so that no head is copied; with `window` on each window
+// of the map by itself, cut as kernels/window_partition.h does, where it lies.
 struct SamAttentionPacked {
   ConstTensor qkv;      // [batch, height * width, 3 * heads * headDim]  q, k, v of a token one after another, head by head
-  ConstTensor relPosH;  // [2 * height - 1, headDim]  dtype of qkv
-  ConstTensor relPosW;  // [2 * width - 1, headDim]  dtype of qkv
+  ConstTensor relPosH;  // [2 * side - 1, headDim]  dtype of qkv; side: window, or height without windows
+  ConstTensor relPosW;  // [2 * side - 1, headDim]  dtype of qkv; side: window, or width without windows
+  MaybeTensor padding;  // [3 * heads * headDim]  dtype of qkv, with a window: the tokens beyond the map; absent: zeros
   int64_t heads = 0;    // at least 1
   int64_t height = 0;   // at least 1
   int64_t width = 0;    // at least 1
+  int64_t window = 0;   // tokens a side of the windows; 0: the whole map
   double softmaxScale = 0;
   Tensor y;         // [batch, height * width, heads * headDim]
-  Saved logsumexp;  // [batch, heads, height * width]
-  MGLMM_OP(samAttentionPacked, qkv, relPosH, relPosW, heads, height, width, softmaxScale, y, logsumexp)
+  Saved logsumexp;  // [batch, heads, height * width], or [batch * windows, heads, window * window]: infinity beyond the map
+  MGLMM_OP(samAttentionPacked, qkv, relPosH, relPosW, padding, heads, height, width, window, softmaxScale, y, logsumexp)
 };
 
+// Without windows: each may be given as a map.
 struct SamAttentionPackedBackward {
   ConstTensor dy;  // [batch, height * width, heads * headDim]
   ConstTensor qkv;

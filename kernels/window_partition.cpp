@@ -3,11 +3,6 @@
 #include "kernels/check.h"
 
 namespace mglmm {
-namespace {
-
-int64_t windows_along(int64_t size, int64_t window) { return size == 0 ? 0 : (size - 1) / window + 1; }
-
-}  // namespace
 
 void check(WindowPartition& op) {
   const Check check(op);

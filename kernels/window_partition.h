@@ -6,6 +6,9 @@
 
 namespace mglmm {
 
+// How many cover `size` tokens.
+inline int64_t windows_along(int64_t size, int64_t window) { return size == 0 ? 0 : (size - 1) / window + 1; }
+
 struct WindowPartition {
   ConstTensor x;        // [batch, height, width, dim]  any dtype
   MaybeTensor padding;  // [dim]  dtype of x: the tokens beyond the map; absent: zeros

@@ -1,4 +1,4 @@
-import { samAttention } from '../../lib';
+import { samAttention, samAttentionPacked } from '../../lib';
 import { normal } from '../data';
 import { type Case, pair } from '../harness';
 
@@ -8,7 +8,7 @@ const torchOf = (batch: number, heads: number, side: number, dim: number, dtype:
     q, k, v = (torch.randn(${batch * heads}, ${side * side}, ${dim}).to(${dtype}) for _ in range(3))
     rel_pos_h, rel_pos_w = (torch.randn(${2 * side - 1}, ${dim}).to(${dtype}) for _ in range(2))
     places = torch.arange(${side})[:, None] - torch.arange(${side})[None, :] + ${side - 1}
-    def attend():
+    def attend(q, k, v):
         attn = (q * ${dim ** -0.5}) @ k.transpose(-2, -1)
         r_q = q.reshape(${batch * heads}, ${side}, ${side}, ${dim})
         rel_h = torch.einsum('bhwc,hkc->bhwk', r_q, rel_pos_h[places])
@@ -23,7 +23,7 @@ const torchOf = (batch: number, heads: number, side: number, dim: number, dtype:
         bias = (rel_h[:, :, :, :, None] + rel_w[:, :, :, None, :]).view(1, ${batch * heads}, ${side * side}, ${side * side})
         return F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=bias)
   `,
-  run: 'attend()',
+  run: 'attend(q, k, v)',
 });
 
 const one = (what: string, batch: number, heads: number, side: number, dim: number, goal: number) =>
@@ -41,6 +41,30 @@ const one = (what: string, batch: number, heads: number, side: number, dim: numb
     }),
   );
 
+/** A block's map in windows of 14, the last ones filled up; segment-anything cuts them out and puts them back. */
+const inWindows = (heads: number, dim: number) =>
+  (['f32', 'bf16'] as const).map((dtype) => {
+    const { setup } = torchOf(25, heads, 14, dim, dtype === 'f32' ? 'torch.float32' : 'torch.bfloat16');
+    return pair(`samAttentionPacked ${dtype} ${heads} heads, 64 x 64 tokens of ${dim}, windows of 14`, {
+      ours: async () => {
+        const qkv = await normal([1, 64 * 64, 3 * heads * dim], dtype, 1);
+        const [relPosH, relPosW] = [await normal([27, dim], dtype, 2), await normal([27, dim], dtype, 3)];
+        return () => void samAttentionPacked(qkv, relPosH, relPosW, { heads, height: 64, width: 64, window: 14 });
+      },
+      torch: {
+        setup: `${setup}
+    qkv = torch.randn(1, 64, 64, ${3 * heads * dim}).to(q.dtype)
+    def attend_in_windows():
+        windows = F.pad(qkv, (0, 0, 0, 6, 0, 6)).view(5, 14, 5, 14, 3, ${heads}, ${dim}).permute(4, 0, 2, 5, 1, 3, 6).reshape(3, ${25 * heads}, 196, ${dim})
+        y = attend(*windows).view(5, 5, ${heads}, 14, 14, ${dim}).permute(0, 3, 1, 4, 2, 5).reshape(70, 70, ${heads * dim})
+        return y[:64, :64].contiguous()
+  `,
+        run: 'attend_in_windows()',
+      },
+      flops: 4 * 64 ** 2 * 14 ** 2 * heads * dim,
+    });
+  });
+
 /** PyTorch's fused attention, to which the bias comes as a matrix. */
 const besideFused = (heads: number, side: number, dim: number) => {
   const [, bf16] = one('global', 1, heads, side, dim, 1.6);
@@ -55,4 +79,6 @@ export default [
   ...one('global', 1, 16, 64, 64, 1.6),
   ...one('window', 25, 16, 14, 80, 1.6),
   ...one('window', 25, 12, 14, 64, 1.6),
+  ...inWindows(16, 80),
+  ...inWindows(12, 64),
 ];

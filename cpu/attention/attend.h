@@ -17,6 +17,7 @@ struct Heads {
   std::byte* data = nullptr;  // null: not wanted
   Dtype dtype = Dtype::f32;
   int64_t batch_stride = 0, head_stride = 0, token_stride = 0;
+  const std::byte* padding = nullptr;  // of keys and values: the heads of a token beyond the edge of a map
 
   template <typename T>
   T* at(int64_t batch, int64_t head, int64_t token) const {
@@ -26,6 +27,16 @@ struct Heads {
 
 // [batch, heads, tokens, headDim], or [batch, tokens, heads, headDim] with `tokens_first`.
 Heads heads_of(const TensorRef& tensor, bool tokens_first);
+
+// A row of the batch that is a square window of a map, cut as kernels/window_partition.h does.
+struct Window {
+  int64_t map = 0, first = 0;       // its first token, in the map
+  int64_t rows = 0, columns = 0;    // what the map has of it
+  int64_t side = 0, map_width = 0;  // side 0: no window
+  // The tokens that the map has are numbered row by row: where number `index` of them is in the window, and in the map.
+  int64_t in_window(int64_t index) const { return index / columns * side + index % columns; }
+  int64_t in_map(int64_t index) const { return first + index / columns * map_width + index % columns; }
+};
 
 struct AttentionProblem {
   Heads q, k, v, y;
@@ -41,10 +52,12 @@ struct AttentionProblem {
   int64_t row_pages = 0, page_tokens = 0;
   ConstTensor rel_pos_h, rel_pos_w;  // tables of the decomposed relative position, used when height > 0
   int64_t height = 0, width = 0;
+  int64_t map_height = 0, map_width = 0;  // of maps whose windows of height x width the batch is; 0: no windows
 
   int64_t queries_of(int64_t b) const { return lengths ? lengths[b] : queries; }
   int64_t keys_of(int64_t b) const { return offsets ? offsets[b] + queries_of(b) : keys; }
   int64_t group() const { return heads / kv_heads; }
+  Window window_of(int64_t b) const;
   // Of key `key` of row b.
   struct Place {
     int64_t page, token;

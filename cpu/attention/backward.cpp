@@ -188,7 +188,7 @@ void tile_gradients(const Head& head, int64_t first, int64_t count, const TileMe
   float scales[kStride];
   std::fill_n(scales, kStride, problem.scale);
   const Heads rows_of_tile{reinterpret_cast<std::byte*>(memory.dq_rows), Dtype::f32, 0, 0, padded};
-  write_columns<float>(rows_of_tile, {0, 0, count, count}, 0, count, head_dim, memory.dq_columns, kStride, scales);
+  write_columns<float>(rows_of_tile, {0, 0, 0, count, count, {}}, 0, count, head_dim, memory.dq_columns, kStride, scales);
   if (head.tables) add_bias_gradients<kVectors>(head, first, count, memory);
   if (!head.gradients.dq.data) return;
   by_dtype(problem.q.dtype, [&]<typename T>(Type<T>) {
@@ -275,9 +275,9 @@ void attend_backward(const AttentionProblem& problem, const AttentionGradients& 
                 gradients.dk.data ? parts[2] : nullptr,
                 gradients.dv.data ? parts[3] : nullptr};
       head.k =
-          read_tokens(problem, problem.k, b, kv_head, keys, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
+          read_tokens(problem, problem.k, head.rows, keys, key_mask, copies ? parts[0] : nullptr, padded, head.k_stride);
       head.v =
-          read_tokens(problem, problem.v, b, kv_head, keys, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
+          read_tokens(problem, problem.v, head.rows, keys, key_mask, copies ? parts[1] : nullptr, padded, head.v_stride);
       if (head.dk) std::fill_n(head.dk, keys * padded, 0.0F);
       if (head.dv) std::fill_n(head.dv, keys * padded, 0.0F);
       const TileMemory tile{parts[4],  parts[5],  parts[6],  parts[7],  parts[8],  parts[9], parts[10],

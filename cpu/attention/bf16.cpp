@@ -39,36 +39,38 @@ struct TileMemory {
   float *s, *y, *inverse, *scores, *bias_h, *bias_w;
 };
 
-// Rows of keys (or of a table) into tiles [row / 16][depth]; a hidden row is 0.
-void pack_rows(const bf16* from, int64_t stride, int64_t count, int64_t head_dim, const uint8_t* mask, bf16* to) {
+// Rows of keys (or of a table) into tiles [row / 16][depth]. `at(row)` is where one lies, null: it is 0.
+template <typename At>
+void pack_rows(const At& at, int64_t count, int64_t head_dim, bf16* to) {
   for (int64_t first = 0; first < count; first += kTileSide) {
+    const bf16* rows[kTileSide];
+    const int64_t filled = std::min(kTileSide, count - first);
+    for (int64_t i = 0; i < filled; ++i) rows[i] = at(first + i);
     for (int64_t d = 0; d < head_dim; d += kTileDepth, to += kTileElements) {
-      const bf16* rows[kTileSide];
-      const int64_t filled = std::min(kTileSide, count - first);
-      for (int64_t i = 0; i < filled; ++i) {
-        rows[i] = mask && mask[first + i] == 0 ? nullptr : from + (first + i) * stride + d;
-      }
       vfloat block[kTileSide];
-      read_rows(rows, filled, head_dim - d, block);
+      read_rows(rows, filled, d, head_dim - d, block);
       for (int64_t i = 0; i < kTileSide; ++i)
         std::memcpy(static_cast<void*>(to + i * kTileDepth), &block[i], sizeof(vfloat));
     }
   }
 }
 
-// v^T in tiles [key / 32][headDim / 16]: pairs of keys side by side, then transposed.
-void pack_values(const bf16* from, int64_t stride, int64_t count, int64_t head_dim, const uint8_t* mask, bf16* to) {
+// v^T in tiles [key / 32][headDim / 16]: pairs of keys side by side, then transposed. `at` is as for `pack_rows`.
+template <typename At>
+void pack_values(const At& at, int64_t count, int64_t head_dim, bf16* to) {
   for (int64_t first = 0; first < count; first += kTileDepth) {
+    const bf16* rows[kTileDepth] = {};
+    for (int64_t i = 0; i < std::min(kTileDepth, count - first); ++i) rows[i] = at(first + i);
     for (int64_t d = 0; d < head_dim; d += kTileSide, to += kTileElements) {
       const auto places = static_cast<__mmask16>(head_dim - d >= kTileSide ? 0xffffU : (1U << (head_dim - d)) - 1);
-      const auto widened = [&](int64_t key) {
-        if (key >= count || (mask && mask[key] == 0)) return vuint{};
-        const __m256i half = _mm256_maskz_loadu_epi16(places, from + key * stride + d);
+      const auto widened = [&](const bf16* row) {
+        if (row == nullptr) return vuint{};
+        const __m256i half = _mm256_maskz_loadu_epi16(places, row + d);
         return std::bit_cast<vuint>(_mm512_maskz_cvtepu16_epi32(kAllLanes, half));
       };
       vfloat block[kLanes];
       for (int64_t pair = 0; pair < kLanes; ++pair) {
-        block[pair] = std::bit_cast<vfloat>(widened(first + 2 * pair) | (widened(first + 2 * pair + 1) << 16));
+        block[pair] = std::bit_cast<vfloat>(widened(rows[2 * pair]) | (widened(rows[2 * pair + 1]) << 16));
       }
       transpose(block);
       for (int64_t i = 0; i < kLanes; ++i) std::memcpy(static_cast<void*>(to + i * kTileDepth), &block[i], sizeof(vfloat));
@@ -175,8 +177,11 @@ Tables pack_tables(const AttentionProblem& problem, int64_t depth, Stream& strea
   tables.blocks_h = blocks(2 * problem.height - 1, kTileSide);
   tables.blocks_w = blocks(2 * problem.width - 1, kTileSide);
   bf16* tiles = stream.scratch_of<bf16>((tables.blocks_h + tables.blocks_w) * depth * kTileElements);
-  pack_rows(problem.rel_pos_h.data<bf16>(), problem.head_dim, 2 * problem.height - 1, problem.head_dim, nullptr, tiles);
-  pack_rows(problem.rel_pos_w.data<bf16>(), problem.head_dim, 2 * problem.width - 1, problem.head_dim, nullptr,
+  const auto rows_in = [&](const ConstTensor& table) {
+    return [from = table.data<bf16>(), stride = problem.head_dim](int64_t row) { return from + row * stride; };
+  };
+  pack_rows(rows_in(problem.rel_pos_h), 2 * problem.height - 1, problem.head_dim, tiles);
+  pack_rows(rows_in(problem.rel_pos_w), 2 * problem.width - 1, problem.head_dim,
             tiles + tables.blocks_h * depth * kTileElements);
   tables.tiles = tiles;
   return tables;
@@ -227,14 +232,14 @@ void attend_by(const AttentionProblem& problem, Stream& stream) {
     tile.bias_w = memory.take<float>(floats[5]);
     const int64_t keys = problem.keys_of(b);
     head.key_mask = problem.key_mask ? problem.key_mask + b * problem.keys : nullptr;
-    for (int64_t key = 0, run; key < keys; key += run) {
-      run = problem.key_run(key, keys - key);
-      const uint8_t* mask = head.key_mask ? head.key_mask + key : nullptr;
-      pack_rows(problem.key_at<const bf16>(problem.k, b, kv_head, key), problem.k.token_stride, run, head_dim, mask,
-                k + key / kTileSide * depth * kTileElements);
-      pack_values(problem.key_at<const bf16>(problem.v, b, kv_head, key), problem.v.token_stride, run, head_dim, mask,
-                  v + key / kTileDepth * value_blocks * kTileElements);
-    }
+    const auto seen_of = [&](const Heads& heads) {
+      return [&](int64_t key) {
+        const bool hidden = head.key_mask && head.key_mask[key] == 0;
+        return hidden ? nullptr : head.rows.key_at<bf16>(problem, heads, key);
+      };
+    };
+    pack_rows(seen_of(problem.k), keys, head_dim, k);
+    pack_values(seen_of(problem.v), keys, head_dim, v);
     if (blocks(keys, kTileSide) % 2 == 1) {  // the last pair of tiles
       std::fill_n(k + blocks(keys, kTileSide) * depth * kTileElements, depth * kTileElements, bf16(0.0F));
     }

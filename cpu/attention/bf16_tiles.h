@@ -12,11 +12,11 @@
 
 namespace mglmm::cpu {
 
-// 16 rows x 32 places from `from`, rows `stride` apart, places from `width` and rows from `count` on 0.
-inline void read_rows(const bf16* const* rows, int64_t count, int64_t width, vfloat* block) {
+// 16 rows x 32 places from place `d` on; places from `width` and rows from `count` on are 0, and so is a row of null.
+inline void read_rows(const bf16* const* rows, int64_t count, int64_t d, int64_t width, vfloat* block) {
   const auto mask = static_cast<__mmask32>(width >= kTileDepth ? 0xffffffffU : (1U << width) - 1);
   for (int64_t i = 0; i < kTileSide; ++i) {
-    block[i] = i < count && rows[i] ? std::bit_cast<vfloat>(_mm512_maskz_loadu_epi16(mask, rows[i])) : vfloat{};
+    block[i] = i < count && rows[i] ? std::bit_cast<vfloat>(_mm512_maskz_loadu_epi16(mask, rows[i] + d)) : vfloat{};
   }
 }
 
@@ -24,10 +24,8 @@ inline void read_rows(const bf16* const* rows, int64_t count, int64_t width, vfl
 // `count` on are 0.
 inline void pack_columns(const bf16* const* rows, int64_t count, int64_t width, bf16* tiles) {
   for (int64_t d = 0; d < width; d += kTileDepth, tiles += kTileElements) {
-    const bf16* from[kTileSide];
-    for (int64_t i = 0; i < count; ++i) from[i] = rows[i] + d;
     vfloat block[kTileSide];
-    read_rows(from, count, width - d, block);
+    read_rows(rows, count, d, width - d, block);
     transpose(block);
     for (int64_t i = 0; i < kTileSide; ++i)
       std::memcpy(static_cast<void*>(tiles + i * kTileDepth), &block[i], sizeof(vfloat));

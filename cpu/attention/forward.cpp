@@ -1,11 +1,12 @@
-// Attention in f32: per tile of queries, over tiles of keys, s = k q^T, softmax, y^T += v^T p. bf16 and f16 are widened once
-// a head.
+// Attention in f32: per tile of queries, over tiles of keys, s = k q^T, softmax, y^T += v^T p. bf16 and f16 are widened, and
+// the keys of a window put one behind another, once a head.
 #include <cmath>
 
 #include "cpu/attention/attend.h"
 #include "cpu/attention/product.h"
 #include "cpu/attention/tile.h"
 #include "cpu/parallel.h"
+#include "kernels/window_partition.h"
 
 namespace mglmm::cpu {
 namespace {
@@ -67,14 +68,13 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
 
   // Calls body(tokens, done, run) for each run of a tile's keys, or of their values.
   const auto in_runs = [&](const float* copied, int64_t stride, const Heads& heads, int64_t key, int64_t keys, auto&& body) {
-    const int64_t b = head.rows.batch, kv_head = head.rows.first_head / problem.group();
     for (int64_t done = 0, run; done < keys; done += run) {
       run = problem.key_run(key + done, keys - done);
       if (copied) {
         body(copied + (key + done) * stride, done, run);
         continue;
       }
-      body(problem.key_at<const float>(heads, b, kv_head, key + done), done, run);
+      body(head.rows.key_at<float>(problem, heads, key + done), done, run);
     }
   };
   vfloat ones[kVectors];
@@ -104,6 +104,18 @@ void attend_tile(const AttentionProblem& problem, const Head& head, int64_t firs
 
 }  // namespace
 
+Window AttentionProblem::window_of(int64_t b) const {
+  if (map_height == 0) return {};
+  const int64_t down = windows_along(map_height, height), across = windows_along(map_width, width);
+  const int64_t top = b / across % down * height, left = b % across * width;
+  return {b / (down * across),
+          top * map_width + left,
+          std::min(height, map_height - top),
+          std::min(width, map_width - left),
+          width,
+          map_width};
+}
+
 Heads heads_of(const TensorRef& tensor, bool tokens_first) {
   if (!tensor) return {};
   const Shape& shape = tensor.shape;
@@ -129,7 +141,7 @@ void attend(const AttentionProblem& problem, Stream& stream) {
   }
   int64_t most_keys = 0;
   for (int64_t b = 0; b < problem.batch; ++b) most_keys = std::max(most_keys, problem.keys_of(b));
-  const bool copies = problem.k.dtype != Dtype::f32 || problem.key_mask != nullptr;
+  const bool copies = problem.k.dtype != Dtype::f32 || problem.key_mask != nullptr || problem.map_height > 0;
   const int64_t copied = copies ? Slice::bytes<float>(most_keys * head_dim) : 0;
   const int64_t score_rows = std::max(problem.height, problem.width) * 2;
   const int64_t tile_bytes =
@@ -161,8 +173,8 @@ void attend(const AttentionProblem& problem, Stream& stream) {
     if (copies) {
       auto* copy_k = memory.take<float>(most_keys * head_dim);
       auto* copy_v = memory.take<float>(most_keys * head_dim);
-      head.k = read_tokens(problem, problem.k, b, kv_head, keys, head.key_mask, copy_k, head_dim, head.k_stride);
-      head.v = read_tokens(problem, problem.v, b, kv_head, keys, head.key_mask, copy_v, head_dim, head.v_stride);
+      head.k = read_tokens(problem, problem.k, head.rows, keys, head.key_mask, copy_k, head_dim, head.k_stride);
+      head.v = read_tokens(problem, problem.v, head.rows, keys, head.key_mask, copy_v, head_dim, head.v_stride);
     }
     TileMemory tile;
     tile.q = memory.take<float>(kTileQueries * head_dim);

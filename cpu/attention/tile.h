@@ -40,19 +40,32 @@ void pieces_of_attention(int64_t key_elements, int64_t count, Body&& body) {
   for (int64_t piece = 0; piece < count; ++piece) body(piece);
 }
 
-// The queries that meet one head of keys: those of its query heads, one head after another.
+// The queries that meet one head of keys: those of its query heads, one head after another. Of a window only the tokens that
+// its map has.
 struct Rows {
-  int64_t batch, first_head, queries, count;
+  int64_t batch, kv_head, first_head, queries, count;
+  Window window;  // where rows are windows
   int64_t head(int64_t row) const { return first_head + row / queries; }
-  int64_t token(int64_t row) const { return row % queries; }
+  int64_t token(int64_t row) const { return window.side ? window.in_window(row % queries) : row % queries; }
   template <typename T>
   T* at(const Heads& heads, int64_t row) const {
+    if (window.side) return heads.at<T>(window.map, head(row), window.in_map(row % queries));
     return heads.at<T>(batch, head(row), token(row));
+  }
+  // Of a head of keys or of values.
+  template <typename T>
+  const T* key_at(const AttentionProblem& problem, const Heads& heads, int64_t key) const {
+    if (window.side == 0) return problem.key_at<const T>(heads, batch, kv_head, key);
+    const int64_t row = key / window.side, column = key % window.side;
+    if (row >= window.rows || column >= window.columns)
+      return reinterpret_cast<const T*>(heads.padding) + kv_head * heads.head_stride;
+    return heads.at<const T>(window.map, kv_head, window.first + row * window.map_width + column);
   }
 };
 inline Rows rows_of(const AttentionProblem& problem, int64_t b, int64_t kv_head) {
-  const int64_t queries = problem.queries_of(b);
-  return {b, kv_head * problem.group(), queries, queries * problem.group()};
+  const Window window = problem.window_of(b);
+  const int64_t queries = window.side ? window.rows * window.columns : problem.queries_of(b);
+  return {b, kv_head, kv_head * problem.group(), queries, queries * problem.group(), window};
 }
 
 // columns[d][stride]: lane r is row `first` + r, lanes from `count` up to whole vectors are 0.
@@ -151,19 +164,19 @@ void finish_rows(const AttentionProblem& problem, const Rows& rows, int64_t firs
   }
 }
 
-// head_dim values a token, as f32: the tensor itself where it is f32 and nothing is hidden, else a copy in which hidden
-// keys are 0 (what they hold, NaN even, must not reach a sum).
-inline const float* read_tokens(const AttentionProblem& problem, const Heads& heads, int64_t b, int64_t head, int64_t tokens,
+// head_dim values a token, as f32: the tensor itself where there is no room for a copy, else a copy in which hidden keys are
+// 0 (what they hold, NaN even, must not reach a sum).
+inline const float* read_tokens(const AttentionProblem& problem, const Heads& heads, const Rows& rows, int64_t tokens,
                                 const uint8_t* key_mask, float* copy, int64_t copy_stride, int64_t& stride) {
   if (copy == nullptr) {
     stride = heads.token_stride;
-    return problem.key_at<float>(heads, b, head, 0);
+    return rows.key_at<float>(problem, heads, 0);
   }
   stride = copy_stride;
   const int64_t head_dim = problem.head_dim;
   by_dtype(heads.dtype, [&]<typename T>(Type<T>) {
     for (int64_t token = 0; token < tokens; ++token) {
-      const T* from = problem.key_at<T>(heads, b, head, token);
+      const T* from = rows.key_at<T>(problem, heads, token);
       float* to = copy + token * copy_stride;
       const bool hidden = key_mask && key_mask[token] == 0;
       by_lanes(0, head_dim,

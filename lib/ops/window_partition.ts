@@ -1,10 +1,6 @@
 import { record, run } from '../autograd/call';
-import { tensor } from '../tensor/create';
-import { onDevice } from '../tensor/device';
+import { sumOfPadding } from '../autograd/sum_of_padding';
 import type { Tensor } from '../tensor/tensor';
-import { gatherRows } from './gather_rows';
-import { reshape } from './reshape';
-import { sum } from './sum';
 
 /**
  * Cuts a map into square windows, padded at the bottom and right to a multiple of `window`.
@@ -23,20 +19,6 @@ export function windowPartition(x: Tensor, window: number, padding?: Tensor): Te
     isTrained ? windowUnpartition(dy, height, width) : undefined,
     ...(padding ? [isPaddingTrained ? sumOfPadding(dy, height, width) : undefined] : []),
   ]);
-}
-
-/** `[windows, window, window, dim]` to `[dim]`. */
-function sumOfPadding(windows: Tensor, height: number, width: number): Tensor {
-  const [count, window, , dim] = windows.shape as [number, number, number, number];
-  const [down, across] = [Math.ceil(height / window), Math.ceil(width / window)];
-  const places: number[] = [];
-  for (let i = 0; i < count * window * window; i++) {
-    const [index, row, column] = [Math.floor(i / window / window), Math.floor(i / window) % window, i % window];
-    const [y, x] = [(Math.floor(index / across) % down) * window + row, (index % across) * window + column];
-    if (y >= height || x >= width) places.push(i);
-  }
-  const index = onDevice(windows.device, () => tensor(places, [places.length], 'i32'));
-  return sum(gatherRows(reshape(windows, [count * window * window, dim]), index), [0]);
 }
 
 /**

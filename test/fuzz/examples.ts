@@ -41,7 +41,11 @@ export const examples: Record<string, () => unknown> = {
   rope: () => back(m.rope(leaf(1, 2, 3, 8), m.tensor([0, 1, 7], [1, 3], 'i32'))),
   samAttention: () =>
     back(m.samAttention(leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(1, 2, 6, 8), leaf(3, 8), leaf(5, 8), { height: 2, width: 3 })),
-  samAttentionPacked: () => back(m.samAttentionPacked(leaf(1, 6, 48), leaf(3, 8), leaf(5, 8), { heads: 2, height: 2, width: 3 })),
+  samAttentionPacked: () => {
+    back(m.samAttentionPacked(leaf(1, 6, 48), leaf(3, 8), leaf(5, 8), { heads: 2, height: 2, width: 3 }));
+    const windows = { heads: 2, height: 2, width: 3, window: 2, padding: leaf(48) };
+    back(m.samAttentionPacked(leaf(1, 6, 48), leaf(3, 8), leaf(3, 8), windows));
+  },
   sampleToken: () =>
     m.sampleToken(x(2, 5), { topK: 3, topP: 0.9, previous: m.reshape(ids(0, 1), [2, 1]), repetitionPenalty: 1.1, seed: 3 }),
   softmax: () => back(m.softmax(leaf(2, 5))),

@@ -1,10 +1,31 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, samAttention, samAttentionPacked, type Tensor, tensor } from '../../lib';
+import {
+  backward,
+  reshape,
+  type SamAttentionPackedOptions,
+  samAttention,
+  samAttentionPacked,
+  type Tensor,
+  tensor,
+  windowPartition,
+  windowUnpartition,
+} from '../../lib';
 import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
 import { randn, randnArray } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
+
+/** With windows that are cut, attended to as maps of their own, and put back. */
+function byParts(qkv: Tensor, relPosH: Tensor, relPosW: Tensor, options: SamAttentionPackedOptions & { window: number }): Tensor {
+  const { heads, height, width, window, padding, softmaxScale } = options;
+  const [batch, tokens, size] = qkv.shape as [number, number, number];
+  const windows = windowPartition(reshape(qkv, [batch, height, width, size]), window, padding);
+  const maps = reshape(windows, [windows.shape[0] as number, window * window, size]);
+  const y = samAttentionPacked(maps, relPosH, relPosW, { heads, height: window, width: window, softmaxScale });
+  const back = windowUnpartition(reshape(y, [windows.shape[0] as number, window, window, size / 3]), height, width);
+  return reshape(back, [batch, tokens, size / 3]);
+}
 
 onEveryDevice('samAttention', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
@@ -88,6 +109,59 @@ onEveryDevice('samAttention', () => {
       [5, 3],
     ));
 
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const [batch, heads, height, width, window, headDim] of [
+      [2, 2, 5, 7, 3, 32],
+      [1, 2, 14, 14, 10, 64],
+      [1, 1, 2, 3, 5, 80],
+      [2, 3, 6, 4, 2, 33],
+      [1, 1, 17, 16, 14, 80],
+    ] as const)
+      for (const padded of [false, true])
+        test(`windows of ${window} ${padded ? 'padded' : 'with zeros'} as if each were a map: ${dtype}, ${batch} x ${heads} heads, ${height} x ${width} tokens of ${headDim}`, async () => {
+          const size = 3 * heads * headDim;
+          const qkv = randn([batch, height * width, size], 1, dtype);
+          const [relPosH, relPosW] = [randn([2 * window - 1, headDim], 2, dtype), randn([2 * window - 1, headDim], 3, dtype)];
+          const padding = padded ? randn([size], 4, dtype) : undefined;
+          const options = { heads, height, width, window, padding };
+          const y = samAttentionPacked(qkv, relPosH, relPosW, options);
+          assert.deepEqual(y.shape, [batch, height * width, size / 3]);
+          assert.deepEqual(await y.read(), await byParts(qkv, relPosH, relPosW, options).read());
+        });
+
+  for (const dtype of ['f32', 'bf16'] as const)
+    for (const trained of [
+      [true, true, true, true],
+      [false, true, false, false],
+      [false, false, false, true],
+      [true, false, true],
+    ])
+      test(`gradients of windows as if each were a map: ${dtype}, ${trained}`, async () => {
+        const inputs = () => [[2, 35, 36], [5, 6], [5, 6], [36]].slice(0, trained.length).map((shape, i) => randn(shape, i, dtype));
+        const gradients = async (attend: typeof byParts) => {
+          const given = inputs();
+          for (const [i, input] of given.entries()) input.requiresGrad = trained[i] as boolean;
+          const [qkv, relPosH, relPosW, padding] = given as [Tensor, Tensor, Tensor, Tensor?];
+          const options = { heads: 2, height: 5, width: 7, window: 3, padding, softmaxScale: 0.3 };
+          backward(attend(qkv, relPosH, relPosW, options), randn([2, 35, 12], 9, dtype));
+          // Of zeros, what is beyond the map may give another sign.
+          return Promise.all(given.map(async ({ grad }) => grad && Array.from(await grad.read(), (value) => (value as number) + 0)));
+        };
+        const found = await gradients(samAttentionPacked);
+        assert.deepEqual(
+          Array.from(found, (gradient) => gradient !== undefined),
+          trained,
+        );
+        assert.deepEqual(found, await gradients(byParts));
+      });
+
+  test('gradient of windows agrees with central differences', async () => {
+    const options = { heads: 1, height: 2, width: 3, window: 2 };
+    const shapes = [[1, 6, 6], [3, 2], [3, 2], [6]] as const;
+    await expectGradient((qkv, h, w, padding) => samAttentionPacked(qkv, h, w, { ...options, padding }), ...shapes);
+    await expectGradient((qkv, h, w) => samAttentionPacked(qkv, h, w, options), ...shapes.slice(0, 3));
+  });
+
   test('does nothing where there is nothing', async () => {
     const [none, h, w] = [randn([0, 2, 6, 3], 1), randn([3, 3], 1), randn([5, 3], 1)];
     h.requiresGrad = true;
@@ -96,6 +170,8 @@ onEveryDevice('samAttention', () => {
     backward(y, tensor(new Float32Array(0), [0, 2, 6, 3]));
     assert.deepEqual(await h.grad!.read(), new Float32Array(9));
     h.grad!.dispose();
+    const nothing = samAttentionPacked(randn([0, 6, 18], 1), w, w, { heads: 2, height: 2, width: 3, window: 3 });
+    assert.deepEqual([nothing.shape, (await nothing.read()).length], [[0, 6, 6], 0]);
   });
 
   const x = () => randn([1, 2, 6, 3], 1);
@@ -180,6 +256,41 @@ onEveryDevice('samAttention', () => {
       'ArgumentError',
       'samAttentionPacked: headDim is 257, expected 1 to 256',
       () => samAttentionPacked(randn([1, 6, 3 * 257], 1), h(), w(), { ...map, heads: 1 }),
+    ],
+    [
+      'ArgumentError',
+      'samAttentionPacked: window is -1, expected at least 1, or 0 for the whole map',
+      () => samAttentionPacked(qkv(), h(), w(), { ...map, heads: 2, window: -1 }),
+    ],
+    [
+      'ArgumentError',
+      'samAttentionPacked: window * window is 4198401, expected at most 2^22',
+      () => samAttentionPacked(qkv(), h(), w(), { ...map, heads: 2, window: 2049 }),
+    ],
+    [
+      'ShapeError',
+      'samAttentionPacked: relPosH is [3, 3], expected [5, 3], [2 * window - 1, headDim]',
+      () => samAttentionPacked(qkv(), h(), w(), { ...map, heads: 2, window: 3 }),
+    ],
+    [
+      'ShapeError',
+      'samAttentionPacked: relPosW is [5, 3], expected [3, 3], [2 * window - 1, headDim]',
+      () => samAttentionPacked(qkv(), h(), w(), { ...map, heads: 2, window: 2 }),
+    ],
+    [
+      'ArgumentError',
+      'samAttentionPacked: padding is given, expected a window beside it',
+      () => samAttentionPacked(qkv(), h(), w(), { ...map, heads: 2, padding: randn([18], 1) }),
+    ],
+    [
+      'DtypeError',
+      'samAttentionPacked: padding is bf16, expected f32, the dtype of qkv',
+      () => samAttentionPacked(qkv(), h(), h(), { ...map, heads: 2, window: 2, padding: randn([18], 1, 'bf16') }),
+    ],
+    [
+      'ShapeError',
+      'samAttentionPacked: padding is [6], expected [18], the last size of qkv',
+      () => samAttentionPacked(qkv(), h(), h(), { ...map, heads: 2, window: 2, padding: randn([6], 1) }),
     ],
   ];
   for (const [name, message, body] of messages) test(message, () => assert.throws(body, { name, message }));

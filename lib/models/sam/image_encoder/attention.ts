@@ -3,7 +3,6 @@ import { Linear, Module, parameter } from '../../../nn';
 import { zeros } from '../../../ops/fill';
 import { reshape } from '../../../ops/reshape';
 import { samAttentionPacked } from '../../../ops/sam_attention';
-import { windowPartition, windowUnpartition } from '../../../ops/window_partition';
 import type { Tensor } from '../../../tensor/tensor';
 import { gridSize, type SamConfig } from '../config';
 
@@ -33,21 +32,12 @@ export class SamAttention extends Module {
 
   /** `[batch, height, width, dim]` to the same, added to `residual`. */
   forward(x: Tensor, residual: Tensor): Tensor {
-    const qkv = this.qkv.forward(x);
-    if (this.#window === undefined) return this.proj.forward(this.attend(qkv), residual);
-    const [, height, width] = x.shape as [number, number, number, number];
-    // What fills up windows are tokens of zeros, whose queries, keys and values are the bias. They are attended to as others, but no
-    // product has them among its rows, which spares it a sixth.
-    const windows = windowPartition(qkv, this.#window, this.qkv.bias);
-    return this.proj.forward(windowUnpartition(this.attend(windows), height, width), residual);
-  }
-
-  /** `[maps, height, width, 3 * dim]` to `[maps, height, width, dim]`, each map by itself. */
-  private attend(qkv: Tensor): Tensor {
-    const [maps, height, width, size] = qkv.shape as [number, number, number, number];
-    const options = { heads: this.#heads, height, width };
-    const y = samAttentionPacked(reshape(qkv, [maps, height * width, size]), this.relPosH, this.relPosW, options);
-    return reshape(y, [maps, height, width, size / 3]);
+    const [batch, height, width, dim] = x.shape as [number, number, number, number];
+    const qkv = reshape(this.qkv.forward(x), [batch, height * width, 3 * dim]);
+    // What fills up windows are tokens of zeros, whose keys and values are the bias.
+    const padded = this.#window === undefined ? {} : { window: this.#window, padding: this.qkv.bias };
+    const y = samAttentionPacked(qkv, this.relPosH, this.relPosW, { heads: this.#heads, height, width, ...padded });
+    return this.proj.forward(reshape(y, x.shape), residual);
   }
 
   protected override reset(): void {
