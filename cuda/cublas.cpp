@@ -85,7 +85,8 @@ struct Layout {
 struct Operation {
   cublasLtMatmulDescOpaque_t opaque;
   Operation(const Product& p, const std::byte* bias) {
-    expect_done(cublasLtMatmulDescInit(&opaque, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    expect_done(cublasLtMatmulDescInit(&opaque, p.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                "describing a product");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);  // theirs is our b
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (bias == nullptr) return;
@@ -152,7 +153,7 @@ struct Problem {
 
 Choice choose(Library& library, const Product& p, const Matrices& at, Problem& problem) {
   const int64_t flags = int64_t{p.a_transposed} | int64_t{p.b_transposed} << 1 | int64_t{p.a_shared} << 2 |
-                        int64_t{p.b_shared} << 3 | int64_t{at.bias != nullptr} << 4;
+                        int64_t{p.b_shared} << 3 | int64_t{at.bias != nullptr} << 4 | int64_t{p.tf32} << 5;
   const Key key{p.stack,
                 p.rows,
                 p.columns,

@@ -91,12 +91,14 @@ class CudaStream final : public Stream {
   void reset_peak() override { pool_->peak = pool_->live.load(); }
   void set_memory_limit(int64_t bytes) override { pool_->limit = bytes; }
   void trim_memory() override;
+  void allow_tf32(bool allowed) override { tf32_ = allowed; }
 
   cudaStream_t handle() const { return pool_->stream; }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
   // Whether the device runs what is compiled for sm_90a, and that is compiled in: cuda/hopper.cuh.
   bool is_hopper() const { return is_hopper_; }
+  bool tf32() const { return tf32_; }
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
   // A table of the host, as scratch memory.
@@ -141,6 +143,7 @@ class CudaStream final : public Stream {
   int processors_ = 1;
   bool is_hopper_ = false;
   CudaGraph* graph_ = nullptr;  // that is being captured
+  bool tf32_ = false;
   std::byte* small_ = nullptr;               // pinned, two halves for small copies
   std::array<cudaEvent_t, 2> small_left_{};  // when the copies out of a half are done
   int64_t small_used_ = 0;                   // bytes of the half that is written
