@@ -11,7 +11,7 @@ namespace mglmm {
 Executor& Context::executor(Device device) {
   const auto place = static_cast<size_t>(device);
   if (stopped_) throw Error(kAbortedError, "the environment is shutting down");
-  if (place < executors_.size() && executors_[place]) return *executors_[place];
+  if (Executor* started = running(device)) return *started;
   const Backend* backend = nullptr;
   if (is_cuda(device)) {
     std::string why;
@@ -28,6 +28,11 @@ Executor& Context::executor(Device device) {
   if (executors_.size() <= place) executors_.resize(place + 1);
   executors_[place] = std::make_unique<Executor>(*backend, device, threads > 0 ? threads : all);
   return *executors_[place];
+}
+
+Executor* Context::running(Device device) {
+  const auto place = static_cast<size_t>(device);
+  return stopped_ || place >= executors_.size() ? nullptr : executors_[place].get();
 }
 
 std::vector<Device> Context::started() const {

@@ -1,6 +1,8 @@
 #include "binding/program.h"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "binding/tensor.h"
 
@@ -28,9 +30,21 @@ Handle& program_of(const Napi::CallbackInfo& info) {
   return handle;
 }
 
+// On a GPU the last one to hold a program waits for its launches, and frees memory: on the stream's thread, in its turn, not
+// on JavaScript's while that may be capturing another.
+void forget(Napi::Env env, Handle program) {
+  if (program == nullptr || !is_cuda(program->device())) return;
+  Executor* executor = Context::of(env).running(program->device());
+  auto task = std::make_unique<ForgetTask>();
+  task->program = std::move(program);
+  if (executor != nullptr) executor->enqueue(std::move(task));
+}
+
 Napi::Value make_program(const Napi::CallbackInfo& info) {
-  return Napi::External<Handle>::New(info.Env(), new Handle(std::make_shared<Program>()),
-                                     [](Napi::Env, Handle* handle) { delete handle; });
+  return Napi::External<Handle>::New(info.Env(), new Handle(std::make_shared<Program>()), [](Napi::Env env, Handle* handle) {
+    forget(env, std::move(*handle));
+    delete handle;
+  });
 }
 
 // recordProgram(program): until recordProgram(), ops are added to it instead of being enqueued.
@@ -58,15 +72,7 @@ Napi::Value run_program(const Napi::CallbackInfo& info) {
 
 Napi::Value dispose_program(const Napi::CallbackInfo& info) {
   if (!info[0].IsExternal()) return info.Env().Undefined();
-  auto& handle = *info[0].As<Napi::External<Handle>>().Data();
-  if (handle != nullptr && is_cuda(handle->device())) {
-    // The last one to hold it waits for its launches: not JavaScript's thread.
-    auto task = std::make_unique<ForgetTask>();
-    task->program = std::move(handle);
-    Executor& executor = Context::of(info.Env()).executor(task->program->device());
-    executor.enqueue(std::move(task));
-  }
-  handle.reset();
+  forget(info.Env(), std::exchange(*info[0].As<Napi::External<Handle>>().Data(), nullptr));
   return info.Env().Undefined();
 }
 
@@ -112,8 +118,10 @@ void Program::seal() {
 }
 
 void Program::run(Executor& executor, const CancelToken* token) noexcept {
-  if (!launch(executor, token)) run_steps(executor, token);
-  has_run_ = true;
+  if (launch(executor, token)) return;
+  run_steps(executor, token);
+  has_run_ =
+      std::ranges::all_of(results_, [](const auto& storage) { return storage->data != nullptr || storage->bytes == 0; });
 }
 
 void Program::run_steps(Executor& executor, const CancelToken* token) noexcept {

@@ -97,13 +97,13 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   });
 }
 
-// What the stream does in its turn: for a device whose memory is not the host's.
-struct MemoryTask final : Executor::Task {
+// What the stream does in its turn: for a device other than the CPU.
+struct StreamTask final : Executor::Task {
   void (*act)(Stream&, int64_t);
-  int64_t bytes;
+  int64_t argument;
   void run(Executor& executor) noexcept override {
     try {
-      act(executor.stream(), bytes);
+      act(executor.stream(), argument);
     } catch (const Error& error) {
       executor.note(error);
     }
@@ -111,17 +111,17 @@ struct MemoryTask final : Executor::Task {
 };
 
 // At once on the CPU, in the order of the stream elsewhere.
-Napi::Value change_memory(const Napi::CallbackInfo& info, int64_t bytes, const Napi::Value& device_number,
+Napi::Value change_stream(const Napi::CallbackInfo& info, int64_t argument, const Napi::Value& device_number,
                           void (*at_once)(int64_t), void (*act)(Stream&, int64_t)) {
   return guarded(info.Env(), [&] {
-    const Device device = expect_device(device_number, "memory");
+    const Device device = expect_device(device_number, "device");
     if (is_cuda(device)) {
-      auto task = std::make_unique<MemoryTask>();
+      auto task = std::make_unique<StreamTask>();
       task->act = act;
-      task->bytes = bytes;
+      task->argument = argument;
       Context::of(info.Env()).executor(device).enqueue(std::move(task));
     } else {
-      at_once(bytes);
+      at_once(argument);
     }
     return info.Env().Undefined();
   });
@@ -226,16 +226,21 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("memory", memory);
   add("devices", devices);
   add("resetPeak", [](const Napi::CallbackInfo& info) {
-    return change_memory(
+    return change_stream(
         info, 0, info[0], [](int64_t) { reset_peak(); }, [](Stream& stream, int64_t) { stream.reset_peak(); });
   });
   add("trimMemory", [](const Napi::CallbackInfo& info) {
-    return change_memory(
+    return change_stream(
         info, 0, info[0], [](int64_t) { trim_memory(); }, [](Stream& stream, int64_t) { stream.trim_memory(); });
   });
   add("setMemoryLimit", [](const Napi::CallbackInfo& info) {
-    return change_memory(info, info[0].As<Napi::Number>().Int64Value(), info[1], set_memory_limit,
+    return change_stream(info, info[0].As<Napi::Number>().Int64Value(), info[1], set_memory_limit,
                          [](Stream& stream, int64_t bytes) { stream.set_memory_limit(bytes); });
+  });
+  add("setTf32", [](const Napi::CallbackInfo& info) {
+    return change_stream(
+        info, info[0].As<Napi::Boolean>().Value() ? 1 : 0, info[1], [](int64_t) {},
+        [](Stream& stream, int64_t allowed) { stream.allow_tf32(allowed != 0); });
   });
   exports.Set("pending", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 Context& context = Context::of(info.Env());

@@ -34,6 +34,8 @@ class Context {
 
   // Of a device: started on first use; throws DeviceError when there is no such device, or no backend for it.
   Executor& executor(Device device);
+  // The same if it was started, or null; null when all were stopped.
+  Executor* running(Device device);
   // The devices whose executors were started.
   std::vector<Device> started() const;
   // How many GPUs there are; where none can be used, `why` says so.

@@ -131,7 +131,7 @@ struct HopperConsumer {
   __device__ __forceinline__ void multiply_values(int tile) {
     uint16_t* const values = filled(2 * tile + 1);
     if (tile * kHopperKeys + kHopperKeys > block.end || sight.hides_some) clear_unseen(values, tile * kHopperKeys);
-    fence_products(sums);
+    fence_products(sums, p);
 #pragma unroll
     for (int k = 0; k < kHopperKeys / 16; ++k)
       multiply_async<T>(sums, p[k], matrix_at(values + 16 * k * kBoxColumns, 2 * kHopperKeys * kBoxColumns));
@@ -189,13 +189,13 @@ struct HopperConsumer {
       wait_for_products<1>(logits);
       release(2 * tile);
       take_logits(tile);
-      wait_for_products<0>(sums);
+      wait_for_products<0>(sums, p);
       release(2 * tile - 1);
       softmax.rescale(sums);
       round_probabilities();
     }
     multiply_values(block.tiles() - 1);
-    wait_for_products<0>(sums);
+    wait_for_products<0>(sums, p);
   }
 };
 

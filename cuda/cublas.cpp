@@ -1,12 +1,15 @@
 // cuBLASLt, named here alone. The algorithm for sizes met before is remembered: to ask for it takes longer than a small
-// product.
+// product. It follows from all sizes, and orders the sums; a few rows by one matrix, those of a step of generation, take the
+// one of kFewRows, so that a row has the same bits whatever rows come along.
 #include <cublasLt.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "cuda/product.h"
 
@@ -15,6 +18,7 @@ namespace {
 
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 constexpr size_t kRemembered = 4096;
+constexpr int64_t kFewRows = 16;
 
 void expect_done(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
@@ -25,6 +29,7 @@ using Key = std::array<int64_t, 12>;
 struct Choice {
   cublasLtMatmulAlgo_t algorithm;
   size_t workspace;
+  int64_t rows;  // to run it with: more than there are where it does not take so few
 };
 
 // Of one device.
@@ -47,11 +52,19 @@ cudaDataType_t type_of(Dtype dtype) {
   return dtype == Dtype::bf16 ? CUDA_R_16BF : dtype == Dtype::f16 ? CUDA_R_16F : CUDA_R_32F;
 }
 
-// The largest power of two up to 16 that divides an address: algorithms ask for some.
-int64_t alignment(const void* memory) {
-  const auto address = reinterpret_cast<uintptr_t>(memory) | 16;
+// The largest power of two up to 16 that divides the address of each row of a matrix: algorithms ask for some.
+int64_t alignment(const void* memory, int64_t row_bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(memory) | static_cast<uintptr_t>(row_bytes) | 16;
   return static_cast<int64_t>(address & (~address + 1));
 }
+
+struct Matrices {
+  const std::byte* a;
+  const std::byte* b;
+  const std::byte* bias;
+  const std::byte* addend;  // y where there is none
+  std::byte* y;
+};
 
 // A matrix as cuBLAS sees it: what is row-major here has rows and columns changed over there.
 struct Layout {
@@ -72,7 +85,8 @@ struct Layout {
 struct Operation {
   cublasLtMatmulDescOpaque_t opaque;
   Operation(const Product& p, const std::byte* bias) {
-    expect_done(cublasLtMatmulDescInit(&opaque, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    expect_done(cublasLtMatmulDescInit(&opaque, p.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                "describing a product");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);  // theirs is our b
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (bias == nullptr) return;
@@ -86,41 +100,60 @@ struct Operation {
   }
 };
 
-Choice ask(cublasLtHandle_t handle, Operation& operation, Layout& first, Layout& second, Layout& result,
-           const std::array<int64_t, 4>& alignments) {
-  cublasLtMatmulPreferenceOpaque_t preference;
-  const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
-    expect_done(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value), "choosing an algorithm");
-  };
-  expect_done(cublasLtMatmulPreferenceInit(&preference), "choosing an algorithm");
-  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
-  // Sums are never kept in bf16 or f16 between.
-  set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(alignments[0]));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(alignments[1]));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(alignments[2]));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[3]));
-  cublasLtMatmulHeuristicResult_t found{};
-  int count = 0;
-  expect_done(cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
-                                             &result.opaque, &preference, 1, &found, &count),
-              "choosing an algorithm");
-  if (count == 0) throw Error(kKernelError, "cuBLASLt has no algorithm for this product");
-  return {found.algo, found.workspaceSize};
-}
+// A product as cuBLASLt is told of it. Theirs is b first, then a.
+struct Problem {
+  Operation operation;
+  Layout first, second, result;
+  std::array<int64_t, 4> alignments;
 
-}  // namespace
+  Problem(const Product& p, const Matrices& at)
+      : operation(p, at.bias),
+        first(p.dtype, p.b_transposed ? p.columns : p.inner, p.b_transposed ? p.inner : p.columns, p.stack, p.b_shared),
+        second(p.dtype, p.a_transposed ? p.inner : p.rows, p.a_transposed ? p.rows : p.inner, p.stack, p.a_shared),
+        result(p.result, p.rows, p.columns, p.stack, false) {
+    const int64_t size = size_of(p.dtype);
+    const int64_t result_bytes = p.columns * size_of(p.result);
+    alignments = {alignment(at.b, (p.b_transposed ? p.inner : p.columns) * size),
+                  alignment(at.a, (p.a_transposed ? p.rows : p.inner) * size), alignment(at.addend, result_bytes),
+                  alignment(at.y, result_bytes)};
+  }
 
-void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
-              std::byte* y) {
-  Operation operation(p, bias);
-  Layout first(p.dtype, p.b_transposed ? p.columns : p.inner, p.b_transposed ? p.inner : p.columns, p.stack, p.b_shared);
-  Layout second(p.dtype, p.a_transposed ? p.inner : p.rows, p.a_transposed ? p.rows : p.inner, p.stack, p.a_shared);
-  Layout result(p.result, p.rows, p.columns, p.stack, false);
-  const std::byte* addend = p.addend == nullptr ? y : p.addend;
-  const std::array<int64_t, 4> alignments{alignment(b), alignment(a), alignment(addend), alignment(y)};
+  Choice ask(cublasLtHandle_t handle, int64_t rows) {
+    cublasLtMatmulPreferenceOpaque_t preference;
+    const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+      expect_done(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value),
+                  "choosing an algorithm");
+    };
+    expect_done(cublasLtMatmulPreferenceInit(&preference), "choosing an algorithm");
+    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+    // Sums are never kept in bf16 or f16 between.
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<uint32_t>(alignments[0]));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(alignments[1]));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(alignments[2]));
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[3]));
+    cublasLtMatmulHeuristicResult_t found{};
+    int count = 0;
+    expect_done(cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
+                                               &result.opaque, &preference, 1, &found, &count),
+                "choosing an algorithm");
+    if (count == 0) throw Error(kKernelError, "cuBLASLt has no algorithm for this product");
+    return {found.algo, found.workspaceSize, rows};
+  }
+
+  // The workspace that an algorithm chosen for another number of rows needs for these, or nothing where it is not for them.
+  std::optional<size_t> workspace_of(cublasLtHandle_t handle, const cublasLtMatmulAlgo_t& algorithm) {
+    cublasLtMatmulHeuristicResult_t found{};
+    const cublasStatus_t status = cublasLtMatmulAlgoCheck(handle, &operation.opaque, &first.opaque, &second.opaque,
+                                                          &result.opaque, &result.opaque, &algorithm, &found);
+    if (status == CUBLAS_STATUS_SUCCESS && found.workspaceSize <= kWorkspaceBytes) return found.workspaceSize;
+    return std::nullopt;
+  }
+};
+
+Choice choose(Library& library, const Product& p, const Matrices& at, Problem& problem) {
   const int64_t flags = int64_t{p.a_transposed} | int64_t{p.b_transposed} << 1 | int64_t{p.a_shared} << 2 |
-                        int64_t{p.b_shared} << 3 | int64_t{bias != nullptr} << 4;
+                        int64_t{p.b_shared} << 3 | int64_t{at.bias != nullptr} << 4 | int64_t{p.tf32} << 5;
   const Key key{p.stack,
                 p.rows,
                 p.columns,
@@ -128,11 +161,53 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
                 flags,
                 static_cast<int64_t>(p.dtype),
                 static_cast<int64_t>(p.result),
-                alignments[0],
-                alignments[1],
-                alignments[2],
-                alignments[3],
-                alignment(bias)};
+                problem.alignments[0],
+                problem.alignments[1],
+                problem.alignments[2],
+                problem.alignments[3],
+                alignment(at.bias, 0)};
+  if (library.choices.size() > kRemembered) library.choices.clear();
+  if (const auto place = library.choices.find(key); place != library.choices.end()) return place->second;
+  Choice choice{};
+  if (p.rows < kFewRows && p.stack == 1 && !p.a_transposed) {
+    Product more = p;
+    more.rows = kFewRows;
+    Problem more_rows(more, at);
+    choice = choose(library, more, at, more_rows);
+    if (const auto workspace = problem.workspace_of(library.handle, choice.algorithm)) {
+      choice.workspace = *workspace;
+      choice.rows = p.rows;
+    }
+  } else {
+    choice = problem.ask(library.handle, p.rows);
+  }
+  library.choices.emplace(key, choice);
+  return choice;
+}
+
+// The same with rows of zeros behind those there are, up to `rows`.
+void multiply_among(CudaStream& stream, Product p, int64_t rows, const Matrices& at) {
+  const auto lengthened = [&](const std::byte* from, int64_t row_bytes) {
+    std::byte* more = stream.scratch(rows * row_bytes);
+    stream.copy(more, from, p.rows * row_bytes);
+    stream.clear(more + p.rows * row_bytes, (rows - p.rows) * row_bytes);
+    return more;
+  };
+  const int64_t result_bytes = p.columns * size_of(p.result);
+  const std::byte* a = lengthened(at.a, p.inner * size_of(p.dtype));
+  if (p.addend != nullptr) p.addend = lengthened(p.addend, result_bytes);
+  std::byte* y = stream.scratch(rows * result_bytes);
+  const int64_t count = std::exchange(p.rows, rows);
+  multiply(stream, p, a, at.b, at.bias, y);
+  stream.copy(at.y, y, count * result_bytes);
+}
+
+}  // namespace
+
+void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+              std::byte* y) {
+  const Matrices at{a, b, bias, p.addend == nullptr ? y : p.addend, y};
+  Problem problem(p, at);
   Choice choice{};
   cublasLtHandle_t handle = nullptr;
   {
@@ -143,20 +218,16 @@ void multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
     Library& library = all.by_device[device];
     if (library.handle == nullptr) expect_done(cublasLtCreate(&library.handle), "starting cuBLASLt");
     handle = library.handle;
-    if (library.choices.size() > kRemembered) library.choices.clear();
-    auto place = library.choices.find(key);
-    if (place == library.choices.end()) {
-      place = library.choices.emplace(key, ask(handle, operation, first, second, result, alignments)).first;
-    }
-    choice = place->second;
+    choice = choose(library, p, at, problem);
   }
+  if (choice.rows > p.rows) return multiply_among(stream, p, choice.rows, at);
   const float one = 1;
   const float share = p.addend == nullptr ? 0 : 1;  // of the addend
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  expect_done(
-      cublasLtMatmul(handle, &operation.opaque, &one, b, &first.opaque, a, &second.opaque, &share, addend, &result.opaque, y,
-                     &result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle()),
-      "multiplying matrices");
+  expect_done(cublasLtMatmul(handle, &problem.operation.opaque, &one, b, &problem.first.opaque, a, &problem.second.opaque,
+                             &share, at.addend, &problem.result.opaque, y, &problem.result.opaque, &choice.algorithm,
+                             workspace, choice.workspace, stream.handle()),
+              "multiplying matrices");
 }
 
 }  // namespace mglmm::cuda

@@ -1,5 +1,6 @@
 #include "cuda/graph.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -34,23 +35,29 @@ CudaGraph::~CudaGraph() {
   for (void* table : tables_) cudaFreeHost(table);
 }
 
+// The answers to all questions come in one copy.
 void CudaGraph::finish() {
+  const cudaError_t copied = questions_ == 0 ? cudaSuccess
+                                             : cudaMemcpyAsync(answers_.get(), words_, questions_ * sizeof(Refusal),
+                                                               cudaMemcpyDeviceToHost, stream_.handle());
   cudaGraph_t collected = nullptr;
   cudaError_t error = cudaStreamEndCapture(stream_.handle(), &collected);
   pool_->end_capture();
   expect(error, "ending the capture of a stream");
-  error = cudaGraphInstantiate(&graph_, collected, 0);
+  error = copied != cudaSuccess ? copied : pool_->with_room([&] { return cudaGraphInstantiate(&graph_, collected, 0); });
   cudaGraphDestroy(collected);
-  expect(error, "making a graph");
+  pool_->expect_room(error, "making a graph");
 }
 
 void CudaGraph::launch() {
   if (!asked_.empty() && (asked_[0].doubt == nullptr || asked_[0].doubt->decided)) {
+    stream_.make_room_for_doubts(asked_.size());
     stream_.clear_refusals(words_, kWordBytes);
+    std::fill_n(answers_.get(), questions_, kNothingRefused);  // should the launch fail; nothing is on its way into them
     for (Asked& one : asked_) one.doubt = stream_.await(one.answer, one.complaint);
   }
   for (const Asked& one : asked_) stream_.doubts.push_back(one.doubt);
-  expect(cudaGraphLaunch(graph_, stream_.handle()), "launching a graph");
+  pool_->expect_room(pool_->with_room([&] { return cudaGraphLaunch(graph_, stream_.handle()); }), "launching a graph");
 }
 
 const std::byte* CudaGraph::keep(const std::byte* from, int64_t bytes) {
@@ -67,10 +74,7 @@ Refusal* CudaGraph::question() {
 }
 
 void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
-  Refusal* answer = answers_.get() + asked_.size();
-  expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, stream_.handle()),
-         "copying from the device");
-  asked_.push_back({std::move(complaint), {answers_, answer}, nullptr});
+  asked_.push_back({std::move(complaint), {answers_, answers_.get() + (word - words_)}, nullptr});
 }
 
 }  // namespace mglmm::cuda

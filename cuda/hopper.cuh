@@ -164,20 +164,36 @@ __device__ __forceinline__ void pin(float (&d)[blocks][4]) {
 #pragma unroll
   for (int n = 0; n < blocks; ++n) asm volatile("" : "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])::"memory");
 }
+template <int blocks>
+__device__ __forceinline__ void pin(uint32_t (&a)[blocks][4]) {
+#pragma unroll
+  for (int n = 0; n < blocks; ++n) asm volatile("" : "+r"(a[n][0]), "+r"(a[n][1]), "+r"(a[n][2]), "+r"(a[n][3])::"memory");
+}
 
-// Before the first product into `d` since it was touched.
+// Before the first product into `d`, with `a` from registers, since they were touched.
 template <int blocks>
 __device__ __forceinline__ void fence_products(float (&d)[blocks][4]) {
   pin(d);
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
+template <int blocks, int steps>
+__device__ __forceinline__ void fence_products(float (&d)[blocks][4], uint32_t (&a)[steps][4]) {
+  pin(a);
+  fence_products(d);
+}
 // The products since the last call are a group.
 __device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-// Until all groups but the `pending` newest are done, those into `d` among them.
+// Until all groups but the `pending` newest are done, those into `d` among them. They read `a` until then: what comes next
+// in its place must not take its registers sooner.
 template <int pending, int blocks>
 __device__ __forceinline__ void wait_for_products(float (&d)[blocks][4]) {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
   pin(d);
+}
+template <int pending, int blocks, int steps>
+__device__ __forceinline__ void wait_for_products(float (&d)[blocks][4], uint32_t (&a)[steps][4]) {
+  wait_for_products<pending>(d);
+  pin(a);
 }
 
 #endif

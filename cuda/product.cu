@@ -23,7 +23,11 @@ void product(CudaStream& stream, const Product& p, const std::byte* a, const std
   const int64_t rows = p.stack * p.rows;
   const int64_t row_bytes = p.columns * size_of(p.result);
   if (rows * row_bytes == 0) return;
-  if (p.inner > 0) return multiply(stream, p, a, b, bias, y);
+  if (p.inner > 0) {
+    Product rounded = p;
+    rounded.tf32 = stream.tf32() && p.dtype == Dtype::f32;
+    return multiply(stream, rounded, a, b, bias, y);
+  }
   if (bias != nullptr)
     move_rows(stream, rows, row_bytes, y, SameRow{bias}, bias);
   else if (p.addend != y)

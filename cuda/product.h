@@ -14,6 +14,7 @@ struct Product {
   bool a_shared = false, b_shared = false;
   Dtype dtype = Dtype::f32;   // of a, b and bias
   Dtype result = Dtype::f32;  // of y: dtype, or f32
+  bool tf32 = false;          // a and b, of f32, may be rounded to 10 bits of mantissa; product() sets it as its stream says
   // [stack, rows, columns] of `result`, or null: a residual, or y, which is added to then.
   const std::byte* addend = nullptr;
 };

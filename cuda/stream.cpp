@@ -10,8 +10,11 @@
 namespace mglmm::cuda {
 namespace {
 
-constexpr int64_t kPinnedBytes = int64_t{4} << 20;  // a copy goes through it in two halves
-constexpr size_t kOpenDoubts = 1024;                // before somebody has to wait for answers
+// Pinned memory of large copies, which go through it in two halves, and of small ones; then answers.
+constexpr int64_t kPinnedBytes = int64_t{4} << 20;
+constexpr int64_t kSmallBytes = int64_t{64} << 10;  // of a copy at most
+constexpr int64_t kSmallHalf = 8 * kSmallBytes;
+constexpr size_t kOpenDoubts = 1024;  // before somebody has to wait for answers
 
 // The pool of the graph that this thread captures.
 thread_local const Pool* captured_here = nullptr;
@@ -41,18 +44,15 @@ Pool::Pool(int device) : device_(device) {
 }
 
 Pool::~Pool() {
+  for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
   if (stream != nullptr) cudaStreamDestroy(stream);
 }
 
 std::byte* Pool::allocate(int64_t bytes) {
+  free_released();
   if (live + bytes <= limit) {
     void* memory = nullptr;
-    cudaError_t error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
-    if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // it is dealt with
-      trim();
-      error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream);
-    }
+    const cudaError_t error = with_room([&] { return cudaMallocAsync(&memory, static_cast<size_t>(bytes), stream); });
     if (error == cudaSuccess) {
       live += bytes;
       peak = std::max(peak.load(), live.load());
@@ -61,36 +61,51 @@ std::byte* Pool::allocate(int64_t bytes) {
     cudaGetLastError();
     if (error != cudaErrorMemoryAllocation) expect(error, "allocating memory");
   }
-  throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on cuda:" + std::to_string(device_) +
-                                     ": " + std::to_string(live) + " are in use, the limit is " + std::to_string(limit));
+  throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on " + used());
 }
 
 void Pool::release(std::byte* memory, int64_t bytes) {
   live -= bytes;
+  if (captured_here == this) {
+    cudaFreeAsync(memory, stream);  // in the graph; what goes wrong is told when the capture ends
+    return;
+  }
   const std::lock_guard lock(mutex_);
-  if (!capturing_ || captured_here == this)
-    cudaFreeAsync(memory, stream);
-  else
-    waiting_.push_back(memory);
+  waiting_.push_back(memory);
 }
 
-void Pool::begin_capture() {
-  const std::lock_guard lock(mutex_);
-  capturing_ = true;
-  captured_here = this;
+void Pool::free_released() {
+  if (captured_here == this) return;
+  std::vector<std::byte*> released;
+  {
+    const std::lock_guard lock(mutex_);
+    released.swap(waiting_);
+  }
+  for (std::byte* memory : released) expect(cudaFreeAsync(memory, stream), "freeing memory");
 }
 
-void Pool::end_capture() {
-  const std::lock_guard lock(mutex_);
-  capturing_ = false;
-  captured_here = nullptr;
-  for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
-  waiting_.clear();
-}
+void Pool::begin_capture() { captured_here = this; }
+
+void Pool::end_capture() { captured_here = nullptr; }
 
 void Pool::trim() {
+  free_released();
   expect(cudaStreamSynchronize(stream), "waiting for the stream");  // what it frees is free then
   expect(cudaMemPoolTrimTo(pool_, 0), "giving memory back");
+  expect(cudaDeviceGraphMemTrim(device_), "giving the memory of graphs back");
+}
+
+void Pool::expect_room(cudaError_t error, const char* what) const {
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error(kOutOfMemoryError, std::string(what) + ": no memory is left on " + used());
+  }
+  expect(error, what);
+}
+
+std::string Pool::used() const {
+  return "cuda:" + std::to_string(device_) + ": " + std::to_string(live) + " are in use, the limit is " +
+         std::to_string(limit);
 }
 
 MemoryFigures Pool::figures() const {
@@ -103,10 +118,12 @@ CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
   expect(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "making a stream");
   expect(cudaEventCreateWithFlags(&computed_, cudaEventDisableTiming), "making an event");
   expect(cudaEventCreateWithFlags(&copied_, cudaEventDisableTiming), "making an event");
+  for (cudaEvent_t& left : small_left_) expect(cudaEventCreateWithFlags(&left, cudaEventDisableTiming), "making an event");
   void* memory = nullptr;
-  expect(cudaMallocHost(&memory, kPinnedBytes + kOpenDoubts * sizeof(Refusal)), "allocating pinned memory");
+  expect(cudaMallocHost(&memory, kPinnedBytes + 2 * kSmallHalf + kOpenDoubts * sizeof(Refusal)), "allocating pinned memory");
   pinned_ = static_cast<std::byte*>(memory);
-  answers_ = reinterpret_cast<Refusal*>(pinned_ + kPinnedBytes);
+  small_ = pinned_ + kPinnedBytes;
+  answers_ = reinterpret_cast<Refusal*>(small_ + 2 * kSmallHalf);
   expect(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), "asking for multiprocessors");
 #if defined(MGLMM_SM_90A) || defined(MGLMM_SIMULATED)
   int major = 0, minor = 0;
@@ -120,6 +137,7 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle());
   keep_scratch(0);
   cudaFreeHost(pinned_);
+  for (cudaEvent_t left : small_left_) cudaEventDestroy(left);
   cudaEventDestroy(copied_);
   cudaEventDestroy(computed_);
   cudaStreamDestroy(copies_);
@@ -142,12 +160,28 @@ void CudaStream::allocate(Storage& storage) {
   storage.release = release_storage;
 }
 
-// One half of the pinned memory is filled while the other is on its way.
+// A place for a small copy. Half of the memory is written while what the stream copies out of the other is on its way.
+std::byte* CudaStream::small_place(int64_t bytes) {
+  if (small_used_ + bytes > kSmallHalf) {
+    expect(cudaEventRecord(small_left_[small_half_], handle()), "recording an event");
+    small_half_ = 1 - small_half_;
+    small_used_ = 0;
+    expect(cudaEventSynchronize(small_left_[small_half_]), "waiting for a copy");
+  }
+  return small_ + static_cast<int64_t>(small_half_) * kSmallHalf + std::exchange(small_used_, small_used_ + bytes);
+}
+
+// What is small (ids, tables) is copied in the order of the stream, and nobody waits. For what is large one half of the
+// pinned memory is filled while the other is on its way, once the stream has come so far.
 void CudaStream::upload(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes == 0) return;
-  if (graph_ != nullptr) {
-    expect(cudaMemcpyAsync(to, graph_->keep(from, bytes), static_cast<size_t>(bytes), cudaMemcpyHostToDevice, handle()),
-           "copying to the device");
+  if (graph_ != nullptr || bytes <= kSmallBytes) {
+    const std::byte* kept = nullptr;
+    if (graph_ != nullptr)
+      kept = graph_->keep(from, bytes);
+    else
+      kept = static_cast<std::byte*>(std::memcpy(small_place(bytes), from, static_cast<size_t>(bytes)));
+    expect(cudaMemcpyAsync(to, kept, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, handle()), "copying to the device");
     return;
   }
   expect(cudaEventRecord(computed_, handle()), "recording an event");
@@ -215,14 +249,17 @@ void CudaStream::clear_refusals(Refusal* words, size_t bytes) {
 
 void CudaStream::doubt(const Refusal* word, Complaint complaint) {
   if (graph_ != nullptr) return graph_->doubt(word, std::move(complaint));
-  if (open_.size() == kOpenDoubts) synchronize();
+  make_room_for_doubts(1);
   Refusal* answer = answers_ + open_.size();
   expect(cudaMemcpyAsync(answer, word, sizeof(Refusal), cudaMemcpyDeviceToHost, handle()), "copying from the device");
   doubts.push_back(await({std::shared_ptr<void>(), answer}, std::move(complaint)));  // of the stream
 }
 
+void CudaStream::make_room_for_doubts(size_t count) {
+  if (open_.size() + count > kOpenDoubts) synchronize();
+}
+
 std::shared_ptr<Doubt> CudaStream::await(std::shared_ptr<const Refusal> answer, Complaint complaint) {
-  if (open_.size() == kOpenDoubts) synchronize();
   open_.push_back({std::make_shared<Doubt>(), std::move(complaint), std::move(answer)});
   return open_.back().doubt;
 }

@@ -1,10 +1,12 @@
 // A CUDA stream as the contract's Stream: memory in the order of the work on it, copies through pinned memory on a stream of
 // their own, and questions whose answers only the device knows.
 #pragma once
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #if defined(MGLMM_SIMULATED)
@@ -29,23 +31,39 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
-  std::byte* allocate(int64_t bytes);              // throws OutOfMemoryError
-  void release(std::byte* memory, int64_t bytes);  // any thread
+  std::byte* allocate(int64_t bytes);  // throws OutOfMemoryError
+  // Any thread. The stream's own frees it before it allocates again: the device of others may be another, and what they free
+  // must not get into a graph that is being captured.
+  void release(std::byte* memory, int64_t bytes);
   void trim();
   MemoryFigures figures() const;  // any thread
-  // Between them what other threads free is kept back: it must not get into the graph that this thread captures.
+  // Between them what this thread allocates and releases is the graph's.
   void begin_capture();
   void end_capture();
+
+  // What `call` gives; if that is too little memory, what it gives once free memory has gone back to the driver.
+  template <typename Call>
+  cudaError_t with_room(Call&& call) {
+    const cudaError_t error = call();
+    if (error != cudaErrorMemoryAllocation) return error;
+    cudaGetLastError();  // it is dealt with
+    trim();
+    return call();
+  }
+  // As expect(); throws OutOfMemoryError where memory is what was missing.
+  void expect_room(cudaError_t error, const char* what) const;
 
   cudaStream_t stream = nullptr;
   std::atomic<int64_t> live{0}, peak{0}, limit{0};
 
  private:
+  void free_released();
+  std::string used() const;  // of what device, and how much
+
   int device_;
   cudaMemPool_t pool_ = nullptr;
   std::mutex mutex_;
-  bool capturing_ = false;           // under mutex_
-  std::vector<std::byte*> waiting_;  // under mutex_
+  std::vector<std::byte*> waiting_;  // released, not yet freed; under mutex_
 };
 
 // What a kernel finds wrong with the values of a tensor: the first place, and the value there. No other word may be in it.
@@ -73,12 +91,14 @@ class CudaStream final : public Stream {
   void reset_peak() override { pool_->peak = pool_->live.load(); }
   void set_memory_limit(int64_t bytes) override { pool_->limit = bytes; }
   void trim_memory() override;
+  void allow_tf32(bool allowed) override { tf32_ = allowed; }
 
   cudaStream_t handle() const { return pool_->stream; }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
   // Whether the device runs what is compiled for sm_90a, and that is compiled in: cuda/hopper.cuh.
   bool is_hopper() const { return is_hopper_; }
+  bool tf32() const { return tf32_; }
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
   // A table of the host, as scratch memory.
@@ -94,7 +114,9 @@ class CudaStream final : public Stream {
   Refusal* question();
   using Complaint = std::function<Error(int64_t place, int32_t value)>;
   void doubt(const Refusal* word, Complaint complaint);
-  // The doubt of an answer that comes into pinned memory when the stream has come that far.
+  // Waits for answers if there would be too many open doubts with `count` more.
+  void make_room_for_doubts(size_t count);
+  // The doubt of an answer that comes into pinned memory when the stream has come that far. Room has been made for it.
   std::shared_ptr<Doubt> await(std::shared_ptr<const Refusal> answer, Complaint complaint);
   void clear_refusals(Refusal* words, size_t bytes);
 
@@ -109,6 +131,7 @@ class CudaStream final : public Stream {
     std::shared_ptr<const Refusal> answer;  // in pinned memory, which may be that of a graph
   };
   void decide();
+  std::byte* small_place(int64_t bytes);
 
   std::shared_ptr<Pool> pool_;
   cudaStream_t copies_ = nullptr;
@@ -120,6 +143,11 @@ class CudaStream final : public Stream {
   int processors_ = 1;
   bool is_hopper_ = false;
   CudaGraph* graph_ = nullptr;  // that is being captured
+  bool tf32_ = false;
+  std::byte* small_ = nullptr;               // pinned, two halves for small copies
+  std::array<cudaEvent_t, 2> small_left_{};  // when the copies out of a half are done
+  int64_t small_used_ = 0;                   // bytes of the half that is written
+  size_t small_half_ = 0;
 };
 
 }  // namespace mglmm::cuda

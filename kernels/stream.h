@@ -68,6 +68,8 @@ struct Stream {
   virtual void reset_peak() = 0;
   virtual void set_memory_limit(int64_t bytes) = 0;
   virtual void trim_memory() = 0;
+  // Whether products of f32 may round what they read to 10 bits of mantissa (TF32), on a device that is faster so.
+  virtual void allow_tf32(bool allowed) { static_cast<void>(allowed); }
 
   // Of the op that is running: those of what it reads, and its own.
   Doubts doubts;

@@ -184,7 +184,7 @@ export {
   trimMemory,
   upload,
 } from './tensor/create';
-export { cudaProblem, devices, onDevice, setDefaultDevice } from './tensor/device';
+export { cudaProblem, devices, onDevice, setDefaultDevice, setFloat32MatmulPrecision } from './tensor/device';
 export { Program } from './tensor/program';
 export { Scope, tidy } from './tensor/scope';
 export { setDebug, Tensor } from './tensor/tensor';

@@ -73,6 +73,7 @@ interface Addon {
   resetPeak(device: number): void;
   trimMemory(device: number): void;
   setMemoryLimit(bytes: number, device: number): void;
+  setTf32(allowed: boolean, device: number): void;
   pending(): number;
   makeProgram(): unknown;
   /** Ops are added to `program` from here on; without one they are enqueued again. */

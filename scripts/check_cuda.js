@@ -20,14 +20,17 @@ const listed = (set) =>
     .match(new RegExp(`^set\\(${set}\\n([^)]*)\\)`, 'm'))[1]
     .trim()
     .split(/\s+/);
-// Of what the simulator stands in for, all but the one that needs cuBLAS's headers.
-const sources = [...listed('CUDA'), ...listed('DRIVEN').filter((file) => file !== 'cuda/cublas.cpp')];
+// cublas.cpp needs cuBLAS's headers: those of the toolkit, or what scripts/fetch_cublas.js fetched.
+const fetched = `-I${join(root, 'build/cublas/include')}`;
+const hasCublas = works('nvcc', ['-E', '-x', 'cu', fetched, '-'], '#include <cublasLt.h>\n');
+if (!hasCublas) console.log('check:cuda: cuda/cublas.cpp is left out, as there is no cublasLt.h; npm run fetch:cublas fetches it');
+const sources = [...listed('CUDA'), ...listed('DRIVEN').filter((file) => hasCublas || file !== 'cuda/cublas.cpp')];
 const named = process.argv.slice(2);
 const files = sources.filter((file) => named.length === 0 || named.includes(file));
 if (files.length === 0) throw new Error(`none of ${named.join(', ') || 'CMakeLists.txt'} is a CUDA source`);
 
 const targets = architectures.flatMap((sm) => ['-gencode', `arch=${sm.replace('sm', 'compute')},code=${sm}`]);
-const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-I.'];
+const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-I.', fetched];
 const flags = [...language, '-Xcompiler', '-Wall,-Wextra,-fPIC', '-Xptxas', '-v', ...targets];
 
 // Of each kernel for Hopper, which `hopper` in its name says: how often it multiplies by wgmma and loads by TMA. In machine code

@@ -62,8 +62,16 @@ template <int blocks>
 void fence_products(float (&)[blocks][4], const Where& where = Where::current()) {
   fence_products(where);
 }
+template <int blocks, int steps>
+void fence_products(float (&)[blocks][4], uint32_t (&)[steps][4], const Where& where = Where::current()) {
+  fence_products(where);
+}
 template <int pending, int blocks>
 void wait_for_products(float (&d)[blocks][4], const Where& where = Where::current()) {
+  wait_for_products(pending, d[0], where);
+}
+template <int pending, int blocks, int steps>
+void wait_for_products(float (&d)[blocks][4], uint32_t (&)[steps][4], const Where& where = Where::current()) {
   wait_for_products(pending, d[0], where);
 }
 

@@ -1,6 +1,9 @@
-// What cuBLASLt does on a GPU, in plain loops: f32 sums in the order of the inner axis.
+// What cuBLASLt does on a GPU, in plain loops: f32 sums in the order of the inner axis. TF32 is rounded to nearest, ties to
+// even.
 #include "cuda/product.h"
 
+#include <bit>
+#include <cmath>
 #include <vector>
 
 namespace mglmm::cuda {
@@ -21,13 +24,23 @@ std::vector<float> widened(const std::byte* data, Dtype dtype, int64_t rows, int
   return values;
 }
 
+// To 10 bits of mantissa where `tf32`.
+void round_to(bool tf32, std::vector<float>& values) {
+  if (!tf32) return;
+  for (float& value : values) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    if (std::isfinite(value)) value = std::bit_cast<float>((bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffU);
+  }
+}
+
 void multiply_now(const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias, std::byte* y) {
   const int64_t size = size_of(p.dtype);
   std::vector<float> sums(static_cast<size_t>(p.columns));
   for (int64_t s = 0; s < p.stack; ++s) {
-    const auto left = widened(a + (p.a_shared ? 0 : s * p.rows * p.inner * size), p.dtype, p.rows, p.inner, p.a_transposed);
-    const auto right =
-        widened(b + (p.b_shared ? 0 : s * p.inner * p.columns * size), p.dtype, p.inner, p.columns, p.b_transposed);
+    auto left = widened(a + (p.a_shared ? 0 : s * p.rows * p.inner * size), p.dtype, p.rows, p.inner, p.a_transposed);
+    auto right = widened(b + (p.b_shared ? 0 : s * p.inner * p.columns * size), p.dtype, p.inner, p.columns, p.b_transposed);
+    round_to(p.tf32, left);
+    round_to(p.tf32, right);
     const auto added = bias == nullptr ? std::vector<float>() : widened(bias, p.dtype, 1, p.columns, false);
     for (int64_t row = 0; row < p.rows; ++row) {
       sums.assign(static_cast<size_t>(p.columns), 0.0F);

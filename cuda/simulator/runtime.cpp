@@ -41,6 +41,7 @@ Memory& memory() {
 }
 
 thread_local int current_device = 0;
+thread_local int launches_to_refuse = 0;
 
 cudaError_t release(void* block) {
   Memory& m = memory();
@@ -121,7 +122,13 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launched, cudaGraph_t graph, u
   return cudaSuccess;
 }
 
+void refuse_simulated_launches(int count) { launches_to_refuse = count; }
+
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+  if (launches_to_refuse > 0) {
+    --launches_to_refuse;
+    return cudaErrorMemoryAllocation;
+  }
   for (const auto& one : graph->work) one();
   return cudaSuccess;
 }
@@ -175,6 +182,7 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* v
 }
 
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
+cudaError_t cudaDeviceGraphMemTrim(int) { return cudaSuccess; }
 
 cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
   Memory& m = memory();

@@ -32,6 +32,19 @@ export function setDefaultDevice(device: Device): void {
   threadDefault = usable(device);
 }
 
+/**
+ * How exact products of f32 are on a GPU: `highest`, as at first, or `high`: what they multiply is rounded to 10 bits of mantissa
+ * (TF32), sums stay f32, and tensor cores do it where cuBLAS finds that faster. Of ops that are called from here on; a program
+ * keeps what held when it first ran as one graph. Nothing changes for other dtypes, or on the CPU.
+ * @throws ArgumentError; DeviceError for a device that cannot be used, saying why.
+ * @see the name is that of torch.set_float32_matmul_precision
+ */
+export function setFloat32MatmulPrecision(precision: 'highest' | 'high', device: Device = 'cuda'): void {
+  if (precision !== 'highest' && precision !== 'high')
+    throw new ArgumentError(`setFloat32MatmulPrecision: precision is ${JSON.stringify(precision)}, expected "highest" or "high"`);
+  guarded(() => native.setTf32(precision === 'high', deviceNumber(device)));
+}
+
 function usable(device: Device): number {
   const number = deviceNumber(device);
   guarded(() => native.backendName(number));

@@ -1,7 +1,7 @@
 /** What a GPU gives to the bit as the CPU does (docs/numerics.md): a mask must not depend on where it was made. */
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { bilinear, maskBits, quantize, sampleToken, type Tensor, toDevice } from '../../lib';
+import { bilinear, linear, maskBits, quantize, rowsView, sampleToken, type Tensor, toDevice } from '../../lib';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 
@@ -58,4 +58,22 @@ onEveryDevice('the bits of the CPU', (here) => {
           },
           randn([130, 300], 5, dtype),
         ));
+});
+
+onEveryDevice('a row of a product', (here) => {
+  const most = here === 'cpu' ? 4 : 16; // docs/cuda.md
+  for (const dtype of ['f32', 'bf16', 'f16'] as const)
+    for (const [inner, out] of [
+      [4096, 264],
+      [333, 77],
+    ] as const)
+      test(`has its bits whatever rows come along: ${dtype}, [${out}, ${inner}]`, async () => {
+        const [x, weight, bias] = [randn([most, inner], 3, dtype), randn([out, inner], 5, dtype), randn([out], 7, dtype)];
+        const residual = randn([most, out], 9, dtype);
+        const bits = (rows: number) =>
+          linear(rowsView(x, most - rows, most), weight, bias, { residual: rowsView(residual, most - rows, most) }).readBits();
+        const all = await bits(most);
+        for (const rows of [1, 2, 3, 5, 8, 13].filter((count) => count < most))
+          assert.deepEqual(await bits(rows), all.slice((most - rows) * out), `${rows} rows`);
+      });
 });

@@ -217,6 +217,7 @@ void check_all() {
   require(copied == std::vector<uint32_t>{1, none, none, 1, 2, none, 1, 2, 3, 0}, "copies come when they are waited for");
 
   check_hopper(stream);
+  check_stream(stream);
 
   require_failure(stream, unaligned_copy, 32, "not aligned to 16 bytes");
   require_failure(stream, divergent_barrier, 64, "waits at the barrier of");

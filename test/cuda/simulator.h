@@ -26,5 +26,7 @@ void require_failure(CudaStream& stream, Kernel kernel, int threads, const std::
 
 // The stand-ins for what sm_90a has.
 void check_hopper(CudaStream& stream);
+// What cuda/stream.cpp and cuda/graph.cpp make of its runtime.
+void check_stream(CudaStream& stream);
 
 }  // namespace mglmm::cuda

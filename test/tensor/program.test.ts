@@ -139,6 +139,47 @@ onEveryDevice('Program', (device) => {
     assert.equal(await y.item(), 2);
   });
 
+  // A graph of the runs to come must not be where a result has its memory.
+  test('keeps its results when its first run was given up', async () => {
+    using _scope = Scope.open();
+    const program = new Program();
+    const y = doubled(program, tensor([1]));
+    const abort = new AbortController();
+    abortable(abort.signal, () => {
+      abort.abort();
+      program.run();
+    });
+    await assert.rejects(y.read(), { name: 'AbortedError' });
+    for (let run = 0; run < 3; run++) program.run();
+    assert.equal(await y.item(), 2);
+    program.dispose();
+    await synchronize();
+    assert.equal(await y.item(), 2);
+  });
+
+  test('that nobody holds is given back while others run', async () => {
+    using _scope = Scope.open();
+    const x = zeros([1 << 18]);
+    await collectGarbage();
+    const before = memory(device).liveBytes;
+    for (let i = 0; i < 4; i++) {
+      const y = doubled(new Program(), x);
+      const program = new Program();
+      const z = noGradients(() => program.record(() => tidy(() => scale(scale(x, 4), 0.5))));
+      for (let run = 0; run < 3; run++) program.run();
+      y.dispose();
+      z.dispose();
+    }
+    using program = new Program();
+    const y = doubled(program, tensor([1]));
+    program.run();
+    await collectGarbage();
+    program.run();
+    program.run();
+    assert.equal(await y.item(), 2);
+    assert.ok(memory(device).liveBytes - before < 1 << 18);
+  });
+
   test('can be recorded in pieces, and enqueues again when a body throws', async () => {
     using _scope = Scope.open();
     using program = new Program();
