@@ -1,16 +1,17 @@
 /**
- * npx tsx bench/answer.ts [7b|1b|thin] [--dtype bf16] [--device cpu|cuda] [--tokens N] [--masks N] [--folder DIR] [--json FILE]: a whole
- * model with random weights, loaded, mapped from its files, and asked: how long, in how much memory, at how many tokens a second of those
- * that reading the weights allows, and whether the event loop notices. Weights of noise ask for a mask or none; the rest of --masks are
- * asked for with points after the answer, and timed with it. Bars: timers late by less than 5 ms at p99; on a GPU the 7B's 100 tokens and 8
- * masks in less than 0.8 s. The folder is written where it is not there.
+ * npx tsx bench/answer.ts [7b|1b|thin] [--dtype bf16] [--device cpu|cuda] [--tokens N] [--masks N] [--pictures N] [--folder DIR]
+ * [--json FILE]: a whole model with random weights, loaded, mapped from its files, and asked: how long, in how much memory, at how many
+ * tokens a second of those that reading the weights allows, and whether the event loop notices. --pictures are asked about after the first
+ * one. Weights of noise ask for a mask or none; the rest of --masks are asked for with points after the answer, and timed with it. Bars:
+ * timers late by less than 5 ms at p99; on a GPU the 7B's 100 tokens and 8 masks in less than 0.8 s, the median over those pictures. The
+ * folder is written where it is not there.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ModelDtype } from '../lib';
+import type { ModelDtype, RgbImage } from '../lib';
 import type { Shape } from './random_model';
 
 // Before the library is loaded, which reads it.
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
       device: { type: 'string', default: 'cpu' },
       tokens: { type: 'string', default: '24' },
       masks: { type: 'string', default: '0' },
+      pictures: { type: 'string', default: '0' },
       folder: { type: 'string' },
       json: { type: 'string' },
       write: { type: 'boolean', default: false },
@@ -52,6 +54,7 @@ async function main(): Promise<void> {
   const { Mglmm, backendName, memory } = require('../lib') as typeof import('../lib');
   const { measureLimits, ReadProbe } = require('./limits') as typeof import('./limits');
   const { shapes } = require('./random_model') as typeof import('./random_model');
+  const { summary } = require('./statistics') as typeof import('./statistics');
   const { watch } = require('./watch') as typeof import('./watch');
   const { picture } = require('../test/support/picture') as typeof import('../test/support/picture');
 
@@ -65,8 +68,8 @@ async function main(): Promise<void> {
   const loadSeconds = (performance.now() - begin) / 1000;
   const held = memory(device);
 
-  const image = picture(1500, 1000);
-  const ask = async (prompt: string) => {
+  const images = Array.from({ length: 1 + Number(values.pictures) }, (_, i) => picture(1500, 1000, i + 1));
+  const ask = async (image: RgbImage, prompt: string) => {
     const answer = model.answer({ image, prompt, maxNewTokens: Number(values.tokens), forceSegmentation: true });
     const watched = await watch(answer);
     const { masks } = (await answer).usage;
@@ -80,14 +83,15 @@ async function main(): Promise<void> {
   const reads = limits?.readGigabytes === undefined ? undefined : new ReadProbe(limits.threads);
   const readAgain = async () => reads && Math.max(await reads.gigabytes(), await reads.gigabytes(), await reads.gigabytes());
   await readAgain();
-  const first = await ask('What is in the picture?');
-  const again = await ask('And where is it?');
+  const firsts: Awaited<ReturnType<typeof ask>>[] = [];
+  for (const image of images) firsts.push(await ask(image, 'What is in the picture?'));
+  const again = await ask(images.at(-1) as RgbImage, 'And where is it?');
   reads?.end();
   await model.dispose();
 
   const { dim, mlpDim, depth, heads, kvHeads, headDim, vocabSize } = shapes[shape].llama;
   const weights = depth * (2 * dim * (heads + kvHeads) * headDim + 3 * dim * mlpDim) + vocabSize * dim;
-  const row = ({ answer: { timings, usage }, watched, masksMs, masks, readGigabytes }: typeof first) => ({
+  const row = ({ answer: { timings, usage }, watched, masksMs, masks, readGigabytes }: typeof again) => ({
     'first token s': timings.firstTokenMs / 1000,
     'total s': (timings.totalMs + masksMs) / 1000,
     'tokens/s': timings.tokensPerSecond,
@@ -104,19 +108,27 @@ async function main(): Promise<void> {
   );
   const peak = process.resourceUsage().maxRSS * 1024;
   console.log(`${gib(held.mappedBytes).toFixed(2)} GiB mapped; peak RSS ${gib(peak).toFixed(2)} GiB, pages of mapped files among it`);
-  const results = { 'first question': row(first), 'same image again': row(again) };
+  const rows = firsts.map(row);
+  const results = Object.fromEntries([
+    ...rows.map((one, i) => [i === 0 ? 'first question' : `new picture ${i}`, one]),
+    ['same image again', row(again)],
+  ]);
   console.table(results);
   console.log(`timers during loading late by ${loadWatched.lateMsP99.toFixed(1)} ms at p99, ${loadWatched.lateMsMost.toFixed(1)} at most`);
-  const met = [first, again].every(({ watched }) => watched.lateMsP99 < 5);
+  const met = [...firsts, again].every(({ watched }) => watched.lateMsP99 < 5);
   console.log(`timers late by less than 5 ms at p99 while it answers: ${met ? 'met' : 'MISSED'}`);
-  const enough = device === 'cuda' && shape === '7b' && Number(values.tokens) >= 100 && Number(values.masks) >= 8;
-  const inTime = results['first question']['total s'] < 0.8;
+  const enough = device === 'cuda' && shape === '7b' && Number(values.tokens) >= 100 && Number(values.masks) >= 8 && rows.length > 1;
+  // The first picture also captures the step of generation, chooses algorithms of products and fills the pool of memory.
+  const totals = rows.slice(1).map((one) => one['total s']);
+  const medianSeconds = totals.length > 0 ? summary(totals, 1).median : undefined;
+  const inTime = medianSeconds !== undefined && medianSeconds < 0.8;
+  if (medianSeconds !== undefined) console.log(`median of ${totals.length} new pictures: ${medianSeconds.toFixed(3)} s`);
   if (enough) console.log(`${values.tokens} tokens and ${values.masks} masks in less than 0.8 s: ${inTime ? 'met' : 'MISSED'}`);
   if (values.json) {
     mkdirSync(dirname(values.json), { recursive: true });
     writeFileSync(
       values.json,
-      `${JSON.stringify({ shape, dtype, device, loadSeconds, held, peakRss: peak, loadWatched, results, met, ...(enough && { inTime }) }, null, 1)}\n`,
+      `${JSON.stringify({ shape, dtype, device, loadSeconds, held, peakRss: peak, loadWatched, medianSeconds, results, met, ...(enough && { inTime }) }, null, 1)}\n`,
     );
   }
 }

@@ -3,27 +3,39 @@
  * machine disturbs both. bench/README.md says how a case file looks.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { memory, resetPeak, synchronize, tidy, trimMemory } from '../lib';
+import { copyInto, memory, resetPeak, synchronize, tidy, trimMemory, zeros } from '../lib';
 import { type Limits, ReadProbe } from './limits';
 import { type Summary, summary } from './statistics';
-import type { TorchPeer } from './torch_peer';
+import type { Taken, TorchPeer } from './torch_peer';
 
 /** Enqueues one run of the case, or runs it and resolves; what it makes is freed for it. */
 export type Run = () => void | Promise<void>;
 
+/** A run, and a shorter one whose time is taken off: of an answer, what comes before the tokens that count. */
+export type RunBeyond = readonly [run: Run, less: Run];
+
+/** Python: `setup` once, `run` as the body of the timed loop. `torch` and `F` (torch.nn.functional) are imported. */
+export interface TorchSide {
+  setup: string;
+  run: string;
+  /** Where ours is a {@link RunBeyond}: its second run. */
+  less?: string;
+  /** An expression: the context manager that the loop runs in, entered before the clock starts. */
+  within?: string;
+}
+
 export interface Sides {
   /** Makes the inputs, gives the function that enqueues one run. */
-  ours: () => Promise<Run> | Run;
-  /** Python: `setup` once, `run` as the body of the timed loop. `torch` and `F` (torch.nn.functional) are imported. */
-  torch?: { setup: string; run: string };
+  ours: () => Promise<Run | RunBeyond> | Run | RunBeyond;
+  torch?: TorchSide;
   /** Floating point operations of one run, multiplications and additions counted apart. */
   flops?: number;
   /** Bytes one run must read and write at least. */
   bytes?: number;
   /** The limit `flops` are compared with; default bf16 when the case's name says so. */
   peak?: 'f32' | 'bf16';
-  /** On a CPU: least ratio of the peer's time to ours; or least share of the machine's limit. */
-  goal?: number | { share: number };
+  /** On a CPU: least ratio of the peer's time to ours; or least share of the machine's limit, or `of` so many TFLOP/s. */
+  goal?: number | { share: number; of?: number };
   /** The same on a GPU. */
   gpuGoal?: Sides['goal'];
   /** On a CPU it takes minutes, or compares nothing. */
@@ -54,6 +66,8 @@ export interface Result {
   readGigabytes?: number;
   /** Of what this machine was measured to do, the nearer of its two limits. */
   share?: number;
+  /** Of the TFLOP/s that the goal names. */
+  shareOfGoal?: number;
   memory?: MemoryUse;
   /** Of the earlier case's transient memory by this one's, and of this one's time by the earlier's. */
   lighter?: { name: string; memory: number; time: number };
@@ -73,16 +87,18 @@ export interface MemoryUse {
 
 interface Side {
   /** Seconds that `runs` runs take. */
-  block(runs: number): Promise<number>;
+  block(runs: number): Promise<Taken>;
 }
 
-const kBlockSeconds = { cpu: 0.05, cuda: 0.01 } as const;
+/** Copied before each run on a GPU: with its copy twice what any second-level cache holds, and time enough to enqueue the run meanwhile. */
+const kFlushBytes = 128 << 20;
+const kBlockSeconds = { cpu: 0.05, cuda: 0.02 } as const;
 const kPauseMs = 5; // threads of the side that has just run stop spinning
 
 async function runsPerBlock(side: Side, blockSeconds: number): Promise<number> {
   await side.block(1);
   let runs = 1;
-  for (let seconds = await side.block(runs); seconds < blockSeconds; seconds = await side.block(runs)) {
+  for (let { seconds } = await side.block(runs); seconds < blockSeconds; { seconds } = await side.block(runs)) {
     runs = Math.max(runs + 1, Math.min(runs * 10, Math.ceil((1.2 * runs * blockSeconds) / Math.max(seconds, 1e-6))));
   }
   return runs;
@@ -97,6 +113,38 @@ async function timed<Value>(failures: string[], who: string, body: () => Promise
   }
 }
 
+/** Our side: `first`, where there is one, before each run, and the time of either taken off. */
+function ourSide(run: Run, less: Run | undefined, first: Run | undefined): Side {
+  const secondsOf = async (runs: number, bodies: readonly Run[]) => {
+    const start = performance.now();
+    for (let i = 0; i < runs; i++) {
+      for (const body of bodies) {
+        const pending = tidy(() => {
+          const result = body();
+          return result instanceof Promise ? result : undefined;
+        });
+        if (pending) await pending;
+      }
+    }
+    await synchronize();
+    return (performance.now() - start) / 1000;
+  };
+  const taken = [first, run].filter((body) => body !== undefined);
+  const takenOff = [first, less].filter((body) => body !== undefined);
+  return {
+    async block(runs) {
+      const seconds = await secondsOf(runs, taken);
+      return { seconds, less: takenOff.length > 0 ? await secondsOf(runs, takenOff) : 0 };
+    },
+  };
+}
+
+/** Fills the second-level cache of a GPU with what no case reads; as the peer does. */
+function flusher(): Run {
+  const [from, to] = [zeros([kFlushBytes], 'u8'), zeros([kFlushBytes], 'u8')];
+  return () => copyInto(from, to);
+}
+
 /** Times one case. A side that fails is in `failures`; the other one is timed all the same. */
 export async function measure(one: Case, peer: TorchPeer | undefined, limits: Limits, blocks: number): Promise<Result> {
   const failures: string[] = [];
@@ -104,24 +152,13 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
   const goal = goalOf(one, device);
   const result: Result = { name: one.name, goal, failures };
   if (one.memory) device === 'cpu' ? resetResidentPeak() : resetPeak(device);
+  const isFlushed = device === 'cuda' && !limits.simulated && !one.memory;
   await tidy(async () => {
-    const run = await timed(failures, 'ours', async () => one.ours());
-    const ours: Side | undefined = run && {
-      async block(runs) {
-        const start = performance.now();
-        for (let i = 0; i < runs; i++) {
-          const pending = tidy(() => {
-            const result = run();
-            return result instanceof Promise ? result : undefined;
-          });
-          if (pending) await pending;
-        }
-        await synchronize();
-        return (performance.now() - start) / 1000;
-      },
-    };
+    const made = await timed(failures, 'ours', async () => one.ours());
+    const [run, less] = typeof made === 'function' ? [made] : (made ?? []);
+    const ours = run && ourSide(run, less, isFlushed ? flusher() : undefined);
     const { torch } = one;
-    const opened = peer && torch && (await timed(failures, 'torch', () => peer.open(torch.setup, torch.run)));
+    const opened = peer && torch && (await timed(failures, 'torch', () => peer.open(torch, isFlushed ? kFlushBytes : 0)));
     const theirs: Side | undefined = opened ? peer : undefined;
 
     const ourRuns = ours && (await timed(failures, 'ours', () => runsPerBlock(ours, kBlockSeconds[device])));
@@ -141,7 +178,8 @@ export async function measure(one: Case, peer: TorchPeer | undefined, limits: Li
         if (!side || !runs || failures.some((failure) => failure.startsWith(who))) continue;
         await new Promise((resolve) => setTimeout(resolve, kPauseMs));
         const taken = await timed(failures, who, () => side.block(runs));
-        if (taken !== undefined) seconds.push(taken / runs);
+        if (taken && taken.less >= taken.seconds) failures.push(`${who}: ${runs} runs take no longer than what is taken off`);
+        else if (taken) seconds.push((taken.seconds - taken.less) / runs);
       }
       if (reads) gigabytes.push(await reads.gigabytes());
       sides.reverse();
@@ -213,7 +251,8 @@ function judged(result: Result, one: Case, limits: Limits): Result {
   if (shares.length > 0) result.share ??= Math.max(...shares);
   const { goal } = result;
   if (goal !== undefined) {
-    const [got, wanted] = typeof goal === 'number' ? [result.ratio, goal] : [result.share, goal.share];
+    if (typeof goal === 'object' && goal.of && result.gigaflops) result.shareOfGoal = result.gigaflops / goal.of / 1000;
+    const [got, wanted] = typeof goal === 'number' ? [result.ratio, goal] : [goal.of ? result.shareOfGoal : result.share, goal.share];
     const isLighter = !result.memory?.torch || result.memory.ours <= result.memory.torch;
     if (got !== undefined) result.met = got >= wanted && isLighter;
   }

@@ -9,6 +9,8 @@ export interface Limits {
   device: 'cpu' | 'cuda';
   /** That it was measured with. */
   threads: number;
+  /** On the simulator of a GPU, whose times say nothing. */
+  simulated?: boolean;
   /** Fused multiply-adds in f32 registers; on a GPU a product of matrices. */
   f32Gigaflops?: number;
   /** Products of bf16 summed in f32, by the best unit there is (AMX, AVX512-BF16, else f32). */
@@ -38,9 +40,9 @@ export function measureLimits(threads: number): Limits {
 export async function measureGpuLimits(threads: number, peer: TorchPeer): Promise<Limits> {
   const [side, bytes] = [8192, 2 ** 32];
   const secondsOf = async (setup: string, run: string) => {
-    await peer.open(setup, run);
+    await peer.open({ setup, run });
     await peer.block(3);
-    const seconds = Math.min((await peer.block(10)) / 10, (await peer.block(10)) / 10);
+    const seconds = Math.min((await peer.block(10)).seconds, (await peer.block(10)).seconds) / 10;
     await peer.close();
     return seconds;
   };

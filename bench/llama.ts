@@ -105,7 +105,7 @@ async function main(): Promise<void> {
   console.log(`${cpus()[0]?.model}, ${threads} threads a side, ours: ${backendName()}, node ${process.version}`);
   console.log(typeof torch === 'string' ? `PyTorch is left out: ${torch}` : `PyTorch ${torch.version}`);
   console.log(typeof llamaCpp === 'string' ? `llama.cpp is left out: ${llamaCpp}` : `node-llama-cpp ${llamaCpp.version}`);
-  if (typeof torch !== 'string') await torch.open(torchSetup, torchPrefill);
+  if (typeof torch !== 'string') await torch.open({ setup: torchSetup, run: torchPrefill });
   const folder = await mkdtemp(join(tmpdir(), 'mglmm-gguf-'));
   const results: object[] = [];
   try {
@@ -131,13 +131,13 @@ async function main(): Promise<void> {
         if (typeof llamaCpp !== 'string') keep('decode', 'llama.cpp', (await llamaCpp.decode(kPrompt, kTokens.ours)) / kTokens.ours);
         if (typeof torch !== 'string') {
           await torch.use(torchDecode);
-          keep('decode', 'torch', (await torch.block(kTokens.torch)) / kTokens.torch);
+          keep('decode', 'torch', (await torch.block(kTokens.torch)).seconds / kTokens.torch);
         }
         keep('prefill', 'ours', (await run(llama, kPrefill, 1)).prefill / kPrefill);
         if (typeof llamaCpp !== 'string') keep('prefill', 'llama.cpp', (await llamaCpp.prefill(kPrefill)) / kPrefill);
         if (typeof torch !== 'string') {
           await torch.use(torchPrefill);
-          keep('prefill', 'torch', (await torch.block(1)) / kPrefill);
+          keep('prefill', 'torch', (await torch.block(1)).seconds / kPrefill);
         }
       }
       for (const what of ['decode', 'prefill'] as const) {

@@ -7,9 +7,14 @@ const widths = [46, 9, 17, 9, 8, 28, 9, 16];
 
 const milliseconds = (seconds: number) => (seconds * 1000).toPrecision(seconds >= 0.1 ? 4 : 3);
 
+export function describeGoal({ goal, met }: Pick<Result, 'goal' | 'met'>): string {
+  if (goal === undefined) return '';
+  const share = typeof goal === 'object' && `${Math.round(100 * goal.share)} %${goal.of ? ` of ${goal.of} TFLOP/s` : ''}`;
+  return `${share || `${goal}x`} ${met === undefined ? 'not judged' : met ? 'met' : 'MISSED'}`;
+}
+
 function cells({ name, ours, torch, ratio, gigaflops, gigabytes, share, goal, met }: Result): string[] {
   const rates = [gigaflops && `${gigaflops.toPrecision(3)} GFLOP/s`, gigabytes && `${gigabytes.toPrecision(3)} GB/s`];
-  const wanted = goal === undefined ? '' : typeof goal === 'number' ? `${goal}x` : `${Math.round(100 * goal.share)} %`;
   return [
     name,
     ours ? milliseconds(ours.median) : 'failed',
@@ -18,7 +23,7 @@ function cells({ name, ours, torch, ratio, gigaflops, gigabytes, share, goal, me
     ratio ? `${ratio.toFixed(2)}x` : '-',
     rates.filter(Boolean).join(', '),
     share ? `${(100 * share).toFixed(0)} %` : '',
-    wanted && `${wanted} ${met === undefined ? 'not judged' : met ? 'met' : 'MISSED'}`,
+    describeGoal({ goal, met }),
   ];
 }
 
@@ -34,8 +39,9 @@ export function describeLimits({ f32Gigaflops, bf16Gigaflops, readGigabytes }: L
 }
 
 /** What there is to say of a result beside its row. */
-function remarks({ memory, lighter, met, failures }: Result, limits: Limits): string[] {
+function remarks({ memory, lighter, met, goal, shareOfGoal, failures }: Result, limits: Limits): string[] {
   return [
+    ...(shareOfGoal && typeof goal === 'object' ? [`${(100 * shareOfGoal).toFixed(0)} % of ${goal.of} TFLOP/s`] : []),
     ...(memory ? [describeMemory(memory, limits)] : []),
     ...(lighter
       ? [

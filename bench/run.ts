@@ -66,7 +66,7 @@ async function main(): Promise<void> {
     typeof peer === 'string' ? `PyTorch was not found, only our side is timed (${peer})` : `PyTorch ${peer.version}`,
   ];
   console.log(about.join('\n'));
-  const unmeasured: Limits = { device, threads };
+  const unmeasured: Limits = { device, threads, simulated: isSimulated };
   const gpuLimits = async () => (typeof peer === 'string' || isSimulated ? unmeasured : measureGpuLimits(threads, peer));
   const limits = device === 'cpu' ? measureLimits(threads) : await gpuLimits();
   about.push(`limits: ${describeLimits(limits)}`);

@@ -2,10 +2,16 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { TorchSide } from './harness';
 
-interface Answer {
+/** Seconds of a block, and of what is taken off them. */
+export interface Taken {
+  seconds: number;
+  less: number;
+}
+
+interface Answer extends Partial<Taken> {
   error?: string;
-  seconds?: number;
   peakBytes?: number;
   version?: string;
 }
@@ -54,8 +60,9 @@ export class TorchPeer {
     }
   }
 
-  async open(setup: string, run: string): Promise<true> {
-    await this.#ask({ op: 'open', setup, run });
+  /** @param flushBytes - Copied on the device before each run, out of the time of the run. */
+  async open({ setup, run, less, within }: TorchSide, flushBytes = 0): Promise<true> {
+    await this.#ask({ op: 'open', setup, run, less, within, flushBytes });
     return true;
   }
 
@@ -65,8 +72,8 @@ export class TorchPeer {
   }
 
   /** Seconds that `runs` runs take, by the peer's own clock. */
-  async block(runs: number): Promise<number> {
-    return (await this.#ask({ op: 'block', runs })).seconds as number;
+  async block(runs: number): Promise<Taken> {
+    return (await this.#ask({ op: 'block', runs })) as Taken;
   }
 
   /** Most that its process had resident since the case was opened; on a GPU, that its tensors held. */

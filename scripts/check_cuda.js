@@ -1,6 +1,7 @@
 // npm run check:cuda [-- FILE...]: compiles every CUDA source with nvcc for the oldest and for a current architecture, and fails
-// on a warning, an error, a kernel that spills registers to memory, or a kernel for Hopper without its tensor cores (wgmma) and
-// its copy engine (TMA), or with products that do not overlap. Nothing is run: no GPU is needed.
+// on a warning, an error, a kernel that spills registers to memory, a kernel for Hopper without its tensor cores (wgmma) and
+// its copy engine (TMA) or with a stack, or what ptxas calls a loss of performance: products that do not overlap, registers that
+// are not handed over (setmaxnreg). Nothing is run: no GPU is needed.
 const { availableParallelism } = require('node:os');
 const { mkdirSync, readFileSync, rmSync, statSync } = require('node:fs');
 const { join } = require('node:path');
@@ -81,10 +82,15 @@ async function main() {
   for (const { name, multiplied, loaded, seenIn } of hopper) {
     console.log(`check:cuda: ${name} on sm_90a: ${multiplied} and ${loaded} times ${seenIn}`);
   }
+  // Arrays in memory that were meant for registers.
+  const stacked = kernels.filter(([, , , frame]) => Number(frame) > 0);
+  for (const [, name, architecture, frame] of stacked) console.log(`check:cuda: ${name} on ${architecture} has a stack of ${frame} bytes`);
+  const stackedHopper = stacked.filter(([, name]) => name.includes('hopper'));
   const idle = hopper.filter(({ multiplied, loaded }) => multiplied === 0 || loaded === 0);
-  const waiting = output.split('\n').filter((line) => /wgmma.*serialized/.test(line));
-  for (const line of waiting) console.log(`check:cuda: ${line}`);
-  const faults = spilling.length + idle.length + waiting.length;
+  // As "ptxas info", no warning: C7504 to C7510.
+  const slowed = output.split('\n').filter((line) => line.includes('Potential Performance Loss'));
+  for (const line of slowed) console.log(`check:cuda: ${line}`);
+  const faults = spilling.length + idle.length + stackedHopper.length + slowed.length;
   const warnings = output.split('\n').filter((line) => /\bwarning\b|\berror\b/.test(line) && !line.startsWith('ptxas info'));
   if (!passed || warnings.length > 0)
     console.log(
@@ -95,7 +101,8 @@ async function main() {
     );
   console.log(
     `check:cuda: ${files.length} files for ${architectures.join(' and ')}, ${(bytes / 2 ** 20).toFixed(1)} MB, ${kernels.length} kernels, ${spilling.length} that spill, ` +
-      `${hopper.length} for Hopper, ${idle.length} of them without its instructions, ${waiting.length} with products one by one, ` +
+      `${stacked.length} with a stack, ${hopper.length} for Hopper, ${idle.length} of them without its instructions, ` +
+      `${stackedHopper.length} with a stack, ${slowed.length} losses of performance, ` +
       `${warnings.length} warnings, ${availableParallelism()} cores: ${passed && faults + warnings.length === 0 ? 'passed' : 'FAILED'}`,
   );
   if (!passed || faults + warnings.length > 0 || (named.length === 0 && kernels.length === 0)) process.exit(1);

@@ -1,15 +1,18 @@
 """PyTorch's side of a benchmark. One JSON object a line: requests on stdin, answers on stdout, errors as {"error": ...}.
 
 {"op": "hello", "threads": 2, "device": "cuda"} -> {"version": "..."}  an error where that device cannot be used
-{"op": "open", "setup": "...", "run": "..."}  -> {}            gradients are off unless setup turns them on; it makes its
-                                                             tensors on the device, the body says `device=device`
+{"op": "open", "setup": "...", "run": "...",  -> {}            gradients are off unless setup turns them on; it makes its
+ "less": "...", "within": "...",                             tensors on the device, the body says `device=device`. less: another body,
+ "flushBytes": 0}                                            whose time is told apart; within: a context manager around the loop;
+                                                             flushBytes: copied on the device before each run, and told with less
 {"op": "use", "run": "..."}                   -> {}            another body, the same set-up
-{"op": "block", "runs": 10}                  -> {"seconds": 0.05}
+{"op": "block", "runs": 10}                  -> {"seconds": 0.05, "less": 0}
 {"op": "memory"}                             -> {"peakBytes": 1e9}  most that the process had resident since it opened the case,
                                                              on a GPU most that its tensors held
 {"op": "close"}                              -> {}            forgets the case and its memory
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -31,6 +34,15 @@ def compiled(run, scope):
     body = textwrap.indent(textwrap.dedent(run).strip(), "        ")
     exec(compile(f"def block(runs):\n    for _ in range(runs):\n{body}\n", "run", "exec"), scope)
     return scope["block"]
+
+
+def seconds(block, runs, within, scope):
+    with eval(within, scope) if within else contextlib.nullcontext():
+        settled()
+        start = time.perf_counter()
+        block(runs)
+        settled()
+        return time.perf_counter() - start
 
 
 def settled():
@@ -55,7 +67,7 @@ def peak_bytes():
 
 def main():
     global device
-    block, scope = None, {}
+    block, less, within, scope = None, None, None, {}
     for line in sys.stdin:
         request = json.loads(line)
         answer = {}
@@ -74,19 +86,21 @@ def main():
                 # Not torch.set_default_device, whose look at each call would be timed with the body.
                 with device:
                     exec(compile(textwrap.dedent(request["setup"]).strip(), "setup", "exec"), scope)
-                block = compiled(request["run"], scope)
+                    flushed = torch.zeros(2, request.get("flushBytes", 0), dtype=torch.uint8)
+                scope["flushed"], within = flushed, request.get("within")
+                flush = "flushed[1].copy_(flushed[0])\n" if flushed.numel() else ""
+                block = compiled(flush + textwrap.dedent(request["run"]), scope)
+                taken_off = flush + textwrap.dedent(request.get("less", ""))
+                less = compiled(taken_off, scope) if taken_off else None
             elif request["op"] == "use":
                 block = compiled(request["run"], scope)
             elif request["op"] == "block":
-                settled()
-                start = time.perf_counter()
-                block(request["runs"])
-                settled()
-                answer = {"seconds": time.perf_counter() - start}
+                answer = {"seconds": seconds(block, request["runs"], within, scope)}
+                answer["less"] = seconds(less, request["runs"], within, scope) if less else 0
             elif request["op"] == "memory":
                 answer = {"peakBytes": peak_bytes()}
             elif request["op"] == "close":
-                block, scope = None, {}
+                block, less, flushed, scope = None, None, None, {}
                 gc.collect()
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
