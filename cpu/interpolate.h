@@ -61,49 +61,39 @@ void mix_rows(const T* below, const T* above, float weight, int64_t begin, int64
   if (end == width) row[width] = row[width - 1];
 }
 
+// row[index[0]], row[index[1]], ..., of indices that never fall. Where they lie close together, as when a row grows, the
+// lanes of one vector lie in one vector of the row, so a load and a permutation serve them.
+inline vfloat at_each(const float* row, const int32_t* index) {
+#if defined(__AVX512F__)
+  const __m512i all = _mm512_loadu_si512(index);
+  if (index[kLanes - 1] - index[0] >= kLanes) return std::bit_cast<vfloat>(_mm512_i32gather_ps(all, row, 4));
+  const __m512i near = _mm512_sub_epi32(all, _mm512_set1_epi32(index[0]));
+  return std::bit_cast<vfloat>(_mm512_permutexvar_ps(near, _mm512_loadu_ps(row + index[0])));
+#elif defined(__AVX2__)
+  const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+  if (index[kLanes - 1] - index[0] >= kLanes) return std::bit_cast<vfloat>(_mm256_i32gather_ps(row, all, 4));
+  const __m256i near = _mm256_sub_epi32(all, _mm256_set1_epi32(index[0]));
+  return std::bit_cast<vfloat>(_mm256_permutevar8x32_ps(_mm256_loadu_ps(row + index[0]), near));
+#else
+  vfloat values;
+  for (int lane = 0; lane < kLanes; ++lane) values[lane] = row[index[lane]];
+  return values;
+#endif
+}
+
 // Calls emit(o, values) for the output positions [begin, end), in vectors of kLanes and, at the end, single floats: the
-// values between row[lower[o]] and row[lower[o] + 1]. Growing, the lanes of one vector read at most kLanes neighbours, so
-// two loads and two permutations serve them.
+// values between row[lower[o]] and row[lower[o] + 1].
 template <typename Emit>
 void stretch(const float* row, const Positions& columns, int64_t begin, int64_t end, Emit&& emit) {
   const int32_t* lower = columns.lower.data();
   const float* upper = columns.upper.data();
   int64_t o = begin;
-#if defined(__AVX512F__)
-  for (; o + kLanes <= end; o += kLanes) {
-    const __m512i index = _mm512_loadu_si512(lower + o);
-    __m512 left;
-    __m512 right;
-    if (columns.growing) {
-      const int32_t base = lower[o];
-      const __m512i near = _mm512_sub_epi32(index, _mm512_set1_epi32(base));
-      left = _mm512_permutexvar_ps(near, _mm512_loadu_ps(row + base));
-      right = _mm512_permutexvar_ps(near, _mm512_loadu_ps(row + base + 1));
-    } else {
-      left = _mm512_i32gather_ps(index, row, 4);
-      right = _mm512_i32gather_ps(index, row + 1, 4);
+  if constexpr (kLanes >= 8) {  // op maskBits stores whole bytes of bits
+    for (; o + kLanes <= end; o += kLanes) {
+      const vfloat left = at_each(row, lower + o);
+      emit(o, multiply_add(load(upper + o), at_each(row + 1, lower + o) - left, left));
     }
-    emit(o, multiply_add(load(upper + o), std::bit_cast<vfloat>(right) - std::bit_cast<vfloat>(left),
-                         std::bit_cast<vfloat>(left)));
   }
-#elif defined(__AVX2__)
-  for (; o + kLanes <= end; o += kLanes) {
-    const __m256i index = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lower + o));
-    __m256 left;
-    __m256 right;
-    if (columns.growing) {
-      const int32_t base = lower[o];
-      const __m256i near = _mm256_sub_epi32(index, _mm256_set1_epi32(base));
-      left = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + base), near);
-      right = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + base + 1), near);
-    } else {
-      left = _mm256_i32gather_ps(row, index, 4);
-      right = _mm256_i32gather_ps(row + 1, index, 4);
-    }
-    emit(o, multiply_add(load(upper + o), std::bit_cast<vfloat>(right) - std::bit_cast<vfloat>(left),
-                         std::bit_cast<vfloat>(left)));
-  }
-#endif
   for (; o < end; ++o) {
     const float* pixel = row + lower[o];
     emit(o, multiply_add(upper[o], pixel[1] - pixel[0], pixel[0]));

@@ -1,15 +1,20 @@
-// A block a piece of a mask, in f64; then one block for all masks. Logits are read once.
+// A block a piece of a mask, then one block for all masks. Where logits are smaller than the target, threads go down columns
+// of the target side by side, a column each, with three rows of logits, resized along the row, in registers: each is made
+// once. The gradient comes back the same way, three sums a thread, then along the rows; each logit adds up pixels in their
+// order.
 #include "kernels/mask_loss.h"
 
 #include <algorithm>
 
-#include "cuda/number.cuh"
+#include "cuda/mask_rows.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kPiece = 16384;
+constexpr int64_t kPiece = 16384;  // pixels of a block, where logits are not resized
+constexpr int64_t kRows = 32;      // of a block, where they are
+constexpr int64_t kLowRows = 16;   // of logits whose gradient a block makes
 
 __device__ __forceinline__ float goal_at(const float* target, int64_t i) { return target[i]; }
 __device__ __forceinline__ float goal_at(const uint8_t* target, int64_t i) { return static_cast<float>(target[i]); }
@@ -24,25 +29,41 @@ struct Sigmoid {
   }
 };
 
+// Number: float for the pixels of a thread, double for more.
+template <typename Number>
 struct Sums {
-  double entropy, both, p, target;
-  double hit, inside;  // of pixels with p > 1/2: target, all
+  Number entropy, both, p, target;
+  Number hit, inside;  // of pixels with p > 1/2: target, all
+
+  template <typename Other>
+  __device__ __forceinline__ void operator+=(const Sums<Other>& part) {
+    entropy += part.entropy;
+    both += part.both;
+    p += part.p;
+    target += part.target;
+    hit += part.hit;
+    inside += part.inside;
+  }
+  __device__ __forceinline__ void add_pixel(float x, float goal) {
+    const Sigmoid s(x);
+    entropy += fmaxf(x, 0.0F) - x * goal + log1pf(s.e);
+    both += s.p * goal;
+    p += s.p;
+    target += goal;
+    if (x > 0.0F) {
+      hit += goal;
+      inside += 1;
+    }
+  }
 };
-__device__ __forceinline__ void operator+=(Sums& sum, const Sums& part) {
-  sum.entropy += part.entropy;
-  sum.both += part.both;
-  sum.p += part.p;
-  sum.target += part.target;
-  sum.hit += part.hit;
-  sum.inside += part.inside;
-}
+using Total = Sums<double>;
 
 struct WarpSums {
-  Sums values[kThreads / 32];
+  Total values[kThreads / 32];
 };
 
 // In every thread of the block. All of its threads come here.
-__device__ Sums sum_of_block(Sums own) {
+__device__ Total sum_of_block(Total own) {
   auto& sums = shared<WarpSums>();
   for (int bits = 16; bits > 0; bits /= 2) {
     own.entropy += __shfl_xor_sync(0xffffffff, own.entropy, bits);
@@ -55,33 +76,57 @@ __device__ Sums sum_of_block(Sums own) {
   __syncthreads();  // earlier sums may still be read
   if (threadIdx.x % 32 == 0) sums.values[threadIdx.x / 32] = own;
   __syncthreads();
-  Sums total{};
-  for (const Sums& warp : sums.values) total += warp;
+  Total total{};
+  for (const Total& warp : sums.values) total += warp;
   return total;
+}
+
+__device__ __forceinline__ void put_sum_of_block(const Sums<float>& own, Total* partial) {
+  Total sum{};
+  sum += own;
+  sum = sum_of_block(sum);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
 template <typename T, typename U>
 __global__ void __launch_bounds__(kThreads)
-    pieces_kernel(int64_t pixels, int64_t pieces, const T* pred, const U* target, Sums* partial) {
+    sum_equal_kernel(int64_t pixels, int64_t pieces, const T* pred, const U* target, Total* partial) {
   const int64_t origin = blockIdx.x / pieces * pixels;
   const int64_t first = blockIdx.x % pieces * kPiece;
   const int64_t end = first + kPiece < pixels ? first + kPiece : pixels;
-  Sums own{};
-  for (int64_t i = first + threadIdx.x; i < end; i += kThreads) {
-    const float x = to_float(pred[origin + i]);
-    const float goal = goal_at(target, origin + i);
-    const Sigmoid s(x);
-    own.entropy += fmaxf(x, 0.0F) - x * goal + log1pf(s.e);
-    own.both += s.p * goal;
-    own.p += s.p;
-    own.target += goal;
-    if (x > 0.0F) {
-      own.hit += goal;
-      own.inside += 1;
+  Sums<float> own{};
+  for (int64_t i = first + threadIdx.x; i < end; i += kThreads)
+    own.add_pixel(to_float(pred[origin + i]), goal_at(target, origin + i));
+  put_sum_of_block(own, partial);
+}
+
+struct PieceRows {
+  PackedTaps values[kRows];
+};
+
+// A block kRows rows of kThreads columns.
+template <typename T, typename U>
+__global__ void __launch_bounds__(kThreads)
+    sum_resized_kernel(MaskResize resize, int64_t across, int64_t pieces, const T* pred, const U* target, Total* partial) {
+  auto& rows = shared<PieceRows>().values;
+  const int64_t mask = blockIdx.x / pieces;
+  const int64_t top = blockIdx.x % pieces / across * kRows;
+  const int64_t column = blockIdx.x % across * kThreads + threadIdx.x;
+  const int64_t left = resize.rows.out - top;
+  const auto count = static_cast<int>(left < kRows ? left : kRows);
+  if (static_cast<int>(threadIdx.x) < count) rows[threadIdx.x] = PackedTaps::of(resize.rows, top + threadIdx.x);
+  __syncthreads();
+  Sums<float> own{};
+  if (column < resize.columns.out) {
+    MaskColumn<T> logits(resize, pred + mask * resize.low_pixels(), PackedTaps::of(resize.columns, column));
+    logits.begin(rows[0].first);
+    const U* goals = target + mask * resize.pixels() + top * resize.columns.out + column;
+    for (int i = 0; i < count; ++i) {
+      while (logits.first() < rows[i].first) logits.advance();
+      own.add_pixel(logits.mixed(rows[i]), goal_at(goals, i * resize.columns.out));
     }
   }
-  own = sum_of_block(own);
-  if (threadIdx.x == 0) partial[blockIdx.x] = own;
+  put_sum_of_block(own, partial);
 }
 
 struct Settings {
@@ -90,13 +135,13 @@ struct Settings {
 };
 
 // Of one block, mask after mask.
-__global__ void __launch_bounds__(kThreads) losses_kernel(Settings settings, int64_t pieces, const Sums* partial, float* bce,
-                                                          float* dice, float* iou, float* saved) {
+__global__ void __launch_bounds__(kThreads) losses_kernel(Settings settings, int64_t pieces, const Total* partial,
+                                                          float* bce, float* dice, float* iou, float* saved) {
   double bce_total = 0, dice_total = 0;
   for (int64_t mask = 0; mask < settings.masks; ++mask) {
-    Sums own{};
+    Total own{};
     for (int64_t piece = threadIdx.x; piece < pieces; piece += kThreads) own += partial[mask * pieces + piece];
-    const Sums total = sum_of_block(own);
+    const Total total = sum_of_block(own);
     if (settings.pixels > 0) bce_total += total.entropy / static_cast<double>(settings.pixels);
     dice_total +=
         1 - (2 * total.both / settings.scale + settings.eps) / ((total.p + total.target) / settings.scale + settings.eps);
@@ -113,25 +158,125 @@ __global__ void __launch_bounds__(kThreads) losses_kernel(Settings settings, int
   if (dice != nullptr) *dice = static_cast<float>(dice_total / (settings.count + 1e-8));
 }
 
+// d loss / d p of a mask, but for what does not depend on the pixel.
+struct Slopes {
+  float bce, p, target;
+
+  __device__ __forceinline__ float at(float x, float goal) const {
+    const Sigmoid s(x);
+    const float from_bce = bce * ((1.0F - goal) * s.p - goal * s.rest);
+    return from_bce + (p - target * goal) * s.p * s.rest;
+  }
+};
+
+// What the gradient comes from: null where there is none.
+struct Upstream {
+  Settings settings;
+  const float *bce, *dice, *saved;
+
+  // In every thread of the block. All of its threads come here.
+  __device__ Slopes slopes_of_block(int64_t mask) const {
+    auto& slopes = shared<Slopes>();
+    if (threadIdx.x == 0) {
+      const double dbce = bce == nullptr ? 0 : *bce / (settings.count + 1e-8) / static_cast<double>(settings.pixels);
+      const double ddice = dice == nullptr ? 0 : *dice / (settings.count + 1e-8);
+      const float* sums = saved + 3 * mask;
+      const double above = 2.0 * sums[0] / settings.scale + settings.eps;
+      const double below = (static_cast<double>(sums[1]) + sums[2]) / settings.scale + settings.eps;
+      slopes.bce = static_cast<float>(dbce);
+      slopes.p = static_cast<float>(ddice * above / (below * below * settings.scale));
+      slopes.target = static_cast<float>(ddice * 2 / (below * settings.scale));
+    }
+    __syncthreads();
+    return slopes;
+  }
+};
+
 template <typename T, typename U>
 __global__ void __launch_bounds__(kThreads)
-    backward_kernel(Settings settings, const float* bce_gradient, const float* dice_gradient, const T* pred, const U* target,
-                    const float* saved, T* dpred) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= settings.masks * settings.pixels) return;
-  const double dbce =
-      bce_gradient == nullptr ? 0 : *bce_gradient / (settings.count + 1e-8) / static_cast<double>(settings.pixels);
-  const double ddice = dice_gradient == nullptr ? 0 : *dice_gradient / (settings.count + 1e-8);
-  // d dice / d p = slope_p - slope_target * target
-  const float* sums = saved + i / settings.pixels * 3;
-  const double above = 2.0 * sums[0] / settings.scale + settings.eps;
-  const double below = (static_cast<double>(sums[1]) + sums[2]) / settings.scale + settings.eps;
-  const auto slope_p = static_cast<float>(ddice * above / (below * below * settings.scale));
-  const auto slope_target = static_cast<float>(ddice * 2 / (below * settings.scale));
-  const Sigmoid s(to_float(pred[i]));
-  const float goal = goal_at(target, i);
-  const float from_bce = static_cast<float>(dbce) * ((1.0F - goal) * s.p - goal * s.rest);
-  put(dpred[i], from_bce + (slope_p - slope_target * goal) * s.p * s.rest);
+    gradient_equal_kernel(Upstream upstream, int64_t pieces, const T* pred, const U* target, T* dpred) {
+  const int64_t pixels = upstream.settings.pixels;
+  const Slopes slopes = upstream.slopes_of_block(blockIdx.x / pieces);
+  const int64_t origin = blockIdx.x / pieces * pixels;
+  const int64_t first = blockIdx.x % pieces * kPiece;
+  const int64_t end = first + kPiece < pixels ? first + kPiece : pixels;
+  for (int64_t i = origin + first + threadIdx.x; i < origin + end; i += kThreads)
+    put(dpred[i], slopes.at(to_float(pred[i]), goal_at(target, i)));
+}
+
+struct Tile {
+  PackedTaps rows[kThreads];
+  PackedTaps columns[kThreads];
+  float down[kLowRows][kThreads];   // gradients of pixels, summed down the columns of the target
+  float sums[kLowRows * kThreads];  // of logits
+};
+
+// A block kLowRows rows of `low_columns` logits, at most kThreads.
+template <typename T, typename U>
+__global__ void __launch_bounds__(kThreads)
+    gradient_resized_kernel(Upstream upstream, MaskResize resize, int64_t low_columns, int64_t across, int64_t pieces,
+                            const T* pred, const U* target, T* dpred) {
+  auto& tile = shared<Tile>();
+  const int thread = static_cast<int>(threadIdx.x);
+  const int64_t mask = blockIdx.x / pieces;
+  const Slopes slopes = upstream.slopes_of_block(mask);
+  const auto top = static_cast<int32_t>(blockIdx.x % pieces / across * kLowRows);
+  const auto left = static_cast<int32_t>(blockIdx.x % across * low_columns);
+  const auto bottom = static_cast<int32_t>(top + kLowRows < resize.rows.in ? top + kLowRows : resize.rows.in);
+  const auto right = static_cast<int32_t>(left + low_columns < resize.columns.in ? left + low_columns : resize.columns.in);
+  const int32_t height = bottom - top, width = right - left;
+  const PixelRange down = readers(resize.rows, top, bottom), along = readers(resize.columns, left, right);
+  const U* goals = target + mask * resize.pixels();
+  for (int i = thread; i < height * width; i += kThreads) tile.sums[i] = 0;
+  for (int64_t piece = along.begin; piece < along.end; piece += kThreads) {
+    const int64_t column = piece + thread;
+    const auto columns = static_cast<int>(along.end - piece < kThreads ? along.end - piece : kThreads);
+    __syncthreads();  // the piece before is still read
+    PackedTaps taps{};
+    if (thread < columns) taps = PackedTaps::of(resize.columns, column);
+    tile.columns[thread] = taps;
+    for (auto& row : tile.down) row[thread] = 0;
+    const bool reads = thread < columns && taps.first < right && taps.first + kMaskTaps > left;
+    MaskColumn<T> logits(resize, pred + mask * resize.low_pixels(), taps);
+    float sums[kMaskTaps] = {};
+    bool begun = false;
+    const auto finish = [&](int32_t row, float sum) {
+      if (row >= top && row < bottom) tile.down[row - top][thread] = sum;
+    };
+    for (int64_t batch = down.begin; batch < down.end; batch += kThreads) {
+      const auto rows = static_cast<int>(down.end - batch < kThreads ? down.end - batch : kThreads);
+      __syncthreads();  // the batch before is still read
+      if (thread < rows) tile.rows[thread] = PackedTaps::of(resize.rows, batch + thread);
+      __syncthreads();
+      for (int i = 0; reads && i < rows; ++i) {
+        const PackedTaps row = tile.rows[i];
+        if (row.first + kMaskTaps <= top || row.first >= bottom) continue;
+        if (!begun) logits.begin(row.first);
+        begun = true;
+        while (logits.first() < row.first) {
+          finish(logits.first(), sums[0]);
+          sums[0] = sums[1];
+          sums[1] = sums[2];
+          sums[2] = 0;
+          logits.advance();
+        }
+        const float gradient = slopes.at(logits.mixed(row), goal_at(goals, (batch + i) * resize.columns.out + column));
+        for (int k = 0; k < kMaskTaps; ++k) sums[k] += row.weights[k] * gradient;
+      }
+    }
+    for (int k = 0; begun && k < kMaskTaps; ++k) finish(logits.first() + k, sums[k]);
+    __syncthreads();
+    for (int i = thread; i < height * width; i += kThreads) {
+      const int32_t logit = left + i % width;
+      const float* row = tile.down[i / width];
+      float sum = tile.sums[i];
+      for (int k = first_reader(tile.columns, columns, logit); k < columns && tile.columns[k].first <= logit; ++k)
+        sum += tile.columns[k].weights[logit - tile.columns[k].first] * row[k];
+      tile.sums[i] = sum;
+    }
+  }
+  T* to = dpred + mask * resize.low_pixels() + top * resize.columns.in + left;
+  for (int i = thread; i < height * width; i += kThreads) put(to[i / width * resize.columns.in + i % width], tile.sums[i]);
 }
 
 template <typename Body>
@@ -144,19 +289,26 @@ void by_target(const ConstTensor& target, Body&& body) {
 
 template <typename Op>
 Settings settings_of(const Op& op) {
-  return {op.pred.shape[0], op.pred.shape[1] * op.pred.shape[2], op.count, op.scale, op.eps};
+  return {op.pred.shape[0], op.target.shape[1] * op.target.shape[2], op.count, op.scale, op.eps};
 }
 
 }  // namespace
 
 void run(const MaskLoss& op, CudaStream& stream) {
   const Settings settings = settings_of(op);
-  const int64_t pieces = blocks_for(settings.pixels, kPiece);
-  auto* partial = stream.scratch_of<Sums>(settings.masks * pieces);
+  const MaskResize resize{mask_rows(op), mask_columns(op)};
+  const int64_t across = blocks_for(resize.columns.out, kThreads);
+  const int64_t pieces =
+      resize.is_identity() ? blocks_for(settings.pixels, kPiece) : across * blocks_for(resize.rows.out, kRows);
+  auto* partial = stream.scratch_of<Total>(settings.masks * pieces);
+  const Grid grid{.blocks = settings.masks * pieces, .threads = kThreads};
   by_dtype(op.pred.dtype, [&]<typename T>(Type<T>) {
     by_target(op.target, [&]<typename U>(const U* target) {
-      launch(stream, pieces_kernel<T, U>, {.blocks = settings.masks * pieces, .threads = kThreads}, settings.pixels, pieces,
-             op.pred.data<T>(), target, partial);
+      if (resize.is_identity()) {
+        launch(stream, sum_equal_kernel<T, U>, grid, settings.pixels, pieces, op.pred.data<T>(), target, partial);
+      } else {
+        launch(stream, sum_resized_kernel<T, U>, grid, resize, across, pieces, op.pred.data<T>(), target, partial);
+      }
     });
   });
   launch(stream, losses_kernel, {.blocks = 1, .threads = kThreads}, settings, pieces, partial,
@@ -165,14 +317,28 @@ void run(const MaskLoss& op, CudaStream& stream) {
 }
 
 void run(const MaskLossBackward& op, CudaStream& stream) {
-  if (!op.dpred) return;
+  if (!op.dpred || op.dpred.count() == 0) return;
   const Settings settings = settings_of(op);
+  if (settings.pixels == 0) return stream.clear(op.dpred.raw(), op.dpred.bytes());
+  const MaskResize resize{mask_rows(op), mask_columns(op)};
+  const Upstream upstream{settings, op.dbce ? op.dbce->data<float>() : nullptr, op.ddice ? op.ddice->data<float>() : nullptr,
+                          op.sums.data<float>()};
+  // As many logits side by side as have all their readers in one column a thread.
+  const double scale = resize.columns.scale * resize.columns.input_scale;
+  const int64_t most = std::clamp<int64_t>(static_cast<int64_t>((kThreads - 5) * scale) - kMaskTaps, 1, kThreads);
+  const int64_t across = blocks_for(resize.columns.in, most);
+  const int64_t low_columns = blocks_for(resize.columns.in, across);
+  const int64_t pieces =
+      resize.is_identity() ? blocks_for(settings.pixels, kPiece) : across * blocks_for(resize.rows.in, kLowRows);
+  const Grid grid{.blocks = settings.masks * pieces, .threads = kThreads};
   by_dtype(op.pred.dtype, [&]<typename T>(Type<T>) {
     by_target(op.target, [&]<typename U>(const U* target) {
-      launch(stream, backward_kernel<T, U>,
-             {.blocks = blocks_for(settings.masks * settings.pixels, kThreads), .threads = kThreads}, settings,
-             op.dbce ? op.dbce->data<float>() : nullptr, op.ddice ? op.ddice->data<float>() : nullptr, op.pred.data<T>(),
-             target, op.sums.data<float>(), op.dpred.data<T>());
+      if (resize.is_identity()) {
+        launch(stream, gradient_equal_kernel<T, U>, grid, upstream, pieces, op.pred.data<T>(), target, op.dpred.data<T>());
+      } else {
+        launch(stream, gradient_resized_kernel<T, U>, grid, upstream, resize, low_columns, across, pieces, op.pred.data<T>(),
+               target, op.dpred.data<T>());
+      }
     });
   });
 }

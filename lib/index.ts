@@ -136,7 +136,7 @@ export { layerNorm2d } from './ops/layer_norm_2d';
 export { linear } from './ops/linear';
 export { linearCrossEntropy } from './ops/linear_cross_entropy';
 export { addLoraByRow, type LoraByRow, type LoraLinearOptions, loraLinear, mergeLora } from './ops/lora_linear';
-export { type MaskBitsOptions, maskBits } from './ops/mask_bits';
+export { type MaskBitsOptions, type MaskPlacement, maskBits } from './ops/mask_bits';
 export { maskIntersections } from './ops/mask_intersections';
 export { type MaskLossOptions, maskLoss } from './ops/mask_loss';
 export { type MatmulOptions, matmul } from './ops/matmul';

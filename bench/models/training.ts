@@ -90,7 +90,7 @@ async function ours(composition: Composition, withMasks: boolean) {
   return () => {
     step++;
     for (const [i, layer] of lora.entries()) layer.dropoutSeed = 1000 * step + i;
-    const { states, predMasks } = teacherForcing(
+    const { states, predMasks, placements } = teacherForcing(
       model,
       {
         inputIds,
@@ -108,6 +108,7 @@ async function ours(composition: Composition, withMasks: boolean) {
       head: model.lmHead?.weight as Tensor,
       labels: tensor(Int32Array.from(ofEach(labels).flat()), [batch, labels.length]),
       predMasks,
+      placements,
       gtMasks: ofEach(withMasks ? target : undefined),
     });
     backward(loss);

@@ -1,11 +1,15 @@
 import { run } from '../autograd/call';
 import type { Tensor } from '../tensor/tensor';
 
-export interface MaskBitsOptions {
+/** Where a picture lies in the input of the network that made low-resolution logits. */
+export interface MaskPlacement {
   /** A side of the network's square input, in pixels. */
   inputSize: number;
   /** Of the input, from its upper left corner, what is picture; in pixels. */
   resized: readonly [height: number, width: number];
+}
+
+export interface MaskBitsOptions extends MaskPlacement {
   /** Of the picture, in pixels. */
   original: readonly [height: number, width: number];
   /** A pixel is set where its logit is above; default 0. */

@@ -2,13 +2,15 @@
 import type { BatchSource } from '../data/loader';
 import type { TrainingSampleError } from '../errors';
 import { ciou, giou, type Overlap } from '../metrics/overlap';
+import { bilinear } from '../ops/bilinear';
+import { maskBits } from '../ops/mask_bits';
 import { maskIntersections } from '../ops/mask_intersections';
 import { packBits } from '../ops/pack_bits';
 import { rowsView } from '../ops/rows_view';
 import { noGradients } from '../tensor/ambient';
 import { tidy } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
-import type { Losses } from './micro_batch';
+import type { MaskPair } from './objective';
 import type { Trainer } from './trainer';
 
 export interface Evaluation {
@@ -34,7 +36,7 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
     if (items.length === 0) continue;
     await tidy(async () => {
       const losses = trainer.evaluate(items);
-      overlaps.push(...(await noGradients(() => overlapsOf(losses))));
+      overlaps.push(...(await noGradients(() => overlapsOf(losses.masks))));
       sums.loss += await losses.loss.item();
       sums.ceLoss += await losses.ceLoss.item();
     });
@@ -52,14 +54,13 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
   };
 }
 
-async function overlapsOf({ predMasks, gtMasks }: Losses): Promise<Overlap[]> {
-  const pairs = predMasks.flatMap((pred, i) => {
-    const truth = gtMasks[i];
-    return pred && truth ? masksOf(pred).map((one, at) => [one, masksOf(truth)[at] as Tensor] as const) : [];
+async function overlapsOf(pairs: readonly MaskPair[]): Promise<Overlap[]> {
+  const bits = pairs.flatMap((pair) => {
+    const truth = masksOf(packBits(pair.target));
+    return masksOf(predictedBits(pair)).map((one, i) => [one, truth[i] as Tensor] as const);
   });
   return Promise.all(
-    pairs.map(async ([pred, truth]) => {
-      const [a, b] = [packBits(pred), packBits(truth)];
+    bits.map(async ([a, b]) => {
       const [intersection, first, second] = (await Promise.all([
         maskIntersections(a, b).item(),
         maskIntersections(a, a).item(),
@@ -68,6 +69,11 @@ async function overlapsOf({ predMasks, gtMasks }: Losses): Promise<Overlap[]> {
       return { intersection, union: first + second - intersection };
     }),
   );
+}
+
+function predictedBits({ pred, target, placement }: MaskPair): Tensor {
+  const [, height, width] = target.shape as [number, number, number];
+  return placement ? maskBits(pred, { ...placement, original: [height, width] }) : packBits(bilinear(pred, height, width));
 }
 
 const masksOf = (masks: Tensor): Tensor[] => Array.from({ length: masks.shape[0] as number }, (_, i) => rowsView(masks, i, i + 1));

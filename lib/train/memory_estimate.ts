@@ -64,8 +64,8 @@ export function estimateMemory(model: MglmmForCausalLM, options: EstimateOptions
   const clipBytes = encoder(imageTokens(model.config), clip.dim, clip.depth, '.vision_tower.');
   const grid = sam ? gridSize(sam) ** 2 : 0;
   const samBytes = sam ? encoder(grid, sam.dim, sam.depth, '.image_encoder.') : 0;
-  // Of each mask: logits at the network's size, and at the picture's the logits, their gradient, and the truth.
-  const maskBytes = sam ? batchSize * masks * (2 * sam.imageSize ** 2 * 4 + pixels * 9 + grid * sam.promptDim * 16 * item) : 0;
+  // Of each mask: what the decoder upscales, its logits and their gradient, and the truth, twice while masks are joined.
+  const maskBytes = sam ? batchSize * masks * (pixels * 2 + grid * 16 * (sam.promptDim + 2) * item) : 0;
   const activations = decoder + head + clipBytes + samBytes + maskBytes;
   const [weights, gradients] = [bytesOf(all), bytesOf(trained)];
   const originals = trained.filter(({ dtype }) => dtype !== 'f32');

@@ -49,39 +49,25 @@ export interface LossOptions {
   readonly seed: number;
 }
 
-export interface Losses extends Objective {
-  /** For each item `[masks, height, width]` logits; undefined where none were asked for. */
-  readonly predMasks: readonly (Tensor | undefined)[];
-  readonly gtMasks: readonly (Tensor | undefined)[];
-}
-
 /**
  * The losses of one micro-batch of at least one item. Items without an image are read by themselves; the cross entropy is the mean
  * over all tokens of answers of both.
  */
-export function lossesOf(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions): Losses {
+export function lossesOf(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions): Objective {
   const seeing = items.filter(({ image }) => image);
   const reading = items.filter(({ image }) => !image);
   if (reading.length === 0 || seeing.length === 0) return partLosses(model, items, options, 1);
   const [seen, read] = [labelCount(seeing), labelCount(reading)];
   const a = partLosses(model, seeing, options, seen / (seen + read));
   const b = partLosses(model, reading, options, read / (seen + read));
-  const at = new Map(seeing.map((item, i) => [item, i]));
-  const spread = (masks: readonly (Tensor | undefined)[]) => items.map((item) => masks[at.get(item) ?? -1]);
-  return {
-    ...a,
-    loss: add(a.loss, b.loss),
-    ceLoss: add(a.ceLoss, b.ceLoss),
-    predMasks: spread(a.predMasks),
-    gtMasks: spread(a.gtMasks),
-  };
+  return { ...a, loss: add(a.loss, b.loss), ceLoss: add(a.ceLoss, b.ceLoss) };
 }
 
 const labelCount = (items: readonly Item[]): number =>
   items.reduce((sum, { example }) => sum + example.labels.filter((label, at) => at > 0 && label !== ignoreLabel).length, 0);
 
 /** @param share - of the labels of the whole micro-batch. */
-function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions, share: number): Losses {
+function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: LossOptions, share: number): Objective {
   const { segId, pad, recompute, weights } = options;
   const examples = items.map(({ example }) => example);
   const lengths = examples.map(({ ids }) => ids.length);
@@ -114,13 +100,14 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
       head: model.lmHead?.weight ?? model.model.embedTokens.weight,
       labels: tensor(Int32Array.from(labels.flat()), [labels.length, labels[0]?.length ?? 0]),
       predMasks: forward.predMasks,
+      placements: forward.placements,
       predIous: forward.predIous,
       gtMasks,
     },
     { ...weights, ce: (weights.ce ?? 1) * share },
   );
   const besides = [...mapLoss(items, forward, embeddings, weights), ...patchLoss(model, items, forward, options)];
-  return { ...losses, loss: [losses.loss, ...besides].reduce(add), predMasks: forward.predMasks, gtMasks };
+  return { ...losses, loss: [losses.loss, ...besides].reduce(add) };
 }
 
 /**

@@ -8,6 +8,7 @@ import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
 import { zeros } from '../ops/fill';
 import { linearCrossEntropy } from '../ops/linear_cross_entropy';
+import type { MaskPlacement } from '../ops/mask_bits';
 import { maskLoss } from '../ops/mask_loss';
 import { mul } from '../ops/mul';
 import { scale } from '../ops/scale';
@@ -38,11 +39,13 @@ export interface ObjectiveInputs {
   readonly head: Tensor;
   /** `[conversations, tokens]` i32; that of token s is compared with the logits of s - 1; -100: none. */
   readonly labels: Tensor;
-  /** For each image `[masks, height, width]` logits; undefined where there are none. */
+  /** For each image `[masks, lowHeight, lowWidth]` logits; undefined where there are none. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** Of each image in the input of the network; without one its logits are resized straight to `gtMasks`. */
+  readonly placements?: readonly (MaskPlacement | undefined)[];
   /** For each image `[masks]`, how good the mask decoder says they are; read with a weight of `iou`. */
   readonly predIous?: readonly (Tensor | undefined)[];
-  /** For each image `[masks, height, width]` u8 or f32, 0 or 1; what there are more of than predicted is left out. */
+  /** For each image `[masks, height, width]` u8 or f32, 0 or 1, in its own size; what there are more of than predicted is left out. */
   readonly gtMasks: readonly (Tensor | undefined)[];
 }
 
@@ -54,6 +57,8 @@ export interface Objective {
   readonly maskDiceLoss: Tensor;
   /** The two losses of masks together. */
   readonly maskLoss: Tensor;
+  /** What was compared: of each image that has masks. */
+  readonly masks: readonly MaskPair[];
 }
 
 /**
@@ -62,26 +67,29 @@ export interface Objective {
  */
 export function objective(inputs: ObjectiveInputs, { ce = 1, ...weights }: ObjectiveWeights = {}): Objective {
   return tidy(() => {
-    const { states, head, labels, predMasks, predIous, gtMasks } = inputs;
+    const { states, head, labels, predMasks, predIous, placements, gtMasks } = inputs;
     const ceLoss = scale(linearCrossEntropy(states, head, labels, { shift: true }).loss, ce);
     const pairs = predMasks.flatMap((pred, image) =>
-      pred ? [{ pred, target: targetOf(pred, gtMasks[image], image), iou: predIous?.[image] }] : [],
+      pred ? [{ pred, target: targetOf(pred, gtMasks[image], image), placement: placements?.[image], iou: predIous?.[image] }] : [],
     );
     return sumOfLosses(ceLoss, pairs, weights);
   });
 }
 
-/** Masks as they are predicted and as they are, `[masks, height, width]` both, and how good the mask decoder says they are, `[masks]`. */
+/** Masks as they are predicted, `[masks, lowHeight, lowWidth]`, and as they are, `[masks, height, width]`. */
 export interface MaskPair {
   readonly pred: Tensor;
   readonly target: Tensor;
+  /** Of the picture in the input of the network; without it `pred` is resized straight to `target`. */
+  readonly placement?: MaskPlacement;
+  /** How good the mask decoder says they are, `[masks]`. */
   readonly iou?: Tensor;
 }
 
 /** @param ceLoss - weighted; the losses of masks are means over those of all pairs. */
 export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 2, dice = 0.5, iou = 0 }: ObjectiveWeights): Objective {
   const count = pairs.reduce((sum, { pred }) => sum + (pred.shape[0] as number), 0);
-  const losses = pairs.map(({ pred, target }) => maskLoss(pred, target, { count }));
+  const losses = pairs.map(({ pred, target, placement }) => maskLoss(pred, target, { placement, count }));
   const total = (parts: readonly Tensor[], weight: number) => (parts.length > 0 ? scale(parts.reduce(add), weight) : zeros([]));
   const maskBceLoss = total(
     losses.map((one) => one.bce),
@@ -94,7 +102,8 @@ export function sumOfLosses(ceLoss: Tensor, pairs: readonly MaskPair[], { bce = 
   const maskLosses = add(maskBceLoss, maskDiceLoss);
   const scored = iou > 0 ? pairs.flatMap(({ iou: told }, i) => (told ? [{ told, is: (losses[i] as { iou: Tensor }).iou }] : [])) : [];
   const scores = scored.length > 0 ? [scale(scoreLoss(scored), iou)] : [];
-  return { loss: [ceLoss, maskLosses, ...scores].reduce(add), ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses };
+  const loss = [ceLoss, maskLosses, ...scores].reduce(add);
+  return { loss, ceLoss, maskBceLoss, maskDiceLoss, maskLoss: maskLosses, masks: pairs };
 }
 
 /** Mean squared error, f32 `[]`, of IoUs that are told, `[masks]` each; as in Segment Anything, arXiv 2304.02643. */

@@ -28,8 +28,8 @@ import type { Tensor } from '../tensor/tensor';
 import type { Tokenizer } from '../text/tokenizer';
 import { mixed } from './chance';
 import { mapPair } from './map_pair';
-import type { Item, Losses } from './micro_batch';
-import { type MaskPair, type ObjectiveWeights, sumOfLosses } from './objective';
+import type { Item } from './micro_batch';
+import { type MaskPair, type Objective, type ObjectiveWeights, sumOfLosses } from './objective';
 import { attended, type Chance, calledAs, drawnBox, meantBy, pointOn, type Regions } from './regions';
 import { regionsOf, wordLoss } from './word_loss';
 
@@ -63,7 +63,7 @@ export function pretrainingLosses(
   heads: PretrainingHeads,
   items: readonly Item[],
   options: PretrainingOptions,
-): Losses {
+): Objective {
   const { tokenizer, prompts, weights, recompute, seed } = options;
   const seen = items.flatMap((item) => regionsOf(item, tokenizer));
   if (seen.length === 0) throw new TrainingError('pretraining: a batch has no mask, expected samples with some');
@@ -78,7 +78,7 @@ export function pretrainingLosses(
     const prompted = seen.slice(0, prompts.pictures);
     if (prompted.length === 0) {
       const ceLoss = wordLoss(model, seen, patches, chance);
-      return { ...sumOfLosses(scale(ceLoss, weights.ce ?? 1), [], weights), predMasks: [], gtMasks: [] };
+      return sumOfLosses(scale(ceLoss, weights.ce ?? 1), [], weights);
     }
     const maps = sam.encodeImage(
       joined(prompted, (image) => samInput(image, sam.config, dtype).pixels),
@@ -96,8 +96,7 @@ export function pretrainingLosses(
       cells: places.cells,
       grid: maps.shape[2] as number,
     });
-    const losses = sumOfLosses(scale(ceLoss, weights.ce ?? 1), predicted, weights);
-    return { ...losses, predMasks: predicted.map(({ pred }) => pred), gtMasks: predicted.map(({ target }) => target) };
+    return sumOfLosses(scale(ceLoss, weights.ce ?? 1), predicted, weights);
   });
 }
 
@@ -187,12 +186,14 @@ class Asking {
     return this.seen.map(({ image: { width, height } }, i) => {
       const masks = targets[i] as readonly Uint8Array[];
       const { lowRes, iou } = decoded[i] as SamMasks;
-      const whole = this.sam.resizeMasks(lowRes, placementOf(height, width, this.sam.config.imageSize));
+      const { imageSize } = this.sam.config;
       const target = concat(
         masks.map((mask) => enqueueUpload(mask, [1, height, width])),
         0,
       );
-      return { pred: reshape(whole, [masks.length, height, width]), target, iou: reshape(iou, [masks.length]) };
+      const pred = reshape(lowRes, [masks.length, ...lowRes.shape.slice(2)]);
+      const placement = { inputSize: imageSize, resized: placementOf(height, width, imageSize).resized };
+      return { pred, target, placement, iou: reshape(iou, [masks.length]) };
     });
   }
 

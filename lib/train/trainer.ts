@@ -17,8 +17,8 @@ import type { Tensor } from '../tensor/tensor';
 import { mixed } from './chance';
 import { exampleOf, type Speech } from './example';
 import { FeatureCache } from './feature_cache';
-import { type Item, type Losses, lossesOf, type TrainedEncoders } from './micro_batch';
-import type { ObjectiveWeights } from './objective';
+import { type Item, lossesOf, type TrainedEncoders } from './micro_batch';
+import type { Objective, ObjectiveWeights } from './objective';
 import { AdamW, type AdamWOptions } from './optimizer';
 import type { Schedule } from './schedule';
 
@@ -38,7 +38,7 @@ export interface TrainerOptions {
   /** Of LoRA's dropout. Default 42. */
   readonly seed?: number;
   /** Instead of the losses of answers and their masks; `seed` is another number for each micro-batch. */
-  readonly losses?: (items: readonly Item[], seed: number) => Losses;
+  readonly losses?: (items: readonly Item[], seed: number) => Objective;
   /** Parameters beside the model's that are trained with it. */
   readonly heads?: Module;
 }
@@ -181,7 +181,7 @@ export class Trainer implements Disposable {
   }
 
   /** The losses of samples and their masks, without a gradient and without dropout; read what you need inside of a scope. */
-  evaluate(items: readonly Item[]): Losses {
+  evaluate(items: readonly Item[]): Objective {
     return onDevice(this.model.device, () => noGradients(() => this.#losses(items, this.#options.seed)));
   }
 
@@ -217,7 +217,7 @@ export class Trainer implements Disposable {
     this.cache[Symbol.dispose]();
   }
 
-  #losses(items: readonly Item[], seed: number): Losses {
+  #losses(items: readonly Item[], seed: number): Objective {
     const { weights, recompute, losses } = this.#options;
     if (losses) return losses(items, seed);
     const { tokenizer, segId = -1 } = this.speech;
@@ -234,7 +234,7 @@ export class Trainer implements Disposable {
       const names = ['loss', 'ceLoss', 'maskBceLoss', 'maskDiceLoss', 'maskLoss'] as const;
       const values = await Promise.all(names.map((name) => losses[name].item()));
       const [loss, ceLoss, maskBceLoss, maskDiceLoss, maskLoss] = values as [number, number, number, number, number];
-      return { loss, ceLoss, maskBceLoss, maskDiceLoss, maskLoss, hasMasks: losses.predMasks.some((masks) => masks) };
+      return { loss, ceLoss, maskBceLoss, maskDiceLoss, maskLoss, hasMasks: losses.masks.length > 0 };
     });
   }
 

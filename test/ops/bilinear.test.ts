@@ -1,20 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import { backward, bilinear, type Tensor, tensor } from '../../lib';
+import { resized, resizedBackward } from '../support/bilinear';
 import { expectClose } from '../support/close';
 import { randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
-
-/** The pixels and weights that output position `i` reads. */
-function reads(i: number, from: number, to: number): [pixel: number, weight: number][] {
-  const position = Math.max(((i + 0.5) * from) / to - 0.5, 0);
-  const lower = Math.floor(position);
-  return [
-    [lower, 1 - (position - lower)],
-    [Math.min(lower + 1, from - 1), position - lower],
-  ];
-}
 
 onEveryDevice('bilinear', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
@@ -35,19 +26,10 @@ onEveryDevice('bilinear', () => {
         assert.deepEqual([...y.shape], [...shape.slice(0, -2), height, width]);
         const dy = randn(y.shape, 2, dtype);
         const [xs, dys] = [await x.read(), await dy.read()];
-        const [expected, dx] = [new Float64Array(y.count), new Float64Array(x.count)];
-        for (let to = 0; to < y.count; to++) {
-          const plane = Math.floor(to / (height * width));
-          for (const [row, rowWeight] of reads(Math.floor(to / width) % height, inHeight, height))
-            for (const [column, weight] of reads(to % width, inWidth, width)) {
-              const from = (plane * inHeight + row) * inWidth + column;
-              expected[to]! += rowWeight * weight * (xs[from] as number);
-              dx[from]! += rowWeight * weight * (dys[to] as number);
-            }
-        }
-        await expectClose(y, expected, { terms: 4 });
+        const sizes = [y.count / (height * width), [inHeight, inWidth], [height, width]] as const;
+        await expectClose(y, resized(xs, ...sizes), { terms: 4 });
         backward(y, dy);
-        await expectClose(x.grad as Tensor, dx, { terms: (4 * y.count) / x.count + 4 });
+        await expectClose(x.grad as Tensor, resizedBackward(dys, ...sizes), { terms: (4 * y.count) / x.count + 4 });
         x.grad?.dispose();
       });
 

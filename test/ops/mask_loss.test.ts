@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, maskLoss, type Tensor, tensor } from '../../lib';
+import { add, backward, bilinear, type Dtype, maskLoss, slice, type Tensor, tensor } from '../../lib';
+import { resized, resizedBackward } from '../support/bilinear';
 import { expectClose } from '../support/close';
 import { countOf, randn, randnArray } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -45,6 +46,83 @@ function oracle(pred: ArrayLike<number>, target: ArrayLike<number>, masks: numbe
   return result;
 }
 
+interface Resizing {
+  readonly low: readonly [masks: number, height: number, width: number];
+  readonly target: readonly [height: number, width: number];
+  /** A side of the network's input, and of it what is picture. */
+  readonly input?: readonly [side: number, height: number, width: number];
+}
+
+const resizings: readonly Resizing[] = [
+  { low: [2, 16, 16], target: [64, 64] },
+  { low: [3, 5, 7], target: [13, 11] },
+  { low: [2, 9, 33], target: [4, 8] }, // fewer pixels than logits
+  { low: [1, 70, 41], target: [13, 41] },
+  { low: [2, 1, 1], target: [5, 3] },
+  { low: [1, 20, 70], target: [75, 290] },
+  { low: [1, 2, 2], target: [3, 700] },
+  { low: [1, 3, 1], target: [600, 1] },
+  { low: [2, 16, 16], target: [43, 64], input: [64, 43, 64] },
+  { low: [3, 16, 16], target: [31, 41], input: [64, 48, 64] },
+  { low: [2, 16, 16], target: [150, 63], input: [64, 64, 27] },
+  { low: [1, 20, 20], target: [40, 40], input: [80, 80, 80] },
+  { low: [1, 2, 2], target: [1, 9], input: [8, 1, 8] },
+  { low: [2, 4, 4], target: [6, 9], input: [4, 3, 4] },
+  { low: [1, 11, 9], target: [8, 5], input: [12, 12, 7] },
+];
+const nameOf = ({ low, target, input }: Resizing) => `[${low}] to [${target}]${input ? ` by [${input}]` : ''}`;
+const placementOf = ({ input }: Resizing) => input && { inputSize: input[0], resized: [input[1], input[2]] as const };
+
+/** In float64: `[masks, ...low]` to `[masks, ...target]`, and gradients back. */
+function ways({ low: [masks, ...low], target, input }: Resizing) {
+  if (!input)
+    return {
+      forth: (x: ArrayLike<number>) => resized(x, masks, low, target),
+      back: (dy: ArrayLike<number>) => resizedBackward(dy, masks, low, target),
+    };
+  const [side, height, width] = input;
+  /** Of each pixel of the part that is picture, its place in the input. */
+  const places = Array.from({ length: masks * height * width }, (_, i) => {
+    const line = Math.floor(i / width);
+    return (Math.floor(line / height) * side + (line % height)) * side + (i % width);
+  });
+  return {
+    forth: (x: ArrayLike<number>) => {
+      const whole = resized(x, masks, low, [side, side]);
+      return resized(
+        places.map((place) => whole[place] as number),
+        masks,
+        [height, width],
+        target,
+      );
+    },
+    back: (dy: ArrayLike<number>) => {
+      const whole = new Float64Array(masks * side * side);
+      for (const [i, value] of resizedBackward(dy, masks, [height, width], target).entries()) whole[places[i] as number] = value;
+      return resizedBackward(whole, masks, low, [side, side]);
+    },
+  };
+}
+
+/** The same by the ops that it stands for. */
+function composed({ target, input }: Resizing, pred: Tensor): Tensor {
+  if (!input) return bilinear(pred, ...target);
+  const [side, height, width] = input;
+  return bilinear(slice(slice(bilinear(pred, side, side), 1, 0, height), 2, 0, width), ...target);
+}
+
+/** Both losses and the gradient of their sum, which the caller disposes. */
+async function lossesOf(resizing: Resizing, dtype: Dtype, loss: (pred: Tensor, target: Tensor) => ReturnType<typeof maskLoss>) {
+  const pred = randn(resizing.low, 1, dtype);
+  pred.requiresGrad = true;
+  const shape = [resizing.low[0], ...resizing.target];
+  const { bce, dice, iou } = loss(pred, tensor(targets(shape, 2), shape));
+  const upstream = tensor([-countOf(shape)], []); // keeps gradients of f16 above its subnormals
+  backward(add(bce, dice), upstream);
+  const grad = pred.grad as Tensor;
+  return { bce, dice, iou, grad };
+}
+
 onEveryDevice('maskLoss', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
     for (const shape of [
@@ -77,6 +155,57 @@ onEveryDevice('maskLoss', () => {
           }
         });
 
+  for (const resizing of resizings)
+    for (const dtype of ['f32', 'bf16', 'f16'] as const)
+      test(`agrees with float64 on ${dtype} ${nameOf(resizing)}`, async () => {
+        const shape = [resizing.low[0], ...resizing.target];
+        const { forth, back } = ways(resizing);
+        const expected = oracle(forth(await randn(resizing.low, 1, dtype).read()), targets(shape, 2), resizing.low[0], 7);
+        const options = { placement: placementOf(resizing), count: 7 };
+        const { bce, dice, iou, grad } = await lossesOf(resizing, dtype, (pred, target) => maskLoss(pred, target, options));
+        await expectClose(bce, [expected.bce], { terms: 8 });
+        await expectClose(dice, [expected.dice], { terms: 8, scale: 1 }); // 1 less what may be near 1
+        await expectClose(iou, expected.iou, { terms: 1 });
+        const upstream = -countOf(shape);
+        const wanted = back(expected.dbce.map((value, i) => upstream * (value + (expected.ddice[i] as number))));
+        await expectClose(grad, wanted, { terms: 8 + (8 * countOf(shape)) / countOf(resizing.low) });
+        grad.dispose();
+      });
+
+  for (const resizing of resizings)
+    test(`is what resizing first gives: ${nameOf(resizing)}`, async () => {
+      const one = await lossesOf(resizing, 'f32', (pred, target) => maskLoss(pred, target, { placement: placementOf(resizing) }));
+      const other = await lossesOf(resizing, 'f32', (pred, target) => maskLoss(composed(resizing, pred), target));
+      const terms = 8 + (8 * countOf(resizing.target)) / (resizing.low[1] * resizing.low[2]);
+      for (const name of ['bce', 'dice', 'iou', 'grad'] as const) {
+        await expectClose(one[name], await other[name].read(), { terms });
+      }
+      for (const { grad } of [one, other]) grad.dispose();
+    });
+
+  test('is the same to the bit every time, and a gradient whatever masks are beside', async () => {
+    const resizing: Resizing = { low: [5, 37, 23], target: [90, 71], input: [92, 80, 92] };
+    const shape = [5, ...resizing.target];
+    const gradientOf = async (first: number, last: number) => {
+      const pred = slice(randn(resizing.low, 1), 0, first, last);
+      pred.requiresGrad = true;
+      const { bce, dice } = maskLoss(pred, slice(tensor(targets(shape, 2), shape), 0, first, last), {
+        placement: placementOf(resizing),
+        count: 5,
+      });
+      const losses = [await bce.item(), await dice.item()];
+      backward(add(bce, dice));
+      const gradient = [...(await (pred.grad as Tensor).read())];
+      pred.grad?.dispose();
+      return { losses, gradient };
+    };
+    const together = await gradientOf(0, 5);
+    assert.deepEqual(await gradientOf(0, 5), together);
+    const apart: number[] = [];
+    for (let mask = 0; mask < 5; mask++) apart.push(...(await gradientOf(mask, mask + 1)).gradient);
+    assert.deepEqual(apart, together.gradient);
+  });
+
   test('extreme logits give finite losses and gradients', async () => {
     const values = [-1e4, -200, -88, -30, 30, 88, 200, 1e4];
     const target = tensor([0, 1, 0, 1, 0, 1, 0, 1], [1, 2, 4], 'u8');
@@ -107,19 +236,47 @@ onEveryDevice('maskLoss', () => {
     const target = tensor([0, 1, 1, 0, 0, 0], [2, 1, 3], 'u8');
     await expectGradient((pred) => maskLoss(pred, target).bce, [2, 1, 3]);
     await expectGradient((pred) => maskLoss(pred, target, { count: 0.5, scale: 2, eps: 0.1 }).dice, [2, 1, 3]);
+    const larger = tensor(targets([2, 5, 7], 3), [2, 5, 7]);
+    for (const placement of [undefined, { inputSize: 12, resized: [10, 12] as const }]) {
+      await expectGradient((pred) => maskLoss(pred, larger, { placement }).bce, [2, 3, 4]);
+      await expectGradient((pred) => maskLoss(pred, larger, { placement, count: 0.5, scale: 2, eps: 0.1 }).dice, [2, 3, 4]);
+    }
   });
 
   test('no masks, or no pixels, lose nothing', async () => {
-    for (const shape of [
-      [0, 3, 3],
-      [2, 0, 3],
-    ]) {
+    for (const [shape, of] of [
+      [
+        [0, 3, 3],
+        [0, 3, 3],
+      ],
+      [
+        [2, 0, 3],
+        [2, 0, 3],
+      ],
+      [
+        [2, 0, 3],
+        [2, 5, 0],
+      ],
+      [
+        [0, 3, 3],
+        [0, 7, 9],
+      ],
+      [
+        [2, 3, 3],
+        [2, 0, 3],
+      ],
+      [
+        [2, 3, 3],
+        [2, 3, 0],
+      ],
+    ] as const) {
       const pred = randn(shape, 1);
       pred.requiresGrad = true;
-      const { bce, dice } = maskLoss(pred, tensor([], shape, 'u8'));
+      const { bce, dice } = maskLoss(pred, tensor([], of, 'u8'));
       assert.deepEqual([await bce.item(), await dice.item()], [0, 0]);
       backward(bce, tensor([1], []));
       assert.deepEqual([...(pred.grad as Tensor).shape], shape);
+      assert.ok((await (pred.grad as Tensor).read()).every((value) => value === 0));
       pred.grad?.dispose();
     }
   });
@@ -130,8 +287,16 @@ onEveryDevice('maskLoss', () => {
     const target = tensor([0, 1, 1, 0], [1, 2, 2], 'u8');
     refuses(() => maskLoss(target, target), 'DtypeError', 'pred is u8, expected f32, bf16 or f16');
     refuses(() => maskLoss(pred, randn([1, 2, 2], 1, 'bf16')), 'DtypeError', 'target is bf16, expected f32 or u8');
-    refuses(() => maskLoss(randn([2, 2], 1), target), 'ShapeError', 'pred is [2, 2], expected [masks, height, width]');
-    refuses(() => maskLoss(pred, randn([1, 2, 3], 1)), 'ShapeError', 'target is [1, 2, 3], expected [1, 2, 2], the shape of pred');
+    refuses(() => maskLoss(randn([2, 2], 1), target), 'ShapeError', 'pred is [2, 2], expected [masks, lowHeight, lowWidth]');
+    refuses(() => maskLoss(pred, randn([2, 2], 1)), 'ShapeError', 'target is [2, 2], expected [masks, height, width]');
+    refuses(() => maskLoss(pred, randn([3, 2, 2], 1)), 'ShapeError', 'target is [3, 2, 2], expected 1 along axis 0, the masks of pred');
+    refuses(() => maskLoss(randn([1, 0, 2], 1), target), 'ShapeError', 'pred is [1, 0, 2], expected at least one pixel');
+    const placed = (inputSize: number, height: number, width: number) => () =>
+      maskLoss(pred, target, { placement: { inputSize, resized: [height, width] } });
+    refuses(placed(1, 1, 1), 'ArgumentError', 'inputSize is 1, expected 2, the longer side of pred, to 2^24');
+    refuses(placed(0, 2, 2), 'ArgumentError', 'inputSize is 0, expected 2, the longer side of pred, to 2^24');
+    refuses(placed(4, 0, 4), 'ArgumentError', 'resizedHeight is 0, expected 1 to 4, inputSize');
+    refuses(placed(4, 4, 5), 'ArgumentError', 'resizedWidth is 5, expected 1 to 4, inputSize');
     refuses(() => maskLoss(pred, target, { count: -1 }), 'ArgumentError', 'count is -1.000000, expected a finite number, 0 or more');
     refuses(() => maskLoss(pred, target, { scale: 0 }), 'ArgumentError', 'scale is 0, expected a finite number above 0');
     refuses(() => maskLoss(pred, target, { eps: -1 }), 'ArgumentError', 'eps is -1, expected a finite number above 0');

@@ -1,5 +1,6 @@
 /** The forward of training: conversations whose answers are known, all at once, with a mask for each `[SEG]` in them. */
 import { gatherRows } from '../../ops/gather_rows';
+import type { MaskBitsOptions } from '../../ops/mask_bits';
 import { reshape } from '../../ops/reshape';
 import { slice } from '../../ops/slice';
 import { tensor } from '../../tensor/create';
@@ -32,8 +33,10 @@ export interface TrainingBatch {
 export interface TrainingForward {
   /** `[conversations, tokens - 1 + imageTokens, dim]`, normed: the head makes logits of them. */
   readonly states: Tensor;
-  /** For each image `[masks, height, width]` logits in its own size, a mask for each `[SEG]` of its conversations in order. */
+  /** For each image `[masks, 4 grid, 4 grid]` logits, a mask for each `[SEG]` of its conversations in order. */
   readonly predMasks: readonly (Tensor | undefined)[];
+  /** How these come to the size of the image: what `maskLoss` and `maskBits` ask for. */
+  readonly placements: readonly (MaskBitsOptions | undefined)[];
   /** For each image `[masks]`, how good the mask decoder says they are. */
   readonly predIous: readonly (Tensor | undefined)[];
   /** `[images, imageTokens, dim]`, as LLaMA reads them. */
@@ -76,18 +79,21 @@ export function teacherForcing(
     const wanted = places.flatMap((found, image) => (found.length > 0 ? [image] : []));
     const all = wanted.flatMap((image) => places[image] as number[]);
     const none = places.map(() => undefined);
-    if (all.length === 0) return { states, predMasks: none, predIous: none, prompts: none, images: projected };
+    if (all.length === 0) return { states, predMasks: none, placements: none, predIous: none, prompts: none, images: projected };
     const prompts = model.segPrompts(gatherRows(rows, tensor(all, [all.length], 'i32')));
     const decoded = model.sam.decodeEach(
       wanted.map((image) => embeddings?.[image] as Tensor),
       wanted.map((image) => (places[image] as number[]).length),
       { text: prompts },
     );
-    const predMasks = places.map((found, image) => {
+    const placements = places.map((found, image) => {
       const placement = batch.placements?.[image];
-      if (found.length === 0 || !placement) return undefined;
-      const whole = model.sam.resizeMasks((decoded[wanted.indexOf(image)] as SamMasks).lowRes, placement);
-      return reshape(whole, [found.length, ...placement.original]);
+      return found.length > 0 && placement ? { inputSize: model.sam.config.imageSize, ...placement } : undefined;
+    });
+    const predMasks = placements.map((placement, image) => {
+      if (!placement) return undefined;
+      const { lowRes } = decoded[wanted.indexOf(image)] as SamMasks;
+      return reshape(lowRes, [lowRes.shape[0] as number, ...lowRes.shape.slice(2)]);
     });
     const predIous = places.map((found, image) => {
       const one = decoded[wanted.indexOf(image)];
@@ -98,7 +104,7 @@ export function teacherForcing(
       const end = ends[wanted.indexOf(image)];
       return end === undefined ? undefined : slice(prompts, 0, end - found.length, end);
     });
-    return { states, predMasks, predIous, prompts: promptsOf, images: projected };
+    return { states, predMasks, placements, predIous, prompts: promptsOf, images: projected };
   });
 }
 

@@ -14,6 +14,8 @@ import {
   noGradients,
   type Objective,
   objective,
+  type Placement,
+  reshape,
   Scope,
   type Tensor,
   type TrainingForward,
@@ -94,6 +96,7 @@ function forward(golden: MglmmGolden, model: MglmmForCausalLM, { firstSeg, masks
       head: model.lmHead?.weight as Tensor,
       labels: tensor(labels.flat(), [labels.length, labels[0]?.length as number], 'i32'),
       predMasks: result.predMasks,
+      placements: result.placements,
       gtMasks,
     },
     { ce, bce, dice },
@@ -117,7 +120,7 @@ async function expectLosses(name: string, got: Objective, wanted: Losses, tolera
 async function expectOutputs(
   golden: MglmmGolden,
   model: MglmmForCausalLM,
-  { states, predMasks, lengths, tokens }: TrainingForward & { lengths: number[]; tokens: number },
+  { states, predMasks, placements, lengths, tokens }: TrainingForward & { lengths: number[]; tokens: number },
 ) {
   const wanted = golden.expected.get('train.logits') as StoredTensor;
   const vocab = wanted.shape[2] as number;
@@ -127,8 +130,17 @@ async function expectOutputs(
     return place % tokens < (lengths[Math.floor(place / tokens)] as number) + added;
   };
   await expectGolden('train.logits', model.logits(states), wanted, golden.tolerance.default, isReal);
-  for (const [image, masks] of predMasks.entries())
+  for (const [image, lowRes] of predMasks.entries()) {
+    const placement = placements[image];
+    const masks = lowRes && placement && whole(model, lowRes, placement);
     await expectGolden(`train.pred_masks.${image}`, masks, golden.expected.get(`train.pred_masks.${image}`), golden.tolerance.masks);
+  }
+}
+
+/** `[masks, height, width]` in the size of the image. */
+function whole({ sam }: MglmmForCausalLM, lowRes: Tensor, placement: Placement): Tensor {
+  const [masks, ...side] = lowRes.shape as [number, number, number];
+  return noGradients(() => reshape(sam.resizeMasks(reshape(lowRes, [masks, 1, ...side]), placement), [masks, ...placement.original]));
 }
 
 for (const golden of mglmmGoldens()) {

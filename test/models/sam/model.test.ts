@@ -134,14 +134,15 @@ onEveryDevice('sam', () => {
         const texts = json.input_sizes.map((_, i) => toTensor(inputs.get(`text_embeds.${i}`)!));
         for (const [i, text] of texts.entries()) text.requiresGrad = expected.has(`grad.text_embeds.${i}`);
         const embeddings = sam.encodeImage(pixels());
-        const masks = json.input_sizes.map((resized, i) => {
-          const { lowRes } = sam.decode(imageOf(embeddings, i), { text: texts[i]! });
-          return sam.resizeMasks(lowRes, { resized, original: json.original_sizes[i]! });
-        });
+        const decoded = json.input_sizes.map((_, i) => sam.decode(imageOf(embeddings, i), { text: texts[i]! }).lowRes);
+        const masks = decoded.map((lowRes, i) =>
+          sam.resizeMasks(lowRes, { resized: json.input_sizes[i]!, original: json.original_sizes[i]! }),
+        );
         const count = texts.reduce((sum, { shape }) => sum + shape[0]!, 0);
-        const losses = masks.map((one, i) => {
-          const [n, , height, width] = one.shape as [number, number, number, number];
-          return maskLoss(reshape(one, [n, height, width]), toTensor(inputs.get(`gt_masks.${i}`)!), { count });
+        const losses = decoded.map((lowRes, i) => {
+          const [n, , height, width] = lowRes.shape as [number, number, number, number];
+          const placement = { inputSize: sam.config.imageSize, resized: json.input_sizes[i]! };
+          return maskLoss(reshape(lowRes, [n, height, width]), toTensor(inputs.get(`gt_masks.${i}`)!), { placement, count });
         });
         const bce = scale(losses.map((loss) => loss.bce).reduce(add), json.bce_loss_weight);
         const dice = scale(losses.map((loss) => loss.dice).reduce(add), json.dice_loss_weight);
