@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# scripts/gpu_bundle.sh [OUT]: packs what scripts/gpu_check.sh needs on a machine that has a GPU, PyTorch and cuBLAS, but no Node and no network:
-# Node, the addon with its backends, the packages that tests and benchmarks use, the tests with their goldens. One file of 60 MB at most,
-# default build/gpu.tar.xz. Needs nvcc and cuBLAS (npm run fetch:cublas), and builds in build/gpu; MGLMM_CUDA_ARCHITECTURES (default 90a-real)
-# and MGLMM_CPU_LEVELS say for what. Simulator, models and sources of C++ stay here.
+# scripts/gpu_bundle.sh [OUT]: packs what scripts/gpu_check.sh needs beside the checkout it is in, on a machine that has a GPU, PyTorch and
+# cuBLAS, but no Node and no network: Node, the addon with its backends, the packages that tests and benchmarks use. One file of 40 MB at most,
+# default build/gpu.tar.xz, so that it and what git keeps are less than 64 MiB. Needs nvcc and cuBLAS (npm run fetch:cublas), and builds in
+# build/gpu by MGLMM_JOBS jobs; MGLMM_CUDA_ARCHITECTURES (default 90a-real) and MGLMM_CPU_LEVELS say for what.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:-build/gpu.tar.xz}")
-most=60000000
+most=40000000
 
 if [ ! -f build/gpu/CMakeCache.txt ]; then
   node node_modules/cmake-js/bin/cmake-js configure -O build/gpu --CDMGLMM_CUDA=on \
     "--CDMGLMM_CUDA_ARCHITECTURES=${MGLMM_CUDA_ARCHITECTURES:-90a-real}" "--CDMGLMM_CPU_LEVELS=${MGLMM_CPU_LEVELS:-x86-64-v3}"
 fi
-cmake --build build/gpu --parallel "$(nproc)"
+cmake --build build/gpu --parallel "${MGLMM_JOBS:-$(nproc)}"
 
 folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
@@ -28,8 +28,7 @@ ldd build/gpu/Release/libmglmm_cpu_*.so | awk '$1 ~ /^lib(dnnl|gomp|OpenCL)\./ {
   cp --dereference "$path" "$folder/build/Release/$name"
 done
 
-git ls-files --cached --others --exclude-standard -- lib bench test jest.config.js package.json tsconfig.json LICENSE \
-  scripts/gpu_check.sh ':!bench/results' | tar -cf - -T - | tar -xf - -C "$folder"
+git describe --always --abbrev=40 --dirty --exclude='*' >"$folder/build/Release/commit"
 
 # The packages that these need, with all they need themselves, without what only a compiler or a reader wants.
 node - >"$folder/packages" <<'NODE'
@@ -50,7 +49,7 @@ function add(name, from) {
   for (const needed of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) add(needed, folder);
 }
 const { dependencies } = metadata('.');
-const names = [...Object.keys(dependencies).filter((name) => !name.startsWith('node-a')), 'jest', '@swc/jest', '@swc/core', 'tsx'];
+const names = [...Object.keys(dependencies).filter((name) => !name.startsWith('node-a')), 'jest', 'tsx'];
 for (const name of names) add(name, process.cwd());
 console.log([...found].map((folder) => relative('.', folder)).sort().join('\n'));
 NODE
@@ -58,7 +57,10 @@ tar -chf - --exclude='*.map' --exclude='*.[cm]ts' --exclude='*.ts' --exclude='*.
 rm "$folder/packages"
 
 mkdir -p "$(dirname "$out")"
-XZ_OPT=${XZ_OPT:--9} tar -cJf "$out" -C "$folder" .
+(cd "$folder" && du -k bin/node build/Release/* && du -sk node_modules)
+# Machine code packs better by its addresses.
+[ "$(uname -m)" != x86_64 ] || export XZ_OPT=${XZ_OPT:---x86 --lzma2=preset=9e}
+tar -cJf "$out" -C "$folder" .
 size=$(stat -c %s "$out")
 echo "gpu: $out, $((size / 1000000)) MB of $((most / 1000000)) at most"
 [ "$size" -le $most ]
