@@ -30,7 +30,7 @@ struct Sigmoid {
   vfloat e, p, rest;
   explicit Sigmoid(vfloat x) {
     e = exp(x < 0.0F ? x : -x);
-    const vfloat larger = reciprocal(1.0F + e);
+    const vfloat larger = 1.0F / (1.0F + e);
     const vfloat smaller = e * larger;
     p = x < 0.0F ? smaller : larger;
     rest = x < 0.0F ? larger : smaller;
@@ -39,7 +39,7 @@ struct Sigmoid {
 
 // log(1 + e) for e in [0, 1]: 2 artanh(s), s = e / (2 + e) <= 1/3, by its series, of which the rest is below 1e-8 of it.
 inline vfloat log1p(vfloat e) {
-  const vfloat s = e * reciprocal(2.0F + e);
+  const vfloat s = e / (2.0F + e);
   const vfloat q = s * s;
   vfloat series = splat(2.0F / 15.0F);
   series = series * q + 2.0F / 13.0F;
