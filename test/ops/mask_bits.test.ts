@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import { bilinear, cast, type Dtype, maskBits, packBits, slice, type Tensor, tensor, tidy } from '../../lib';
+import { reads } from '../support/bilinear';
 import { randn, uniform } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 
@@ -13,16 +14,6 @@ function byOps(logits: Tensor, inputSize: number, resized: Size, original: Size,
     const part = slice(slice(input, -2, 0, resized[0]), -1, 0, resized[1]);
     return packBits(bilinear(part, ...original), threshold);
   });
-}
-
-/** Along one axis: the pixels and weights that output `i` reads. */
-function reads(i: number, from: number, to: number): [pixel: number, weight: number][] {
-  const position = Math.max(((i + 0.5) * from) / to - 0.5, 0);
-  const lower = Math.floor(position);
-  return [
-    [lower, 1 - (position - lower)],
-    [Math.min(lower + 1, from - 1), position - lower],
-  ];
 }
 
 onEveryDevice('maskBits', () => {

@@ -2,8 +2,8 @@
 
 type Size = readonly [height: number, width: number];
 
-/** The pixels and weights that output position `i` reads. */
-function reads(i: number, from: number, to: number): [pixel: number, weight: number][] {
+/** The pixels and weights that output position `i` reads, along one axis. */
+export function reads(i: number, from: number, to: number): [pixel: number, weight: number][] {
   const position = Math.max(((i + 0.5) * from) / to - 0.5, 0);
   const lower = Math.floor(position);
   return [
