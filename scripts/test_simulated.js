@@ -21,7 +21,7 @@ console.log('simulated: the simulator keeps its promises');
 const given = process.argv.slice(2);
 const folders = 'ops cuda autograd tensor nn models generate inference train weights image masks goldens.test.ts';
 const paths = given.some((argument) => !argument.startsWith('-')) ? [] : folders.split(' ').map((name) => join('test', name));
-const { status } = spawnSync(process.execPath, [join(root, 'node_modules/jest/bin/jest.js'), '--testTimeout=300000', ...paths, ...given], {
+const { status } = spawnSync(process.execPath, [join(root, 'node_modules/jest/bin/jest.js'), '--testTimeout=600000', ...paths, ...given], {
   cwd: root,
   env: { ...process.env, MGLMM_CUDA: 'simulated', MGLMM_TEST_DEVICES: 'cuda:0' },
   stdio: 'inherit',
