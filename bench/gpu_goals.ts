@@ -1,5 +1,5 @@
 /** What the CUDA backend has to reach beside PyTorch on an H200, and whether the results of a run say that it does. */
-import type { Case, Result } from './harness';
+import type { Result } from './harness';
 
 interface GpuGoal {
   what: string;
@@ -70,6 +70,3 @@ export function goalRows(results: readonly Result[], answer?: AnswerResults): Go
   };
   return [...ofCases, ofAnswer];
 }
-
-/** The goals that a case counts for: one, if it has a goal on a GPU. */
-export const goalsOf = ({ name }: Pick<Case, 'name'>) => gpuGoals.filter(({ cases }) => cases.test(name));

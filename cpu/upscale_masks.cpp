@@ -61,8 +61,7 @@ class FloatProduct {
   void read(const Heads& tokens, int64_t mask, int64_t first, int64_t count, std::byte* operand) const {
     std::memset(operand, 0, static_cast<size_t>(operand_bytes()));
     by_dtype(tokens.dtype, [&]<typename T>(Type<T>) {
-      read_columns<T>(tokens, {mask, 0, 0, first + count, count, {}}, first, count, in_, reinterpret_cast<float*>(operand),
-                      kTile);
+      read_columns<T>(tokens, {mask, 0, first + count, count}, first, count, in_, reinterpret_cast<float*>(operand), kTile);
     });
   }
   // Rows `row` and `row` + 1.

@@ -188,7 +188,7 @@ void tile_gradients(const Head& head, int64_t first, int64_t count, const TileMe
   float scales[kStride];
   std::fill_n(scales, kStride, problem.scale);
   const Heads rows_of_tile{reinterpret_cast<std::byte*>(memory.dq_rows), Dtype::f32, 0, 0, padded};
-  write_columns<float>(rows_of_tile, {0, 0, 0, count, count, {}}, 0, count, head_dim, memory.dq_columns, kStride, scales);
+  write_columns<float>(rows_of_tile, {0, 0, count, count}, 0, count, head_dim, memory.dq_columns, kStride, scales);
   if (head.tables) add_bias_gradients<kVectors>(head, first, count, memory);
   if (!head.gradients.dq.data) return;
   by_dtype(problem.q.dtype, [&]<typename T>(Type<T>) {

@@ -43,8 +43,8 @@ void pieces_of_attention(int64_t key_elements, int64_t count, Body&& body) {
 // The queries that meet one head of keys: those of its query heads, one head after another. Of a window only the tokens that
 // its map has.
 struct Rows {
-  int64_t batch, kv_head, first_head, queries, count;
-  Window window;  // where rows are windows
+  int64_t batch, first_head, queries, count;
+  Window window = {};  // where rows are windows
   int64_t head(int64_t row) const { return first_head + row / queries; }
   int64_t token(int64_t row) const { return window.side ? window.in_window(row % queries) : row % queries; }
   template <typename T>
@@ -55,6 +55,7 @@ struct Rows {
   // Of a head of keys or of values.
   template <typename T>
   const T* key_at(const AttentionProblem& problem, const Heads& heads, int64_t key) const {
+    const int64_t kv_head = first_head / problem.group();
     if (window.side == 0) return problem.key_at<const T>(heads, batch, kv_head, key);
     const int64_t row = key / window.side, column = key % window.side;
     if (row >= window.rows || column >= window.columns)
@@ -65,7 +66,7 @@ struct Rows {
 inline Rows rows_of(const AttentionProblem& problem, int64_t b, int64_t kv_head) {
   const Window window = problem.window_of(b);
   const int64_t queries = window.side ? window.rows * window.columns : problem.queries_of(b);
-  return {b, kv_head, kv_head * problem.group(), queries, queries * problem.group(), window};
+  return {b, kv_head * problem.group(), queries, queries * problem.group(), window};
 }
 
 // columns[d][stride]: lane r is row `first` + r, lanes from `count` up to whole vectors are 0.

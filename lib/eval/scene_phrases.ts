@@ -2,7 +2,7 @@
 import { colorNames } from '../data/scenes/colors';
 import { type PhraseSimilarity, sharedWords } from '../metrics/texts';
 
-/** The share of words in common, and 0 where the nouns differ or each has a colour and not the same. */
+/** From 0 to 1: the share of words in common, and 0 where the nouns differ or each has a colour and not the same. */
 export const sceneSimilarity: PhraseSimilarity = (truth, phrase) => {
   const [a, b] = [namedBy(truth), namedBy(phrase)];
   const isOther = a.noun !== b.noun || (a.color !== undefined && b.color !== undefined && a.color !== b.color);

@@ -1,7 +1,7 @@
 /**
- * Many short questions about a scene, one after another, which have to be looked up one by one (a thing's colour is that of its parts
- * in half of the cases, numbers and sides tell nothing of each other): what a language model learns to look by. An answer of a word is a few of a hundred tokens among descriptions; here it is most of what is said, and looking is
- * learned in some hundred steps.
+ * Many short questions about a scene, one after another: what a language model learns to look by. Numbers and sides tell nothing of
+ * each other; a thing and its part have one colour in half of the cases. An answer of a word is a few of a hundred tokens among
+ * descriptions; here it is most of what is said, and looking is learned in some hundred steps.
  */
 import { expressionFor, sidesOf } from '../expressions';
 import { kinds, pluralOf } from '../kinds';

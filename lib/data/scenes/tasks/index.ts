@@ -17,5 +17,5 @@ export type TaskName = keyof typeof tasks;
 /** Those that are asked of a model: `everything` is for its vision, `looks`, `numbers` and `places` for its language to look. */
 export const taskNames = Object.keys(published) as readonly TaskName[];
 
-/** Those whose questions say what is looked for, by name or by its use, so that an answer without phrases, `Sure, [SEG].`, still says which mask is meant. */
+/** Those whose questions say what is looked for, by name or by use: an answer without phrases, `Sure, [SEG].`, still says which mask it is. */
 export const namingTasks: ReadonlySet<TaskName> = new Set<TaskName>(['refer', 'semantic', 'instance', 'multiple', 'empty', 'reason']);
