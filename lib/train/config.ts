@@ -54,7 +54,7 @@ const scenes = z.strictObject({
     )
     .optional()
     .describe(
-      'how often each is asked for, beside the others; default all the same but everything, looks, numbers and places, which are for learning alone',
+      'how often each is asked for, beside the others; default all the same but everything, details, looks, numbers and places, which are for learning alone',
     ),
   together: positive.default(1).describe('tasks of a sample, whose turns follow one another'),
   segcap: z.boolean().default(true).describe('whether each mask is announced by its phrase; false is for comparison'),

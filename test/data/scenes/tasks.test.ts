@@ -15,7 +15,7 @@ import { heldOutColor } from '../../../lib/data/scenes/layout';
 import { makeScene, type Scene } from '../../../lib/data/scenes/scene';
 import { SceneDataset, sceneSample } from '../../../lib/data/scenes/scene_dataset';
 import { type TaskName, taskNames, tasks } from '../../../lib/data/scenes/tasks';
-import { lookOf, middleOf, numberWord } from '../../../lib/data/scenes/wording';
+import { lookOf, middleOf, numberWord, withArticle } from '../../../lib/data/scenes/wording';
 import { ArgumentError } from '../../../lib/errors';
 import { rleArea, rleIou } from '../../../lib/image/rle';
 import { temporaryFolder } from '../../support/weights';
@@ -222,7 +222,7 @@ describe('SceneDataset', () => {
     assert.deepEqual(Object.fromEntries(said), {
       ...{ caption: '3dd9dd31', conversation: 'd19f862b', refer: '2f067e8a', semantic: 'a5c1b182', instance: '0871cd3a' },
       ...{ panoptic: 'c2885d78', multiple: 'b7dce9a6', empty: 'e951fe8a', reason: 'd83ecb30', gcg: '4e0030d1', mgsc: 'e6be5fc7' },
-      ...{ everything: '05d4de9e', looks: 'b12ea898', numbers: 'f7aaa6e9', places: '7e4594fe' },
+      ...{ everything: '05d4de9e', looks: 'b12ea898', numbers: 'f7aaa6e9', places: '7e4594fe', details: '1a8ffd06' },
     });
   });
 
@@ -317,6 +317,49 @@ describe('SceneDataset', () => {
         assert.equal(new Set(named).size, named.length, `${id} asks twice for one kind: ${named}`);
       }
     for (const [kind, count] of Object.entries(asked)) assert.ok(count >= 10, `${count} of ${kind}`);
+  });
+
+  test('asks for details of each thing at most once, and which of two is bigger', () => {
+    const asked = { color: 0, pattern: 0, part: 0, bigger: 0, end: 0 };
+    for (const [scene, { conversation, masks, id }] of samplesOf('details', 120)) {
+      assert.ok(conversation.length > 0 && conversation.length <= 9 && masks.length === 0, id);
+      assert.equal(new Set(conversation.map(({ question }) => question)).size, conversation.length, id);
+      const counted = { color: 0, pattern: 0, part: 0, bigger: 0, end: 0 };
+      for (const { question, answer } of conversation) {
+        const said = answer.replace(/\.$/, '').toLowerCase();
+        if (/^What colour (is|are) the \S+ of the /.test(question)) {
+          counted.part++;
+          assert.ok((colorNames as readonly string[]).includes(said), `${question} ${answer}`);
+        } else if (/^W(hat|hich) colour (is|has) the /.test(question)) {
+          counted.color++;
+          assert.ok(
+            scene.things.some(({ kind, color }) => color === said && question.includes(kind)),
+            `${question} ${answer}`,
+          );
+        } else if (/plain, striped, dotted or checked|striped, dotted, checked or plain/.test(question)) {
+          counted.pattern++;
+          assert.ok(
+            scene.things.some(({ kind, pattern = 'plain' }) => pattern === said && question.includes(kind)),
+            `${question} ${answer}`,
+          );
+        } else if (question.startsWith('Which is ')) {
+          counted.bigger++;
+          assert.ok(question.toLowerCase().includes(said), `${question} ${answer}`);
+        } else if (/^What is (furthest to the|the (left|right)most thing)/.test(question)) {
+          counted.end++;
+          assert.ok(
+            scene.things.some((thing) => said === withArticle(lookOf(thing))),
+            `${question} ${answer}`,
+          );
+        }
+      }
+      if (counted.color + counted.pattern + counted.part > 0) {
+        assert.ok(counted.color + counted.pattern + counted.part <= scene.things.length, id);
+        assert.ok(counted.bigger <= 2 && counted.end <= 1, id);
+      }
+      for (const kind of Object.keys(asked) as (keyof typeof asked)[]) asked[kind] += counted[kind];
+    }
+    for (const [kind, count] of Object.entries(asked)) assert.ok(count >= 20, `${count} of ${kind}`);
   });
 
   test('without the unified format only answers that describe have phrases, and masks are the same', async () => {

@@ -1,13 +1,13 @@
 /**
  * Many short questions about a scene, one after another: what a language model learns to look by. Numbers and sides tell nothing of
- * each other; a thing and its part have one colour in half of the cases. An answer of a word is a few of a hundred tokens among
+ * each other; a thing and its part have one colour in half of the cases; details call things by what else is true of them. An answer of a word is a few of a hundred tokens among
  * descriptions; here it is most of what is said, and looking is learned in some hundred steps.
  */
 import { expressionFor, sidesOf } from '../expressions';
 import { kinds, pluralOf } from '../kinds';
 import type { SceneThing } from '../scene';
 import { type Dialogue, middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
-import { groupPlurals } from './questions';
+import { colorOf, end, groupPlurals, larger, partColorOf, patternOf } from './questions';
 import type { Task } from './task';
 
 type Turn = readonly [question: string, answer: string];
@@ -58,6 +58,16 @@ const turnsOfLooks = ({ scene, chance }: Dialogue): Turn[] => {
   ];
 };
 
+/** Of each thing by whatever words mean it alone one of its colour, its pattern and the colour of a part; which of two is bigger, and what is at an end. */
+const turnsOfDetails = ({ scene, chance }: Dialogue): Turn[] => {
+  const asked = [colorOf, colorOf, patternOf, partColorOf];
+  const turns = [
+    ...chance.shuffled(scene.things).map((thing) => chance.pick(thing.kind === 'person' ? [partColorOf] : asked)(thing, scene, chance)),
+    ...[larger, larger, end].map((ask) => ask(scene, chance)),
+  ];
+  return [...new Map(turns.flatMap((turn) => (turn ? [turn] : [])))];
+};
+
 /** On which side of the picture each thing is, or of the next: each named by the fewest words. */
 const turnsOfPlaces = ({ scene, chance }: Dialogue): Turn[] => {
   const named = chance.shuffled(scene.things).flatMap((thing) => {
@@ -76,4 +86,5 @@ const turnsOfPlaces = ({ scene, chance }: Dialogue): Turn[] => {
 
 export const numbers: Task = asking(turnsOfNumbers);
 export const looks: Task = asking(turnsOfLooks);
+export const details: Task = asking(turnsOfDetails);
 export const places: Task = asking(turnsOfPlaces);

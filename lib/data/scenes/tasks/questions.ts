@@ -2,7 +2,7 @@
 import type { Chance } from '../chance';
 import { expressionFor } from '../expressions';
 import { kinds, pluralOf } from '../kinds';
-import type { Scene } from '../scene';
+import type { Scene, SceneThing } from '../scene';
 import { groupName, inOrder, listed, lookalikes, lookOf, middleOf, numberWord, partGroups, sentence, withArticle } from '../wording';
 import { settingPhrase } from './captions';
 import { subjectsOf, type Task } from './task';
@@ -30,26 +30,36 @@ const countGroup: Ask = (scene, chance) => {
   return [`how many ${groupPlurals[name]} (are there${there}|can you see${there})?`, found === 0 ? 'none' : numberWord(found)];
 };
 
-const color: Ask = (scene, chance) => {
-  const thing = chance.pick(subjectsOf(scene));
+/** As `Ask`, about one thing. */
+type AskOf = (thing: SceneThing, ...of: Parameters<Ask>) => ReturnType<Ask>;
+
+const about =
+  (ask: AskOf): Ask =>
+  (scene, chance) =>
+    ask(chance.pick(subjectsOf(scene)), scene, chance);
+
+export const colorOf: AskOf = (thing, scene, chance) => {
   const found = thing.kind !== 'person' && expressionFor(scene, thing, chance, { without: 'color' });
   return found ? [`(what colour is|which colour has) ${found.text}?`, thing.color] : undefined;
 };
 
-const partColor: Ask = (scene, chance) => {
-  const thing = chance.pick(subjectsOf(scene));
+export const partColorOf: AskOf = (thing, scene, chance) => {
   const found = expressionFor(scene, thing, chance, { isShort: true });
   const part = chance.shuffled(partGroups(thing, scene.leastArea).filter((group) => group.color))[0];
   return found && part && [`what colour ${part.isSeveral ? 'are' : 'is'} the ${part.name} of ${found.text}?`, part.color as string];
 };
 
-const pattern: Ask = (scene, chance) => {
-  const patterned = subjectsOf(scene).filter((thing) => thing.pattern);
-  const thing = chance.pick(patterned.length > 0 && chance.is(0.7) ? patterned : subjectsOf(scene));
+export const patternOf: AskOf = (thing, scene, chance) => {
   const found = thing.kind !== 'person' && expressionFor(scene, thing, chance, { without: 'pattern' });
   return found
     ? [`is ${found.text} (plain, striped, dotted or checked|striped, dotted, checked or plain)?`, thing.pattern ?? 'plain']
     : undefined;
+};
+
+const pattern: Ask = (scene, chance) => {
+  const patterned = subjectsOf(scene).filter((thing) => thing.pattern);
+  const thing = chance.pick(patterned.length > 0 && chance.is(0.7) ? patterned : subjectsOf(scene));
+  return patternOf(thing, scene, chance);
 };
 
 const side: Ask = (scene, chance) => {
@@ -77,7 +87,7 @@ const onTable: Ask = (scene) => {
   return ['what (is|stands) on the table?', groups.length === 0 ? 'nothing' : listed(groups.map(groupName)).join('')];
 };
 
-const end: Ask = (scene, chance) => {
+export const end: Ask = (scene, chance) => {
   const things = inOrder(scene.things);
   const isLeft = chance.is(0.5);
   const [last, next] = isLeft ? things : [...things].reverse();
@@ -88,7 +98,7 @@ const end: Ask = (scene, chance) => {
   ];
 };
 
-const larger: Ask = (scene, chance) => {
+export const larger: Ask = (scene, chance) => {
   const [a, b] = chance.shuffled(scene.things);
   if (!a || !b || Math.max(a.area, b.area) < 1.6 * Math.min(a.area, b.area)) return undefined;
   const [nameA, nameB] = [a, b].map((thing) => expressionFor(scene, thing, chance, { isShort: true })?.text);
@@ -98,8 +108,8 @@ const larger: Ask = (scene, chance) => {
 const questions: readonly (readonly [Ask, number])[] = [
   [count, 3],
   [countGroup, 1],
-  [color, 3],
-  [partColor, 2],
+  [about(colorOf), 3],
+  [about(partColorOf), 2],
   [pattern, 1.5],
   [side, 2],
   [exists, 1.5],
