@@ -1,9 +1,9 @@
-/** Cases of an op in f32 and bf16: forward, and backward alone, PyTorch's by autograd.grad over a graph it keeps. */
-import type { Dtype, Tensor } from '../lib';
+/** Cases of an op in f32 and bf16: forward, and backward alone, PyTorch's by autograd.grad over a graph it keeps; or both in one. */
+import { backward, type Dtype, type Tensor } from '../lib';
 import { run } from '../lib/autograd/call';
 import { tidy } from '../lib/tensor/scope';
-import { normal } from './data';
-import { type Case, pair } from './harness';
+import { normal, torchNormal } from './data';
+import { type Case, pair, type Sides } from './harness';
 
 export interface OpCase {
   /** Native name. */
@@ -71,4 +71,54 @@ async function inputs(shapes: Record<string, readonly number[]>, dtype: Dtype): 
   const made: Record<string, Tensor> = {};
   for (const [index, [name, shape]] of Object.entries(shapes).entries()) made[name] = await normal(shape, dtype, index + 1);
   return made;
+}
+
+type Floats = 'f32' | 'bf16';
+
+export interface WithGradient extends Pick<Sides, 'flops' | 'goal'> {
+  /** What is calculated, before `and its gradient`. */
+  name: string;
+  dtype: Floats;
+  /** Of all inputs that get a gradient, by name. */
+  inputs: Readonly<Record<string, readonly number[]>>;
+  /** Of y. */
+  output: readonly number[];
+  /** Makes what y reads besides the inputs, gives the function that calculates y. */
+  ours: () => (inputs: Record<string, Tensor>) => Tensor;
+  /** Python of y, and what it reads besides the inputs. */
+  torch: string;
+  setup?: string;
+  /** Bytes of the forward and backward; default inputs read twice and their gradients written, y written and dy read. */
+  bytes?: number;
+}
+
+/** Forward and backward in one run, by autograd on both sides. */
+export function withGradient({ name, dtype, inputs: shapes, output, ours, torch, setup = '', bytes, ...rest }: WithGradient): Case {
+  const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, bytesOf[dtype]);
+  const names = Object.keys(shapes);
+  return pair(`${name} and its gradient, ${dtype}`, {
+    ours: async () => {
+      const calculate = ours();
+      const given = await inputs(shapes, dtype);
+      const dy = await normal(output, dtype, 9);
+      for (const tensor of Object.values(given)) tensor.requiresGrad = true;
+      return () => {
+        backward(calculate(given), dy);
+        for (const tensor of Object.values(given)) {
+          tensor.grad?.dispose();
+          tensor.grad = undefined;
+        }
+      };
+    },
+    torch: {
+      setup: [
+        ...names.map((input) => `${input} = ${torchNormal(shapes[input] as number[], dtype)}.requires_grad_()`),
+        `dy = ${torchNormal(output, dtype)}`,
+        setup,
+      ].join('\n'),
+      run: `with torch.enable_grad():\n    torch.autograd.grad(${torch}, (${names.join(', ')},), dy)`,
+    },
+    bytes: bytes ?? 3 * Object.values(shapes).reduce((sum, shape) => sum + count(shape), 0) + 2 * count(output),
+    ...rest,
+  });
 }

@@ -1,6 +1,7 @@
-import { conv2d } from '../../lib';
+import { conv2d, type Tensor } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 interface Sizes {
   name: string;
@@ -18,7 +19,7 @@ const cases: Sizes[] = [
 ];
 
 export default cases.flatMap(({ name, x, weight, stride, padding, outputs }) =>
-  (['f32', 'bf16'] as const).map((dtype) =>
+  (['f32', 'bf16'] as const).flatMap((dtype) => [
     pair(`conv2d ${name} ${dtype}`, {
       ours: async () => {
         const [image, kernel] = [await normal(x, dtype, 1), await normal(weight, dtype, 2)];
@@ -33,5 +34,14 @@ export default cases.flatMap(({ name, x, weight, stride, padding, outputs }) =>
       flops: 2 * weight.reduce((a, b) => a * b, 1) * outputs,
       goal: 1.0,
     }),
-  ),
+    withGradient({
+      name: `conv2d ${name}`,
+      dtype,
+      inputs: { x, weight },
+      output: [1, weight[0], Math.sqrt(outputs), Math.sqrt(outputs)],
+      ours: () => (of) => conv2d(of.x as Tensor, of.weight as Tensor, { stride, padding }),
+      torch: `F.conv2d(x, weight, stride=${stride}, padding=${padding})`,
+      flops: 6 * weight.reduce((a, b) => a * b, 1) * outputs,
+    }),
+  ]),
 );

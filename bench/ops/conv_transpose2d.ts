@@ -1,9 +1,10 @@
-import { convTranspose2d } from '../../lib';
+import { convTranspose2d, type Tensor } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 // The first upscaling of SAM's mask decoder, for 8 prompts.
-export default (['f32', 'bf16'] as const).map((dtype) =>
+export default (['f32', 'bf16'] as const).flatMap((dtype) => [
   pair(`convTranspose2d [8, 256, 64, 64] to 64 ${dtype}`, {
     ours: async () => {
       const [x, weight, bias] = [
@@ -22,4 +23,13 @@ export default (['f32', 'bf16'] as const).map((dtype) =>
     flops: 2 * 8 * 256 * 64 * 4 * 64 * 64,
     goal: 1.0,
   }),
-);
+  withGradient({
+    name: 'convTranspose2d [8, 256, 64, 64] to 64',
+    dtype,
+    inputs: { x: [8, 256, 64, 64], weight: [256, 64, 2, 2], bias: [64] },
+    output: [8, 64, 128, 128],
+    ours: () => (of) => convTranspose2d(of.x as Tensor, of.weight as Tensor, of.bias),
+    torch: 'F.conv_transpose2d(x, weight, bias, stride=2)',
+    flops: 6 * 8 * 256 * 64 * 4 * 64 * 64,
+  }),
+]);

@@ -15,5 +15,6 @@ export default pair('fourierEncoding [64, 64, 2], 128 features, f32', {
       torch.cat([v.sin(), v.cos()], -1)
     `,
   },
+  bytes: 64 * 64 * (2 + 256) * 4,
   goal: 1.0,
 });

@@ -1,6 +1,7 @@
 import { type Dtype, linear, loraLinear, pack, type Tensor } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 type Sizes = readonly [rows: number, inner: number, out: number];
 
@@ -111,4 +112,18 @@ const lora = pair('loraLinear bf16 [700,4096] x [4096,4096]', {
   goal: 1,
 });
 
-export default [...large, ...connected, ...fewRows, lora];
+// A projection of LLaMA 7B that is trained whole.
+const trained = (['f32', 'bf16'] as const).map((dtype) => {
+  const [rows, size] = [700, 4096];
+  return withGradient({
+    name: `linear [${rows},${size}] x [${size},${size}]`,
+    dtype,
+    inputs: { x: [rows, size], weight: [size, size] },
+    output: [rows, size],
+    ours: () => (of) => linear(of.x as Tensor, of.weight as Tensor),
+    torch: 'F.linear(x, weight)',
+    flops: 6 * rows * size * size,
+  });
+});
+
+export default [...large, ...connected, ...fewRows, lora, ...trained];

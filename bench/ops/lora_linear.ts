@@ -1,6 +1,7 @@
-import { addLoraByRow, linear, loraLinear, pack } from '../../lib';
+import { addLoraByRow, linear, loraLinear, pack, type Tensor, zeros } from '../../lib';
 import { normal, sizeOf, torchNormal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 // q_proj of LLaMA 7B with an adapter of rank 8, a prompt of 700 tokens; the frozen weight packed once.
 const [rows, size, rank] = [700, 4096, 8];
@@ -56,4 +57,22 @@ const steps = (['f32', 'bf16'] as const).map((dtype) =>
   }),
 );
 
-export default [...prompts, ...steps];
+// The adapter and what came before it are trained, the weight is not; PyTorch's is a leaf that asks for no gradient.
+const trained = (['f32', 'bf16'] as const).map((dtype) =>
+  withGradient({
+    name: `loraLinear [${rows},${size}] x [${size},${size}], rank ${rank}`,
+    dtype,
+    inputs: { x: [rows, size], loraA: [rank, size], loraB: [size, rank] },
+    output: [rows, size],
+    ours: () => {
+      const weight = zeros([size, size], dtype);
+      return (of) => loraLinear(of.x as Tensor, weight, of.loraA as Tensor, of.loraB as Tensor, { scaling: 2 });
+    },
+    torch: 'F.linear(x, weight) + 2 * F.linear(F.linear(x, loraA), loraB)',
+    setup: `weight = ${torchNormal([size, size], dtype)}`,
+    flops: 2 * rows * size * (2 * size + 6 * rank),
+    bytes: (2 * size * size + 5 * rows * size) * sizeOf[dtype],
+  }),
+);
+
+export default [...prompts, ...steps, ...trained];

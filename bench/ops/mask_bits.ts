@@ -15,6 +15,8 @@ function things(count: number): Float32Array {
 }
 
 const sizes = { inputSize: 1024, resized: [683, 1024], original: [1500, 2250] } as const;
+/** Of a mask: logits read, bits written. */
+const bytes = side * side * 4 + (1500 * 2250) / 8;
 const run = `
   input = F.interpolate(logits, (1024, 1024), mode="bilinear", align_corners=False)[..., :683, :1024]
   F.interpolate(input, (1500, 2250), mode="bilinear", align_corners=False) > 0
@@ -30,6 +32,7 @@ export default [
         return () => void maskBits(logits, sizes);
       },
       torch: { setup: `logits = torch.randn(${masks}, 1, 256, 256)`, run },
+      bytes: masks * bytes,
       goal: 8,
     }),
   ),
@@ -39,6 +42,7 @@ export default [
       return () => void maskBits(logits, sizes);
     },
     torch: { setup: 'logits = torch.randn(32, 1, 256, 256)', run },
+    bytes: 32 * bytes,
     goal: 8,
   }),
 ];

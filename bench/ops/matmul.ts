@@ -1,6 +1,7 @@
-import { matmul } from '../../lib';
+import { matmul, type Tensor } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 // Scores and values of CLIP's attention, 16 heads of 64 over 577 tokens.
 const dtypes = { f32: 'float32', bf16: 'bfloat16' } as const;
@@ -29,5 +30,14 @@ export default (['f32', 'bf16'] as const).flatMap((dtype) => [
     },
     flops: 2 * 16 * 577 * 577 * 64,
     goal: 1,
+  }),
+  withGradient({
+    name: 'matmul [16,577,577] x [16,577,64]',
+    dtype,
+    inputs: { a: [16, 577, 577], b: [16, 577, 64] },
+    output: [16, 577, 64],
+    ours: () => (of) => matmul(of.a as Tensor, of.b as Tensor),
+    torch: 'a @ b',
+    flops: 6 * 16 * 577 * 577 * 64,
   }),
 ]);

@@ -1,6 +1,7 @@
-import { copy, type QuantizedWeight, quantize, quantizedLinear } from '../../lib';
+import { copy, type QuantizedWeight, quantize, quantizedLinear, type Tensor, zeros } from '../../lib';
 import { normal } from '../data';
 import { pair } from '../harness';
+import { withGradient } from '../sides';
 
 // The MLP of LLaMA 7B: one token, and a prompt of 700. PyTorch's side is its bf16 product.
 const [inner, out] = [4096, 11008];
@@ -12,7 +13,7 @@ const setup = (rows: number, copies: number) => `
   weights = itertools.cycle([weight] + [weight.clone() for _ in range(${copies - 1})])
 `;
 
-export default (['int8', 'int4'] as const).flatMap((kind) =>
+const once = (['int8', 'int4'] as const).flatMap((kind) =>
   [1, 700].map((rows) =>
     pair(`quantizedLinear ${kind} bf16 [${rows},${inner}] x [${out},${inner}]`, {
       ours: async () => {
@@ -30,3 +31,23 @@ export default (['int8', 'int4'] as const).flatMap((kind) =>
     }),
   ),
 );
+
+// What came before is trained (QLoRA), the weight is not.
+const trained = (['int8', 'int4'] as const).map((kind) =>
+  withGradient({
+    name: `quantizedLinear ${kind} [700,${inner}] x [${out},${inner}]`,
+    dtype: 'bf16',
+    inputs: { x: [700, inner] },
+    output: [700, out],
+    ours: () => {
+      const quantized = quantize(zeros([out, inner], 'bf16'), kind);
+      return (of) => quantizedLinear(of.x as Tensor, quantized);
+    },
+    torch: 'F.linear(x, weight)',
+    setup: `weight = torch.randn(${out}, ${inner}).to(torch.bfloat16)`,
+    flops: 4 * 700 * inner * out,
+    bytes: 2 * bytes[kind] + 2 * 700 * (3 * inner + 2 * out),
+  }),
+);
+
+export default [...once, ...trained];

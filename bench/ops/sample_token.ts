@@ -14,6 +14,7 @@ export default [
       return () => void sampleToken(logits, { temperature: 0.7, offset: offset++ });
     },
     torch: { setup, run: 'torch.multinomial(torch.softmax(logits / 0.7, -1), 1)' },
+    bytes: vocab * 4,
     goal: 1.0,
   }),
   pair(`sample, temperature 0.7, top 50, topP 0.9, f32 [1, ${vocab}]`, {
@@ -30,6 +31,7 @@ export default [
         ids.gather(-1, torch.multinomial(p, 1))
       `,
     },
+    bytes: vocab * 4,
     goal: 1.0,
   }),
 ];
