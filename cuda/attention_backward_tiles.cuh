@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
         for (int i = 0; i < 4; ++i) {
           const int place = row + 8 * n + 2 * (lane % 4) + i % 2;
           const bool visible = place < static_cast<int>(seen[i / 2] - first) && !sight.hides(batch, first + place);
-          const float p = exp2f(logits[n][i] * scale - base[i / 2]);
+          const float p = power_of_2(logits[n][i] * scale - base[i / 2]);
           gradients[n][i] = visible ? p * (gradients[n][i] - own_levels[i / 2]) : 0.0F;
         }
       }
@@ -270,7 +270,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
         for (int i = 0; i < 4; ++i) {
           const int place = row + 8 * n + 2 * (lane % 4) + i % 2;
           const bool visible = place >= seen_from[i / 2] - first;
-          const float p = exp2f(probabilities[n][i] * scale - bases[place]);
+          const float p = power_of_2(probabilities[n][i] * scale - bases[place]);
           probabilities[n][i] = visible ? p : 0.0F;
           gradients[n][i] = visible ? p * (gradients[n][i] - levels[place]) : 0.0F;
         }

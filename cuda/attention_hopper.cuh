@@ -110,9 +110,11 @@ struct HopperConsumer {
     wait(&block.barriers->full[place.slot], place.parity);
     return block.ring + place.slot * kHopperTile<dim>;
   }
-  __device__ __forceinline__ void release(int index) const {
+  // Once `taken`, which is never below 0, is calculated. Of what nothing depends on ptxas decides the place: it would wait
+  // for products first and calculate then (check:cuda looks).
+  __device__ __forceinline__ void release(int index, float taken = 0.0F) const {
     __syncwarp();
-    if (lane == 0) arrive(&block.barriers->empty[RingPlace(index).slot]);
+    if (lane == 0 && !(taken < 0.0F)) arrive(&block.barriers->empty[RingPlace(index).slot]);
   }
 
   __device__ __forceinline__ void multiply_keys(int tile) {
@@ -153,17 +155,23 @@ struct HopperConsumer {
   }
 
   __device__ __forceinline__ void take_logits(int tile) {
-    const int first = tile * kHopperKeys;
-    const bool all_visible = first + kHopperKeys <= (seen[0] < seen[1] ? seen[0] : seen[1]) && !sight.hides_some;
-    if (!all_visible) {
+    const int first = tile * kHopperKeys + 2 * (lane % 4);
+    if (tile * kHopperKeys + kHopperKeys > (seen[0] < seen[1] ? seen[0] : seen[1])) {
+#pragma unroll
+      for (int n = 0; n < kHopperKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          if (8 * n + i % 2 >= seen[i / 2] - first) logits[n][i] = Larger::kNone;
+        }
+      }
+    }
+    if (sight.hides_some) {
 #pragma unroll
       for (int n = 0; n < kHopperKeys / 8; ++n) {
 #pragma unroll
         for (int column = 0; column < 2; ++column) {
-          const int key = first + 8 * n + 2 * (lane % 4) + column;
-          const bool hidden = key >= block.end || sight.hides(block.batch, key);
-          if (hidden || key >= seen[0]) logits[n][column] = Larger::kNone;
-          if (hidden || key >= seen[1]) logits[n][2 + column] = Larger::kNone;
+          const int key = first + 8 * n + column;
+          if (key < block.end && sight.hides(block.batch, key)) logits[n][column] = logits[n][2 + column] = Larger::kNone;
         }
       }
     }
@@ -187,8 +195,8 @@ struct HopperConsumer {
       multiply_keys(tile);
       multiply_values(tile - 1);
       wait_for_products<1>(logits);
-      release(2 * tile);
       take_logits(tile);
+      release(2 * tile, softmax.total[0] + softmax.total[1]);
       wait_for_products<0>(sums, p);
       release(2 * tile - 1);
       softmax.rescale(sums);

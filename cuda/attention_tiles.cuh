@@ -232,12 +232,12 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const float base = largest == Larger::kNone ? 0.0F : largest;
   float total = 0;
   for (int piece = 0; piece < pieces; ++piece)
-    total += out.totals[index + piece].y * exp2f(out.totals[index + piece].x - base);
+    total += out.totals[index + piece].y * power_of_2(out.totals[index + piece].x - base);
   T* to = out.y + in.results.offset(blockIdx.z, blockIdx.y, query);
   for (int i = static_cast<int>(threadIdx.x) % 32; i < dim; i += 32) {
     float sum = 0;
     for (int piece = 0; piece < pieces; ++piece)
-      sum += out.sums[(index + piece) * dim + i] * exp2f(out.totals[index + piece].x - base);
+      sum += out.sums[(index + piece) * dim + i] * power_of_2(out.totals[index + piece].x - base);
     put(to[i], total == 0.0F ? 0.0F : sum / total);
   }
 }

@@ -1,10 +1,10 @@
 // npm run check:cuda [-- FILE...]: compiles every CUDA source with nvcc for the oldest and for a current architecture, and fails
 // on a warning, an error, a kernel that spills registers to memory, a kernel for Hopper without its tensor cores (wgmma) and
-// its copy engine (TMA) or with a stack, or what ptxas calls a loss of performance: products that do not overlap, registers that
+// its copy engine (TMA), with a stack, with loads and stores of local memory or without exponentials while products are pending, or what ptxas calls a loss of performance: products that do not overlap, registers that
 // are not handed over (setmaxnreg). Nothing is run: no GPU is needed.
 const { availableParallelism } = require('node:os');
 const { mkdirSync, readFileSync, rmSync, statSync } = require('node:fs');
-const { join } = require('node:path');
+const { delimiter, join } = require('node:path');
 const { root, run, runAll } = require('./parallel.js');
 const { works } = require('./setup.js');
 
@@ -26,6 +26,11 @@ const fetched = `-I${join(root, 'build/cublas/include')}`;
 const hasCublas = works('nvcc', ['-E', '-x', 'cu', fetched, '-'], '#include <cublasLt.h>\n');
 if (!hasCublas) console.log('check:cuda: cuda/cublas.cpp is left out, as there is no cublasLt.h; npm run fetch:cublas fetches it');
 const sources = [...listed('CUDA'), ...listed('DRIVEN').filter((file) => hasCublas || file !== 'cuda/cublas.cpp')];
+// cuobjdump runs nvdisasm: of the toolkit, or what scripts/fetch_cuobjdump.js fetched.
+process.env.PATH = [process.env.PATH, join(root, 'build/cuobjdump')].join(delimiter);
+const asMachineCode = works('cuobjdump', ['--version']) && works('nvdisasm', ['--version']);
+if (!asMachineCode)
+  console.log('check:cuda: kernels for Hopper are looked into as PTX, as there is no cuobjdump; npm run fetch:cuobjdump fetches it');
 const named = process.argv.slice(2);
 const files = sources.filter((file) => named.length === 0 || named.includes(file));
 if (files.length === 0) throw new Error(`none of ${named.join(', ') || 'CMakeLists.txt'} is a CUDA source`);
@@ -34,19 +39,19 @@ const targets = architectures.flatMap((sm) => ['-gencode', `arch=${sm.replace('s
 const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-I.', fetched];
 const flags = [...language, '-Xcompiler', '-Wall,-Wextra,-fPIC', '-Xptxas', '-v', ...targets];
 
-// Of each kernel for Hopper, which `hopper` in its name says: how often it multiplies by wgmma and loads by TMA. In machine code
-// where cuobjdump is, else in PTX.
+// Of each kernel for Hopper, which `hopper` in its name says: how often it multiplies by wgmma, loads by TMA, and loads and stores local
+// memory; and how many exponentials it takes between the wait for the newest products but one and the wait for all, while tensor cores
+// work. In machine code where cuobjdump is, else in PTX, which shows neither of the last two as they run.
 async function hopperKernels(file, object) {
-  const asMachineCode = works('cuobjdump', ['--version']);
   const ptx = `${object}.ptx`;
   const { passed, output } = asMachineCode
     ? await run('cuobjdump', ['-sass', '-arch', 'sm_90a', object])
     : await run('nvcc', [...language, '-ptx', '-arch=compute_90a', file, '-o', ptx]);
   if (!passed) throw new Error(`check:cuda: ${file} cannot be looked into: ${output}`);
   const code = asMachineCode ? output : readFileSync(ptx, 'utf8');
-  const [begins, multiplies, loads] = asMachineCode
-    ? [/Function : (\w+)/, /\bHGMMA\b/g, /\bUTMALDG\b/g]
-    : [/\.entry (\w+)/, /\bwgmma\.mma_async\b/g, /\bcp\.async\.bulk\.tensor\b/g];
+  const [begins, multiplies, loads, local] = asMachineCode
+    ? [/Function : (\w+)/, /\bHGMMA\b/g, /\bUTMALDG\b/g, /\b(LDL|STL)\b/g]
+    : [/\.entry (\w+)/, /\bwgmma\.mma_async\b/g, /\bcp\.async\.bulk\.tensor\b/g, /\b(ld|st)\.local\b/g];
   const kernels = code.split(new RegExp(`(?=${begins.source})`)).map((text) => ({ name: begins.exec(text)?.[1] ?? '', text }));
   return kernels
     .filter(({ name }) => name.includes('hopper'))
@@ -54,8 +59,15 @@ async function hopperKernels(file, object) {
       name,
       multiplied: text.match(multiplies)?.length ?? 0,
       loaded: text.match(loads)?.length ?? 0,
-      seenIn: asMachineCode ? 'HGMMA and UTMALDG in machine code' : 'wgmma.mma_async and cp.async.bulk.tensor in PTX (no cuobjdump)',
+      local: text.match(local)?.length ?? 0,
+      overlapped: asMachineCode ? overlappedIn(text) : undefined,
     }));
+}
+
+/** `MUFU.EX2` from `DEPBAR.LE gsb0, 0x1` to the next `DEPBAR.LE gsb0, 0x0`. */
+function overlappedIn(code) {
+  const pending = code.split('WARPGROUP.DEPBAR.LE gsb0, 0x1')[1]?.split('WARPGROUP.DEPBAR.LE gsb0, 0x0')[0] ?? '';
+  return pending.match(/\bMUFU\.EX2\b/g)?.length ?? 0;
 }
 
 async function main() {
@@ -79,18 +91,22 @@ async function main() {
   for (const [, name, architecture, , stores, loads] of spilling) {
     console.log(`check:cuda: ${name} on ${architecture} spills ${stores} bytes and reads ${loads}`);
   }
-  for (const { name, multiplied, loaded, seenIn } of hopper) {
-    console.log(`check:cuda: ${name} on sm_90a: ${multiplied} and ${loaded} times ${seenIn}`);
+  for (const { name, multiplied, loaded, local, overlapped } of hopper) {
+    const seen = asMachineCode
+      ? `${multiplied} HGMMA, ${loaded} UTMALDG, ${local} LDL or STL, ${overlapped} MUFU.EX2 beside products, in machine code`
+      : `${multiplied} wgmma.mma_async, ${loaded} cp.async.bulk.tensor in PTX`;
+    console.log(`check:cuda: ${name} on sm_90a: ${seen}`);
   }
   // Arrays in memory that were meant for registers.
   const stacked = kernels.filter(([, , , frame]) => Number(frame) > 0);
   for (const [, name, architecture, frame] of stacked) console.log(`check:cuda: ${name} on ${architecture} has a stack of ${frame} bytes`);
   const stackedHopper = stacked.filter(([, name]) => name.includes('hopper'));
-  const idle = hopper.filter(({ multiplied, loaded }) => multiplied === 0 || loaded === 0);
+  const idle = hopper.filter(({ multiplied, loaded, overlapped = 1 }) => multiplied * loaded * overlapped === 0);
+  const local = hopper.filter((kernel) => kernel.local > 0);
   // As "ptxas info", no warning: C7504 to C7510.
   const slowed = output.split('\n').filter((line) => line.includes('Potential Performance Loss'));
   for (const line of slowed) console.log(`check:cuda: ${line}`);
-  const faults = spilling.length + idle.length + stackedHopper.length + slowed.length;
+  const faults = spilling.length + idle.length + local.length + stackedHopper.length + slowed.length;
   const warnings = output.split('\n').filter((line) => /\bwarning\b|\berror\b/.test(line) && !line.startsWith('ptxas info'));
   if (!passed || warnings.length > 0)
     console.log(
@@ -101,8 +117,8 @@ async function main() {
     );
   console.log(
     `check:cuda: ${files.length} files for ${architectures.join(' and ')}, ${(bytes / 2 ** 20).toFixed(1)} MB, ${kernels.length} kernels, ${spilling.length} that spill, ` +
-      `${stacked.length} with a stack, ${hopper.length} for Hopper, ${idle.length} of them without its instructions, ` +
-      `${stackedHopper.length} with a stack, ${slowed.length} losses of performance, ` +
+      `${stacked.length} with a stack, ${hopper.length} for Hopper, ${idle.length} of them without its instructions or overlap, ` +
+      `${stackedHopper.length} with a stack, ${local.length} with local memory, ${slowed.length} losses of performance, ` +
       `${warnings.length} warnings, ${availableParallelism()} cores: ${passed && faults + warnings.length === 0 ? 'passed' : 'FAILED'}`,
   );
   if (!passed || faults + warnings.length > 0 || (named.length === 0 && kernels.length === 0)) process.exit(1);
