@@ -6,6 +6,7 @@
 //   int64_t keys(int64_t batch, int64_t query) const      how many first keys the query may see at most
 //   int64_t first_query(int64_t key) const                the first one that may see it; all later ones may
 //   bool hides(int64_t batch, int64_t key) const          one of them all the same
+//   bool hides_some                                       whether `hides` may be true
 //   int64_t rows, columns                                 with a bias: the map's, of which a key is one place; else 0
 //   const T* toward_row(int64_t query, int64_t row) const, toward_column(...)   with a bias: what q is multiplied with
 // first_query is for gradients on tensor cores, which have no bias.

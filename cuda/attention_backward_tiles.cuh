@@ -99,7 +99,7 @@ __device__ void find_levels(float (&levels)[2], const uint32_t (&dy)[dim / 16][4
 // Blocks along x: tiles of queries, those that see most first; y: heads; z: batch. Writes `levels` [batch, heads, queries],
 // and dq unless that is null.
 template <int dim, typename T, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
     query_gradient_tiles_kernel(AttentionInputs<T> in, Sight sight, const T* dy, const T* y, const float* logsumexp,
                                 float* levels, T* dq) {
   constexpr int kTile = kTileKeys * kTileStride<dim>;
@@ -125,20 +125,21 @@ __global__ void __launch_bounds__(kAttentionThreads)
   if (dq == nullptr) return;
   load_fragments<dim>(own_q, in.q, in.queries, batch, head, own_query, lane, query_exists);
 
-  int64_t seen[2];
+  int seen[2];
   float base[2];
   for (int i = 0; i < 2; ++i) {
     const bool exists = query_exists(own_query + 8 * i);
-    seen[i] = exists ? sight.keys(batch, own_query + 8 * i) : 0;
+    seen[i] = exists ? static_cast<int>(sight.keys(batch, own_query + 8 * i)) : 0;
     base[i] = exists ? logsumexp[index + 8 * i] * kLog2E : 0.0F;
   }
   const int64_t last_query = first_query + kTileQueries < in.queries.tokens ? first_query + kTileQueries : in.queries.tokens;
-  const int64_t end = sight.keys(batch, last_query - 1);
+  const int end = static_cast<int>(sight.keys(batch, last_query - 1));
 
   T* const key_tiles = dynamic_shared<T>();
   T* const value_tiles = key_tiles + 2 * kTile;
-  const auto copy_tiles = [&](int64_t first, int which) {
-    const auto exists = [&](int64_t key) { return key < end && !sight.hides(batch, key); };
+  const auto copy_tiles = [&](int first, int which) {
+    const int rows = end - first;
+    const auto exists = [&](int row) { return row < rows && !(sight.hides_some && sight.hides(batch, first + row)); };
     copy_tile<dim>(key_tiles + which * kTile, in.k, in.keys, batch, kv_head, first, exists);
     copy_tile<dim>(value_tiles + which * kTile, in.v, in.keys, batch, kv_head, first, exists);
     commit_copies();
@@ -146,8 +147,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const float scale = in.scale * kLog2E;
   float sums[dim / 8][4] = {};
   if (end > 0) copy_tiles(0, 0);
-  for (int64_t first = 0; first < end; first += kTileKeys) {
-    const int which = static_cast<int>(first / kTileKeys % 2);
+  for (int first = 0; first < end; first += kTileKeys) {
+    const int which = first / kTileKeys % 2;
     if (first + kTileKeys < end) {
       copy_tiles(first + kTileKeys, 1 - which);
       wait_for_copies<1>();
@@ -168,10 +169,18 @@ __global__ void __launch_bounds__(kAttentionThreads)
       for (int n = 0; n < 2; ++n) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          const int place = row + 8 * n + 2 * (lane % 4) + i % 2;
-          const bool visible = place < static_cast<int>(seen[i / 2] - first) && !sight.hides(batch, first + place);
           const float p = power_of_2(logits[n][i] * scale - base[i / 2]);
-          gradients[n][i] = visible ? p * (gradients[n][i] - own_levels[i / 2]) : 0.0F;
+          gradients[n][i] = p * (gradients[n][i] - own_levels[i / 2]);
+        }
+      }
+      if (first + kTileKeys > (seen[0] < seen[1] ? seen[0] : seen[1]) || sight.hides_some) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            const int place = row + 8 * n + 2 * (lane % 4) + i % 2;
+            if (place >= seen[i / 2] - first || sight.hides(batch, first + place)) gradients[n][i] = 0.0F;
+          }
         }
       }
       add_weighted_rows<dim>(sums, gradients, keys, lane);
@@ -215,7 +224,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const auto head_of = [&](int step) { return kv_head * group + step / tiles; };
   const auto first_of = [&](int step) { return begin + step % tiles * kTileQueries; };
   const auto copy_tiles = [&](int step, int which) {
-    const auto exists = [&](int64_t query) { return query < queries; };
+    const int rows = queries - first_of(step);
+    const auto exists = [&](int row) { return row < rows; };
     copy_tile<dim>(query_tiles + which * kTile, in.q, in.queries, batch, head_of(step), first_of(step), exists);
     copy_tile<dim>(upstream_tiles + which * kTile, up.dy, in.results, batch, head_of(step), first_of(step), exists);
     commit_copies();
@@ -232,7 +242,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float value_sums[dim / 8][4] = {};
   const int steps = group * tiles;
   if (steps > 0) {
-    if constexpr (!kHoldsValues<dim>) copy_tile<dim>(value_tile, in.v, in.keys, batch, kv_head, first_key, is_seen);
+    if constexpr (!kHoldsValues<dim>)
+      copy_tile<dim>(value_tile, in.v, in.keys, batch, kv_head, first_key,
+                     [&](int row) { return is_seen(first_key + row); });
     copy_tiles(0, 0);
     numbers[threadIdx.x] = own_number(0);
   }

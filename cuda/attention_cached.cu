@@ -26,6 +26,7 @@ struct Room {
 
 struct Sight {
   static constexpr bool kBiased = false;
+  static constexpr bool hides_some = false;
   const int32_t* offsets;
   const int32_t* real;
   int64_t rows = 0, columns = 0;

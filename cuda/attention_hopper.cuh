@@ -3,8 +3,7 @@
 // together with the values of the tile before, so that tensor cores work while exponentials are taken. For bf16 and f16,
 // heads of 64 and 128 numbers, 64 queries and more. Results are rounded where those of cuda/attention_tiles.cuh are.
 //
-// Sight is that of cuda/attention.cuh, without bias, and says besides
-//   bool hides_some    whether `hides` may be true
+// Sight is that of cuda/attention.cuh, without bias.
 #pragma once
 #include "cuda/attention_tiles.cuh"
 #include "cuda/hopper.cuh"

@@ -26,6 +26,10 @@ struct TileResults {
   float2* totals;    // [batch, heads, queries, splits]  the largest logit in units of ln 2, and the sum beside it
 };
 
+// Blocks that a multiprocessor has at once, at least: more of them would not have the registers.
+template <int dim>
+inline constexpr int kTileBlocks = dim < 80 ? 3 : 2;
+
 // Rows of shared memory that are a packet longer than they are, so that the eight rows of a matrix lie in all banks.
 template <int dim>
 inline constexpr int kTileStride = dim + 8;
@@ -39,18 +43,57 @@ constexpr int64_t tiles_shared_bytes(int64_t places) {
 
 namespace {
 
-// Rows first ... first + 64 of a head, by the whole block; `first` is a multiple of 64. A row that `exists` does not know is
-// 0.
+// Of a query's bias in shared memory, in numbers: what it has toward rows, from the next even place on toward columns.
+template <typename Sight>
+__host__ __device__ __forceinline__ int64_t bias_columns(const Sight& sight) {
+  return sight.rows + sight.rows % 2;
+}
+template <typename Sight>
+__host__ __device__ __forceinline__ int64_t bias_places(const Sight& sight) {
+  return bias_columns(sight) + sight.columns;
+}
+
+// Logits, times `scale`, with what the two queries of a lane have toward the keys of a tile; of keys beyond the map, which
+// no query sees, what the last ones have. `bias` is that of the warp. Two neighbours are in one row, as `columns` is even.
+template <typename Sight>
+__device__ __forceinline__ void add_tile_bias(float (&logits)[kTileKeys / 8][4], float scale, const float* bias,
+                                              const Sight& sight, int first, int lane) {
+  const int columns = static_cast<int>(sight.columns);
+  const int last = static_cast<int>(sight.rows) * columns - 2;
+  const int places = static_cast<int>(bias_places(sight));
+  const float* const toward_rows = bias + lane / 4 * places;
+  const float* const toward_columns = toward_rows + bias_columns(sight);
+#pragma unroll
+  for (int n = 0; n < kTileKeys / 8; ++n) {
+    int key = first + 8 * n + 2 * (lane % 4);
+    if (key > last) key = last;
+    const int row = static_cast<int>((static_cast<float>(key) + 0.5F) * sight.part_of_row);
+#pragma unroll
+    for (int which = 0; which < 2; ++which) {
+      const int own = 8 * which * places;
+      const float toward_row = toward_rows[own + row];
+      const float2 toward = *reinterpret_cast<const float2*>(toward_columns + own + key - row * columns);
+      logits[n][2 * which] = fmaf(logits[n][2 * which], scale, toward_row + toward.x);
+      logits[n][2 * which + 1] = fmaf(logits[n][2 * which + 1], scale, toward_row + toward.y);
+    }
+  }
+}
+
+// Rows first ... first + 64 of a head, by the whole block; `first` is a multiple of 64. A row that `exists(0 ... 63)` does
+// not know is 0.
 template <int dim, typename T, typename Layout, typename Exists>
 __device__ void copy_tile(T* to, const T* x, const Layout& layout, int64_t batch, int64_t head, int64_t first,
                           const Exists& exists) {
-  constexpr int kPackets = dim / 8;
+  constexpr unsigned kPackets = dim / 8;
+  static_assert(kTileKeys * kPackets % kAttentionThreads == 0);
   const auto address = tile_rows(x, layout, batch, head, first);
-  for (int i = static_cast<int>(threadIdx.x); i < kTileKeys * kPackets; i += kAttentionThreads) {
-    const int row = i / kPackets;
-    const bool there = exists(first + row);
-    const T* from = there ? address(row) + i % kPackets * 8 : x;
-    copy_async(to + row * kTileStride<dim> + i % kPackets * 8, from, there);
+#pragma unroll
+  for (unsigned step = 0; step < kTileKeys * kPackets / kAttentionThreads; ++step) {
+    const unsigned packet = step * kAttentionThreads + threadIdx.x;
+    const auto row = static_cast<int>(packet / kPackets);
+    const auto column = static_cast<int>(packet % kPackets * 8);
+    const bool there = exists(row);
+    copy_async(to + row * kTileStride<dim> + column, there ? address(row) + column : x, there);
   }
 }
 
@@ -82,7 +125,7 @@ __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[
 
 // Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch.
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
     attend_tiles_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
   constexpr int kSteps = dim / 16;  // fragments along a row
   constexpr int kBlocks = dim / 8;  // fragments of a result
@@ -96,25 +139,26 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int64_t first_query = blockIdx.x / out.splits * kTileQueries;
   const int64_t own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
   if (first_query >= in.queries.count(batch)) return;
-  const int64_t first_key = out.splits == 1 ? 0 : split * kSplitKeys;
-  const int64_t places = sight.rows + sight.columns;
+  const int first_key = out.splits == 1 ? 0 : static_cast<int>(split * kSplitKeys);
+  const int64_t places = bias_places(sight);
   auto* memory = dynamic_shared<T>();
   T* const key_tiles = memory;
   T* const value_tiles = memory + 2 * kTile;
   float* const bias = reinterpret_cast<float*>(memory + 4 * kTile) + 16 * warp * places;
 
-  int64_t seen[2];
+  int seen[2];
   for (int i = 0; i < 2; ++i)
-    seen[i] = own_query + 8 * i < in.queries.count(batch) ? sight.keys(batch, own_query + 8 * i) : 0;
+    seen[i] = own_query + 8 * i < in.queries.count(batch) ? static_cast<int>(sight.keys(batch, own_query + 8 * i)) : 0;
   // As f32: a head has fewer than 2^24 keys.
-  const auto all_see = static_cast<int64_t>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
-  const int64_t end = out.splits > 1 && first_key + kSplitKeys < all_see ? first_key + kSplitKeys : all_see;
+  const auto all_see = static_cast<int>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
+  const int piece_end = first_key + static_cast<int>(kSplitKeys);
+  const int end = out.splits > 1 && piece_end < all_see ? piece_end : all_see;
   if (split > 0 && first_key >= end) return;
 
   // Queries, by way of a tile that is free yet.
   uint32_t q[kSteps][4];
   copy_tile<dim>(key_tiles + kTile, in.q, in.queries, batch, head, first_query,
-                 [&](int64_t query) { return query < in.queries.count(batch); });
+                 [&](int row) { return first_query + row < in.queries.count(batch); });
   commit_copies();
   wait_for_copies<0>();
   __syncthreads();
@@ -126,23 +170,26 @@ __global__ void __launch_bounds__(kAttentionThreads)
     const int64_t first = first_query + 16 * warp;
     find_tile_bias<dim>(bias, places, q, sight.by_row, sight.rows, first, lane,
                         [&](int64_t query) { return in.queries.token(batch, query) / sight.columns; });
-    find_tile_bias<dim>(bias + sight.rows, places, q, sight.by_column, sight.columns, first, lane,
+    find_tile_bias<dim>(bias + bias_columns(sight), places, q, sight.by_column, sight.columns, first, lane,
                         [&](int64_t query) { return in.queries.token(batch, query) % sight.columns; });
     __syncwarp();
   }
 
-  const auto copy_tiles = [&](int64_t first, int which) {
-    const auto exists = [&](int64_t key) { return key < end && !sight.hides(batch, key); };
+  const auto copy_tiles = [&](int first, int which) {
+    const int rows = end - first;
+    const auto exists = [&](int row) { return row < rows && !(sight.hides_some && sight.hides(batch, first + row)); };
     copy_tile<dim>(key_tiles + which * kTile, in.k, in.keys, batch, kv_head, first, exists);
     copy_tile<dim>(value_tiles + which * kTile, in.v, in.keys, batch, kv_head, first, exists);
     commit_copies();
   };
+  // Of logits, which a bias, in units of ln 2, gives these units.
   const float scale = in.scale * kLog2E;
+  const float softmax_scale = Sight::kBiased ? 1.0F : scale;
   OnlineSoftmax softmax;
   float sums[kBlocks][4] = {};
   if (first_key < end) copy_tiles(first_key, 0);
-  for (int64_t first = first_key; first < end; first += kTileKeys) {
-    const int which = static_cast<int>((first - first_key) / kTileKeys % 2);
+  for (int first = first_key; first < end; first += kTileKeys) {
+    const int which = (first - first_key) / kTileKeys % 2;
     if (first + kTileKeys < end) {
       copy_tiles(first + kTileKeys, 1 - which);
       wait_for_copies<1>();
@@ -163,24 +210,20 @@ __global__ void __launch_bounds__(kAttentionThreads)
         multiply_add<T>(logits[2 * n + 1], q[k], {b[2], b[3]});
       }
     }
+    if constexpr (Sight::kBiased) add_tile_bias(logits, scale, bias, sight, first, lane);
+    if (first + kTileKeys > (seen[0] < seen[1] ? seen[0] : seen[1]) || sight.hides_some) {
 #pragma unroll
-    for (int n = 0; n < kTileKeys / 8; ++n) {
+      for (int n = 0; n < kTileKeys / 8; ++n) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int64_t key = first + 8 * n + 2 * (lane % 4) + i % 2;
-        const bool visible = key < seen[i / 2] && !sight.hides(batch, key);
-        float logit = logits[n][i] * scale;
-        if constexpr (Sight::kBiased) {
-          const auto row = static_cast<int64_t>((static_cast<float>(key) + 0.5F) * sight.part_of_row);
-          const float* own = bias + (lane / 4 + 8 * (i / 2)) * places;
-          if (visible) logit += own[row] + own[sight.rows + key - row * sight.columns];
+        for (int i = 0; i < 4; ++i) {
+          const int place = 8 * n + 2 * (lane % 4) + i % 2;
+          if (place >= seen[i / 2] - first || sight.hides(batch, first + place)) logits[n][i] = Larger::kNone;
         }
-        logits[n][i] = visible ? logit : Larger::kNone;
       }
     }
-    softmax.raise(logits, 1);
+    softmax.raise(logits, softmax_scale);
     softmax.rescale(sums);
-    softmax.exponentiate(logits, 1);
+    softmax.exponentiate(logits, softmax_scale);
     const T* const values = value_tiles + which * kTile;
 #pragma unroll
     for (int k = 0; k < kTileKeys / 16; ++k) {
@@ -244,12 +287,12 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 }  // namespace
 
-// False where a block would need more shared memory than it gets.
+// False where a block would need more shared memory than it gets, and where a map's columns are odd.
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
                      bool split, T* y, float* logsumexp) {
-  const int64_t shared_bytes = tiles_shared_bytes<dim>(sight.rows + sight.columns);
-  if (shared_bytes > kMostSharedBytes) return false;
+  const int64_t shared_bytes = tiles_shared_bytes<dim>(bias_places(sight));
+  if (shared_bytes > kMostSharedBytes || sight.columns % 2 != 0) return false;
   const HeadRows& queries = in.queries;
   const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
   TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};

@@ -112,6 +112,7 @@ onEveryDevice('samAttention', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
     for (const [batch, heads, height, width, window, headDim] of [
       [2, 2, 5, 7, 3, 32],
+      [2, 2, 7, 9, 4, 32],
       [1, 2, 14, 14, 10, 64],
       [1, 1, 2, 3, 5, 80],
       [2, 3, 6, 4, 2, 33],
