@@ -9,18 +9,6 @@ namespace mglmm::cuda {
 inline constexpr float kLog2E = 1.4426950408889634F;
 inline constexpr float kLn2 = 0.6931471805599453F;
 
-// 2 to the power of x, 0 where that is below 2^-126: one instruction, as exp2f() is not.
-__device__ __forceinline__ float power_of_2(float x) {
-#if defined(MGLMM_SIMULATED)
-  const float power = std::exp2(x);
-  return power < 0x1p-126F ? 0.0F : power;
-#else
-  float power;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
-  return power;
-#endif
-}
-
 struct OnlineSoftmax {
   float largest[2] = {Larger::kNone, Larger::kNone};  // logit in units of ln 2, in all four lanes of a query
   float total[2] = {};                                // of the keys of this lane

@@ -1,5 +1,5 @@
-// What a warp asks of tensor cores, and copies that do not pass through registers. On a GPU one instruction each (PTX ISA:
-// mma.m16n8k16, ldmatrix, cp.async; sm_80 and up), in the simulator functions to the same layouts.
+// What a warp asks of tensor cores, copies that do not pass through registers, and powers of 2. On a GPU one instruction
+// each (PTX ISA: mma.m16n8k16, ldmatrix, cp.async, ex2; sm_80 and up), in the simulator functions to the same layouts.
 //
 // Of a fragment lane 4 g + t holds, as pairs of neighbouring numbers in a word, the earlier one in its low half:
 //   a [16, 16]  words 0 to 3: (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8)
@@ -36,9 +36,17 @@ using simulator::copy_async;
 using simulator::load_matrices;
 using simulator::load_matrices_transposed;
 using simulator::multiply_add;
+using simulator::power_of_2;
 using simulator::wait_for_copies;
 
 #else
+
+// 2 to the power of x, 0 where that is below 2^-126: one instruction, as exp2f() is not.
+__device__ __forceinline__ float power_of_2(float x) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+}
 
 __device__ __forceinline__ uint32_t shared_address(const void* memory) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(memory));

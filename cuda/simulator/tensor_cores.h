@@ -22,6 +22,11 @@ float half_of(uint32_t word, size_t which) {
   return static_cast<float>(value);
 }
 
+inline float power_of_2(float x) {
+  const float power = std::exp2(x);
+  return power < 0x1p-126F ? 0.0F : power;
+}
+
 struct Fragments {
   uint32_t a[4], b[2];
 };
