@@ -109,11 +109,14 @@ struct HopperConsumer {
     wait(&block.barriers->full[place.slot], place.parity);
     return block.ring + place.slot * kHopperTile<dim>;
   }
-  // Once `taken`, which is never below 0, is calculated. Of what nothing depends on ptxas decides the place: it would wait
-  // for products first and calculate then (check:cuda looks).
-  __device__ __forceinline__ void release(int index, float taken = 0.0F) const {
+  __device__ __forceinline__ void release(int index) const {
     __syncwarp();
-    if (lane == 0 && !(taken < 0.0F)) arrive(&block.barriers->empty[RingPlace(index).slot]);
+    if (lane == 0) arrive(&block.barriers->empty[RingPlace(index).slot]);
+  }
+  // Until `taken` is calculated, which is never below 0, so that nothing arrives. Where nothing waits for a number ptxas
+  // decides: it would wait for products first and take exponentials then (check:cuda looks).
+  __device__ __forceinline__ void finish(float taken) const {
+    if (taken < 0.0F) arrive(&block.barriers->queries);
   }
 
   __device__ __forceinline__ void multiply_keys(int tile) {
@@ -194,8 +197,9 @@ struct HopperConsumer {
       multiply_keys(tile);
       multiply_values(tile - 1);
       wait_for_products<1>(logits);
+      release(2 * tile);
       take_logits(tile);
-      release(2 * tile, softmax.total[0] + softmax.total[1]);
+      finish(softmax.total[0] + softmax.total[1]);
       wait_for_products<0>(sums, p);
       release(2 * tile - 1);
       softmax.rescale(sums);
