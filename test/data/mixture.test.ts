@@ -102,13 +102,13 @@ describe('Mixture', () => {
           seed,
         );
         const seen = sizes.map(() => [] as number[]);
-        const passes = 2;
-        for (let at = 0; seen.some((one, part) => one.length < passes * (sizes[part] as number)); at++) {
+        // Within a block the draws of a set come in another order, so a pass ends a block's share early or late.
+        const enough = sizes.map((size, part) => size + (mixture.shares[part] as number));
+        for (let at = 0; seen.some((one, part) => one.length < (enough[part] as number)); at++) {
           const { part, index } = mixture.draw(at);
           seen[part]?.push(index);
         }
         for (const [part, size] of sizes.entries()) {
-          // Within a block the draws of a set come in another order, so a pass ends a block's share early or late.
           const share = mixture.shares[part] as number;
           const counts = range(size).map((index) => seen[part]?.slice(0, size + share).filter((one) => one === index).length ?? 0);
           assert.ok(
