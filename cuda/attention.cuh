@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
     load_rows(memory.second, in.v, in.keys, batch, kv_head, first, seen_by_block);
     __syncthreads();
     const int64_t key = first + lane;
-    const bool visible = key < seen && !sight.hides(batch, key);
+    const bool visible = key < seen && !(sight.hides_some && sight.hides(batch, key));
     float logit = Larger::kNone;
     if (visible) {
       logit = dot(memory.own.row(0), memory.first.row(lane), dim);

@@ -17,7 +17,7 @@ static_assert(tiles_shared_bytes<80>(64 + 64) <= kMostSharedBytes, "SAM's map, o
 template <typename T>
 struct Sight {
   static constexpr bool kBiased = true;
-  [[maybe_unused]] static constexpr bool hides_some = false;
+  static constexpr bool hides_some = false;
   const T* by_row;     // [2 rows - 1, dim]
   const T* by_column;  // [2 columns - 1, dim]
   int64_t rows, columns, dim;
