@@ -73,12 +73,10 @@ async function inputs(shapes: Record<string, readonly number[]>, dtype: Dtype): 
   return made;
 }
 
-type Floats = 'f32' | 'bf16';
-
-export interface WithGradient extends Pick<Sides, 'flops' | 'goal'> {
+export interface WithGradient extends Pick<Sides, 'flops'> {
   /** What is calculated, before `and its gradient`. */
   name: string;
-  dtype: Floats;
+  dtype: 'f32' | 'bf16';
   /** Of all inputs that get a gradient, by name. */
   inputs: Readonly<Record<string, readonly number[]>>;
   /** Of y. */

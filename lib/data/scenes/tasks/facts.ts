@@ -1,7 +1,7 @@
 /**
  * Many short questions about a scene, one after another: what a language model learns to look by. Numbers and sides tell nothing of
- * each other; a thing and its part have one colour in half of the cases; details call things by what else is true of them. An answer of a word is a few of a hundred tokens among
- * descriptions; here it is most of what is said, and looking is learned in some hundred steps.
+ * each other; a thing and its part have one colour in half of the cases; details call things by what else is true of them. An answer of
+ * a word is a few of a hundred tokens among descriptions; here it is most of what is said, and looking is learned in some hundred steps.
  */
 import { expressionFor, sidesOf } from '../expressions';
 import { kinds, pluralOf } from '../kinds';
@@ -58,7 +58,7 @@ const turnsOfLooks = ({ scene, chance }: Dialogue): Turn[] => {
   ];
 };
 
-/** Of each thing by whatever words mean it alone one of its colour, its pattern and the colour of a part; which of two is bigger, and what is at an end. */
+/** Of each thing, by whatever words mean it alone, its colour, its pattern or the colour of a part; which of two is bigger; what is at an end. */
 const turnsOfDetails = ({ scene, chance }: Dialogue): Turn[] => {
   const asked = [colorOf, colorOf, patternOf, partColorOf];
   const turns = [
