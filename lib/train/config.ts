@@ -89,7 +89,9 @@ const loss = z.strictObject({
   ce: weight.default(1).describe('of the cross entropy of answers'),
   bce: weight.default(2).describe('of the binary cross entropy of masks'),
   dice: weight.default(0.5).describe('of the Dice loss of masks'),
-  words: weight.default(0).describe('of the words that patches of CLIP tell for what has a mask; helps a new model, as map does'),
+  scenes: weight
+    .default(0)
+    .describe('of what patches of CLIP tell of made-up scenes (kind, colour, pattern, part, number, ends), by heads that are thrown away'),
   map: weight
     .default(0)
     .describe("of both, once more, of where prompts point to on SAM's map before the decoder; helps a new model, which has no map yet"),

@@ -14,14 +14,13 @@ import { scale } from '../ops/scale';
 import { slice } from '../ops/slice';
 import { enqueueUpload, tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
-import type { Tokenizer } from '../text/tokenizer';
 import { ignoreLabel } from '../text/tokens';
 import { mixed } from './chance';
 import type { Example } from './example';
 import type { FeatureCache } from './feature_cache';
 import { mapPair } from './map_pair';
 import { type Objective, type ObjectiveWeights, objective, sumOfLosses } from './objective';
-import { regionsOf, wordLoss } from './word_loss';
+import { type SceneHeads, sceneLoss } from './scene_loss';
 
 /** An example with what is seen and what is to be found. */
 export interface Item {
@@ -44,8 +43,9 @@ export interface LossOptions {
   readonly pad: number;
   readonly weights: ObjectiveWeights;
   readonly recompute: boolean;
-  readonly tokenizer: Tokenizer;
-  /** Of what is drawn: places that are asked for words. */
+  /** That patches of scenes tell facts by, with a weight of `scenes`. */
+  readonly sceneHeads?: SceneHeads;
+  /** Of what is drawn: what patches are asked about. */
   readonly seed: number;
 }
 
@@ -106,7 +106,7 @@ function partLosses(model: MglmmForCausalLM, items: readonly Item[], options: Lo
     },
     { ...weights, ce: (weights.ce ?? 1) * share },
   );
-  const besides = [...mapLoss(items, forward, embeddings, weights), ...patchLoss(model, items, forward, options)];
+  const besides = [...mapLoss(items, forward, embeddings, weights), ...patchLoss(items, forward, options)];
   return { ...losses, loss: [losses.loss, ...besides].reduce(add) };
 }
 
@@ -162,20 +162,12 @@ function mapLoss(
   return pairs.length > 0 ? [scale(sumOfLosses(zeros([]), pairs, weights).maskLoss, weights.map ?? 0)] : [];
 }
 
-/** How well patches tell words for what they show. */
-function patchLoss(
-  model: MglmmForCausalLM,
-  items: readonly Item[],
-  { images }: TrainingForward,
-  { weights, tokenizer, seed }: LossOptions,
-): Tensor[] {
-  if (!weights.words || !images) return [];
-  const shown = items.flatMap((item, i) => regionsOf(item, tokenizer).map((regions) => ({ regions, patches: slice(images, 0, i, i + 1) })));
-  if (shown.length === 0) return [];
+/** How well patches tell what scenes show. */
+function patchLoss(items: readonly Item[], { images }: TrainingForward, { weights, sceneHeads, seed }: LossOptions): Tensor[] {
+  if (!sceneHeads || !images) return [];
   let drawn = 0;
-  const chance = () => mixed(seed, drawn++) / 2 ** 32;
-  const seen = shown.map(({ regions }) => regions);
-  return [scale(wordLoss(model, seen, joined(shown.map(({ patches }) => patches)), chance), weights.words)];
+  const loss = sceneLoss(sceneHeads, items, images, () => mixed(seed, drawn++) / 2 ** 32);
+  return loss ? [scale(loss, weights.scenes ?? 0)] : [];
 }
 
 /** `[predicted, height, width]` u8. */

@@ -24,8 +24,8 @@ export interface ObjectiveWeights {
   bce?: number;
   /** Of the Dice loss of masks; default 0.5. */
   dice?: number;
-  /** Of the words that CLIP's tokens tell for what has a mask; default 0. */
-  words?: number;
+  /** Of what patches of CLIP tell of made-up scenes, by heads that are thrown away; default 0. */
+  scenes?: number;
   /** Of both, once more, of where prompts point to on SAM's map; default 0. */
   map?: number;
   /** Of the squared error of what the mask decoder says of how good its masks are; default 0. */

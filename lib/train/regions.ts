@@ -11,7 +11,8 @@ export interface Regions {
   readonly phrases: readonly (readonly number[])[];
 }
 
-const pick = (count: number, chance: Chance): number => Math.min(count - 1, Math.floor(chance() * count));
+/** A whole number below `count`. */
+export const pick = (count: number, chance: Chance): number => Math.min(count - 1, Math.floor(chance() * count));
 
 /** Left, top, right and bottom pixel. */
 export function boxOf(mask: Uint8Array, width: number): [number, number, number, number] {

@@ -20,6 +20,7 @@ import { FeatureCache } from './feature_cache';
 import { type Item, lossesOf, type TrainedEncoders } from './micro_batch';
 import type { Objective, ObjectiveWeights } from './objective';
 import { AdamW, type AdamWOptions } from './optimizer';
+import { SceneHeads } from './scene_loss';
 import type { Schedule } from './schedule';
 
 export interface TrainerOptions {
@@ -100,6 +101,7 @@ export class Trainer implements Disposable {
   };
   readonly #options: Required<Omit<TrainerOptions, 'losses' | 'heads'>> & Pick<TrainerOptions, 'losses'>;
   readonly #trained: TrainedEncoders;
+  readonly #sceneHeads?: SceneHeads;
   readonly #lora: ReturnType<typeof loraLayers>;
 
   /**
@@ -119,7 +121,12 @@ export class Trainer implements Disposable {
       seed: 42,
       ...options,
     };
-    const all = [...model.namedParameters(), ...(options.heads?.namedParameters('heads.') ?? [])];
+    this.#sceneHeads = this.#options.weights.scenes ? new SceneHeads(model).initialize(this.#options.seed).train(() => true) : undefined;
+    const all = [
+      ...model.namedParameters(),
+      ...(options.heads?.namedParameters('heads.') ?? []),
+      ...(this.#sceneHeads?.namedParameters('scenes.') ?? []),
+    ];
     const trained = all.filter(([, { requiresGrad }]) => requiresGrad);
     if (trained.length === 0) throw new ArgumentError('trainer: no parameter requires a gradient, expected some; see chooseTrainable');
     this.optimizer = new AdamW(trained, this.#options.optimizer);
@@ -214,6 +221,7 @@ export class Trainer implements Disposable {
   /** Frees the optimiser and the cache; the model is its owner's. */
   [Symbol.dispose](): void {
     this.optimizer.dispose();
+    this.#sceneHeads?.dispose();
     this.cache[Symbol.dispose]();
   }
 
@@ -221,8 +229,9 @@ export class Trainer implements Disposable {
     const { weights, recompute, losses } = this.#options;
     if (losses) return losses(items, seed);
     const { tokenizer, segId = -1 } = this.speech;
+    const sceneHeads = this.#sceneHeads;
     const pad = Math.max(0, tokenizer.pad);
-    const options = { trained: this.#trained, cache: this.cache, segId, pad, weights, recompute, tokenizer, seed };
+    const options = { trained: this.#trained, cache: this.cache, segId, pad, weights, recompute, sceneHeads, seed };
     return lossesOf(this.model, items, options);
   }
 

@@ -19,7 +19,7 @@ describe('a configuration', () => {
     assert.deepEqual(config.lora, { rank: 8, alpha: 16, dropout: 0.05, targets: ['q_proj', 'v_proj'], within: '^model\\.layers\\.' });
     assert.deepEqual(
       [config.optimizer.lr, config.optimizer.betas, config.optimizer.maxNorm, config.loss],
-      [3e-4, [0.9, 0.95], 1, { ce: 1, bce: 2, dice: 0.5, words: 0, map: 0, iou: 0 }],
+      [3e-4, [0.9, 0.95], 1, { ce: 1, bce: 2, dice: 0.5, scenes: 0, map: 0, iou: 0 }],
     );
     assert.deepEqual(parseConfig(least, folder.path), config);
   });
