@@ -30,7 +30,7 @@ export async function pretrain(config: TrainConfig, options: PretrainOptions): P
   const { prompts, steps, trainable, snapshots, optimizer, loss: weights } = pretraining;
   using opened = await openModel({ ...config.model, seed }, { signal: options.signal });
   const { model, speech } = opened;
-  const heads = new PretrainingHeads(model).initialize(seed + 2).train(() => true);
+  const heads = new PretrainingHeads(model, weights).initialize(seed + 2).train(() => true);
   try {
     chooseTrainable(model, trainable);
     const { tokenizer } = speech;

@@ -5,6 +5,7 @@
  * what is there, by the head that tells words later. All of it comes from masks and their phrases.
  */
 
+import { phrasesOf } from '../data/sample';
 import { TrainingError } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { clipInput } from '../models/clip/input';
@@ -14,6 +15,7 @@ import type { SamMasks } from '../models/sam/mask_decoder/model';
 import type { Sam } from '../models/sam/model';
 import type { SamPrompts } from '../models/sam/prompt_encoder';
 import { Linear, Module } from '../nn';
+import { add } from '../ops/add';
 import { cast } from '../ops/cast';
 import { concat } from '../ops/concat';
 import { gatherRows } from '../ops/gather_rows';
@@ -31,16 +33,20 @@ import { mapPair } from './map_pair';
 import type { Item } from './micro_batch';
 import { type MaskPair, type Objective, type ObjectiveWeights, sumOfLosses } from './objective';
 import { attended, type Chance, calledAs, drawnBox, meantBy, pointOn, type Regions } from './regions';
-import { regionsOf, wordLoss } from './word_loss';
+import { SceneHeads, sceneLoss } from './scene_loss';
+import { wordLoss } from './word_loss';
 
 /** What is trained in pretraining and thrown away after it. */
 export class PretrainingHeads extends Module {
   /** From SAM's map to LLaMA's tokens. */
   readonly words: Linear;
+  /** With a weight of `scenes`. */
+  readonly scenes?: SceneHeads;
 
-  constructor({ config, model }: MglmmForCausalLM) {
+  constructor(model: MglmmForCausalLM, { scenes }: ObjectiveWeights) {
     super();
-    this.words = new Linear(config.sam?.promptDim ?? 1, config.llama.dim, { dtype: model.dtype });
+    this.words = new Linear(model.config.sam?.promptDim ?? 1, model.config.llama.dim, { dtype: model.model.dtype });
+    if (scenes) this.scenes = new SceneHeads(model);
   }
 }
 
@@ -65,7 +71,10 @@ export function pretrainingLosses(
   options: PretrainingOptions,
 ): Objective {
   const { tokenizer, prompts, weights, recompute, seed } = options;
-  const seen = items.flatMap((item) => regionsOf(item, tokenizer));
+  const shown = items.filter((item): item is Item & { image: RgbImage } => item.image !== undefined && item.masks.length > 0);
+  const seen = shown.map(({ image, masks, example: { sample } }): Regions => {
+    return { image, masks, phrases: phrasesOf(sample).map((phrase) => tokenizer.encode(phrase)) };
+  });
   if (seen.length === 0) throw new TrainingError('pretraining: a batch has no mask, expected samples with some');
   let drawn = 0;
   const chance: Chance = () => mixed(seed, drawn++) / 2 ** 32;
@@ -75,10 +84,13 @@ export function pretrainingLosses(
       joined(seen, (image) => clipInput(image, clip, dtype)),
       { recompute },
     );
+    const told = heads.scenes && sceneLoss(heads.scenes, shown, patches, chance);
+    const withScenes = (losses: Objective): Objective =>
+      told ? { ...losses, loss: add(losses.loss, scale(told, weights.scenes ?? 0)) } : losses;
     const prompted = seen.slice(0, prompts.pictures);
     if (prompted.length === 0) {
       const ceLoss = wordLoss(model, seen, patches, chance);
-      return sumOfLosses(scale(ceLoss, weights.ce ?? 1), [], weights);
+      return withScenes(sumOfLosses(scale(ceLoss, weights.ce ?? 1), [], weights));
     }
     const maps = sam.encodeImage(
       joined(prompted, (image) => samInput(image, sam.config, dtype).pixels),
@@ -96,7 +108,7 @@ export function pretrainingLosses(
       cells: places.cells,
       grid: maps.shape[2] as number,
     });
-    return sumOfLosses(scale(ceLoss, weights.ce ?? 1), predicted, weights);
+    return withScenes(sumOfLosses(scale(ceLoss, weights.ce ?? 1), predicted, weights));
   });
 }
 

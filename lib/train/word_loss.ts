@@ -3,7 +3,6 @@
  * go to the head as they are, without a norm, which keeps them about as large as words: behind a norm nothing would, and tokens that
  * grow and grow can neither be changed by a layer nor learn.
  */
-import { phrasesOf } from '../data/sample';
 import type { RgbImage } from '../image/decode';
 import type { MglmmForCausalLM } from '../models/mglmm/model';
 import { cast } from '../ops/cast';
@@ -15,15 +14,7 @@ import { scale } from '../ops/scale';
 import { sum } from '../ops/sum';
 import { tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
-import type { Tokenizer } from '../text/tokenizer';
-import type { Item } from './micro_batch';
 import { type Chance, cellPlace, patchPlace, type Regions, thinned, wordsAt } from './regions';
-
-/** The picture of an item with its masks and what they are called; none where it has no masks. */
-export function regionsOf({ image, masks, example: { sample } }: Item, tokenizer: Tokenizer): Regions[] {
-  if (!image || masks.length === 0) return [];
-  return [{ image, masks, phrases: phrasesOf(sample).map((phrase) => tokenizer.encode(phrase)) }];
-}
 
 /** By the root of how rare tokens are: kinds, of which there are many, leave room for colours. */
 const weighed = ({ phrases }: Regions, often: ReadonlyMap<number, number>): number[][] =>

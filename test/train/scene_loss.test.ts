@@ -81,4 +81,32 @@ onEveryDevice('what patches tell of scenes', (device) => {
     const { names } = await openCheckpoint(join(a.model as string, 'model.safetensors'));
     assert.ok(!names.some((name) => name.includes('facts')));
   });
+
+  test('is part of pretraining by its own weight', async () => {
+    using folder = temporaryFolder();
+    writeTinyTokenizer(folder.path);
+    const scenes = { split: 'train', size: 48, tasks: { everything: 1 } };
+    const pretraining = { steps: 24, batchSize: 4, prompts: { pictures: 0 }, loss: { scenes: 1 }, optimizer: { lr: 1e-2, warmupSteps: 1 } };
+    const given = {
+      model: { sizes: tinySizes, tokenizer: '.', dtype: 'f32' },
+      data: [{ scenes }],
+      output: 'run',
+      pretraining,
+      steps: 1,
+      batchSize: 1,
+      accumulation: 1,
+      trainable: 'full',
+      lora: null,
+      device,
+    };
+    const { model = '' } = await train(parseConfig(given, folder.path));
+    const lines = readFileSync(join(folder.path, 'run/pretraining/log.jsonl'), 'utf8').trim().split('\n');
+    const told = lines.map((line) => JSON.parse(line) as { loss: number; ceLoss: number }).map(({ loss, ceLoss }) => loss - ceLoss);
+    assert.equal(told.length, 24);
+    const [first = 0] = told;
+    const last = told.slice(-6).reduce((sum, loss) => sum + loss / 6, 0);
+    assert.ok(first > 14 && last < 0.9 * first, told.join(' '));
+    const { names } = await openCheckpoint(join(model, 'model.safetensors'));
+    assert.ok(!names.some((name) => name.includes('facts')));
+  });
 });
