@@ -13,8 +13,8 @@ namespace mglmm::cuda {
 inline constexpr int kTileQueries = 64;
 inline constexpr int kTileKeys = 64;
 inline constexpr int64_t kSplitKeys = 256;
-// Of a block, on every GPU that is compiled for.
-inline constexpr int64_t kMostSharedBytes = 99 << 10;
+// Of a block, on every GPU that is compiled for, beside what its kernel names itself.
+inline constexpr int64_t kMostSharedBytes = 98 << 10;
 
 // Where results go: to y, or, of a query that sees more keys than a piece has, in parts.
 template <typename T>
@@ -48,9 +48,14 @@ template <typename Sight>
 __host__ __device__ __forceinline__ int64_t bias_columns(const Sight& sight) {
   return sight.rows + sight.rows % 2;
 }
+// The numbers of the next query come behind as many places; of a multiple of 16 the eight queries that a warp reads at a
+// time would lie in two banks or one.
+__host__ __device__ constexpr int64_t in_all_banks(int64_t places) {
+  return places > 0 && places % 16 == 0 ? places + 8 : places;
+}
 template <typename Sight>
 __host__ __device__ __forceinline__ int64_t bias_places(const Sight& sight) {
-  return bias_columns(sight) + sight.columns;
+  return in_all_banks(bias_columns(sight) + sight.columns);
 }
 
 // Logits, times `scale`, with what the two queries of a lane have toward the keys of a tile; of keys beyond the map, which
@@ -287,12 +292,17 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 }  // namespace
 
-// False where a block would need more shared memory than it gets, and where a map's columns are odd.
+// False where a block would need more shared memory than it gets, where a map's columns are odd, and where the tables of
+// distances cannot be read by pairs.
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
                      bool split, T* y, float* logsumexp) {
   const int64_t shared_bytes = tiles_shared_bytes<dim>(bias_places(sight));
   if (shared_bytes > kMostSharedBytes || sight.columns % 2 != 0) return false;
+  if constexpr (Sight::kBiased) {
+    const auto places = reinterpret_cast<uintptr_t>(sight.by_row) | reinterpret_cast<uintptr_t>(sight.by_column);
+    if (places % sizeof(uint32_t) != 0) return false;
+  }
   const HeadRows& queries = in.queries;
   const int64_t splits = split ? blocks_for(in.keys.tokens, kSplitKeys) : 1;
   TileResults<T> out{y, logsumexp, splits, nullptr, nullptr};

@@ -40,7 +40,12 @@ int device_count() {
   if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
     throw Error(kDeviceError, std::string("CUDA cannot be used: ") + cudaGetErrorString(error));
   }
-  return std::min(count, 255);
+  count = std::min(count, 255);
+  for (int device = 0; device < count; ++device) {
+    if (!lacking_code(device)) return count;
+  }
+  if (count > 0) throw Error(kDeviceError, "CUDA cannot be used: " + *lacking_code(0));
+  return 0;
 }
 
 std::unique_ptr<Stream> open(int device) { return std::make_unique<CudaStream>(device); }

@@ -1,6 +1,6 @@
 // cuBLASLt, named here alone. The algorithm for sizes met before is remembered: to ask for it takes longer than a small
 // product. It follows from all sizes, and orders the sums; a few rows by one matrix, those of a step of generation, take the
-// one of kFewRows, so that a row has the same bits whatever rows come along.
+// one of kFewRows, so that a row has the same bits whatever rows come along. That there is none is remembered as well.
 #include <cublasLt.h>
 
 #include <algorithm>
@@ -19,17 +19,18 @@ namespace {
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 constexpr size_t kRemembered = 4096;
 constexpr int64_t kFewRows = 16;
+constexpr int kOffers = 8;  // algorithms that are asked for: the first may not be for these matrices
 
 void expect_done(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw Error(kKernelError, std::string(what) + ": " + cublasLtGetStatusString(status));
 }
 
-using Key = std::array<int64_t, 12>;
+using Key = std::array<int64_t, 11>;
 struct Choice {
   cublasLtMatmulAlgo_t algorithm;
   size_t workspace;
-  int64_t rows;  // to run it with: more than there are where it does not take so few
+  int64_t rows;  // to run it with: more than there are where it does not take so few; 0: there is none
 };
 
 // Of one device.
@@ -132,13 +133,18 @@ struct Problem {
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(alignments[1]));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(alignments[2]));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(alignments[3]));
-    cublasLtMatmulHeuristicResult_t found{};
+    std::array<cublasLtMatmulHeuristicResult_t, kOffers> offers{};
     int count = 0;
-    expect_done(cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
-                                               &result.opaque, &preference, 1, &found, &count),
-                "choosing an algorithm");
-    if (count == 0) throw Error(kKernelError, "cuBLASLt has no algorithm for this product");
-    return {found.algo, found.workspaceSize, rows};
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle, &operation.opaque, &first.opaque, &second.opaque, &result.opaque,
+                                       &result.opaque, &preference, kOffers, offers.data(), &count);
+    if (status != CUBLAS_STATUS_SUCCESS) count = 0;
+    for (int i = 0; i < count; ++i) {
+      const cublasLtMatmulHeuristicResult_t& offer = offers[static_cast<size_t>(i)];
+      if (offer.state == CUBLAS_STATUS_SUCCESS && offer.workspaceSize <= kWorkspaceBytes)
+        return {offer.algo, offer.workspaceSize, rows};
+    }
+    return {};
   }
 
   // The workspace that an algorithm chosen for another number of rows needs for these, or nothing where it is not for them.
@@ -151,7 +157,7 @@ struct Problem {
   }
 };
 
-Choice choose(Library& library, const Product& p, const Matrices& at, Problem& problem) {
+Choice& choose(Library& library, const Product& p, const Matrices& at, Problem& problem) {
   const int64_t flags = int64_t{p.a_transposed} | int64_t{p.b_transposed} << 1 | int64_t{p.a_shared} << 2 |
                         int64_t{p.b_shared} << 3 | int64_t{at.bias != nullptr} << 4 | int64_t{p.tf32} << 5;
   const Key key{p.stack,
@@ -164,9 +170,7 @@ Choice choose(Library& library, const Product& p, const Matrices& at, Problem& p
                 problem.alignments[0],
                 problem.alignments[1],
                 problem.alignments[2],
-                problem.alignments[3],
-                alignment(at.bias, 0)};
-  if (library.choices.size() > kRemembered) library.choices.clear();
+                problem.alignments[3]};
   if (const auto place = library.choices.find(key); place != library.choices.end()) return place->second;
   Choice choice{};
   if (p.rows < kFewRows && p.stack == 1 && !p.a_transposed) {
@@ -174,19 +178,19 @@ Choice choose(Library& library, const Product& p, const Matrices& at, Problem& p
     more.rows = kFewRows;
     Problem more_rows(more, at);
     choice = choose(library, more, at, more_rows);
-    if (const auto workspace = problem.workspace_of(library.handle, choice.algorithm)) {
+    const auto workspace = choice.rows > 0 ? problem.workspace_of(library.handle, choice.algorithm) : std::nullopt;
+    if (workspace) {
       choice.workspace = *workspace;
       choice.rows = p.rows;
     }
   } else {
     choice = problem.ask(library.handle, p.rows);
   }
-  library.choices.emplace(key, choice);
-  return choice;
+  return library.choices.emplace(key, choice).first->second;
 }
 
 // The same with rows of zeros behind those there are, up to `rows`.
-void multiply_among(CudaStream& stream, Product p, int64_t rows, const Matrices& at) {
+bool multiply_among(CudaStream& stream, Product p, int64_t rows, const Matrices& at) {
   const auto lengthened = [&](const std::byte* from, int64_t row_bytes) {
     std::byte* more = stream.scratch(rows * row_bytes);
     stream.copy(more, from, p.rows * row_bytes);
@@ -198,36 +202,52 @@ void multiply_among(CudaStream& stream, Product p, int64_t rows, const Matrices&
   if (p.addend != nullptr) p.addend = lengthened(p.addend, result_bytes);
   std::byte* y = stream.scratch(rows * result_bytes);
   const int64_t count = std::exchange(p.rows, rows);
-  multiply(stream, p, a, at.b, at.bias, y);
+  if (!multiply(stream, p, a, at.b, at.bias, y)) return false;
   stream.copy(at.y, y, count * result_bytes);
+  return true;
 }
 
 }  // namespace
 
-void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
               std::byte* y) {
+  // Algorithms read the bias in packets, whatever is said of its place.
+  if (bias != nullptr && alignment(bias, 0) < 16) {
+    const int64_t bytes = p.columns * size_of(p.dtype);
+    std::byte* moved = stream.scratch(bytes);
+    stream.copy(moved, bias, bytes);
+    bias = moved;
+  }
   const Matrices at{a, b, bias, p.addend == nullptr ? y : p.addend, y};
   Problem problem(p, at);
   Choice choice{};
   cublasLtHandle_t handle = nullptr;
+  int device = 0;
+  expect(cudaGetDevice(&device), "asking for the device");
+  Libraries& all = libraries();
   {
-    int device = 0;
-    expect(cudaGetDevice(&device), "asking for the device");
-    Libraries& all = libraries();
     const std::lock_guard lock(all.mutex);
     Library& library = all.by_device[device];
     if (library.handle == nullptr) expect_done(cublasLtCreate(&library.handle), "starting cuBLASLt");
     handle = library.handle;
+    if (library.choices.size() > kRemembered) library.choices.clear();
     choice = choose(library, p, at, problem);
   }
+  if (choice.rows == 0) return false;
   if (choice.rows > p.rows) return multiply_among(stream, p, choice.rows, at);
   const float one = 1;
   const float share = p.addend == nullptr ? 0 : 1;  // of the addend
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  expect_done(cublasLtMatmul(handle, &problem.operation.opaque, &one, b, &problem.first.opaque, a, &problem.second.opaque,
-                             &share, at.addend, &problem.result.opaque, y, &problem.result.opaque, &choice.algorithm,
-                             workspace, choice.workspace, stream.handle()),
-              "multiplying matrices");
+  const cublasStatus_t status = cublasLtMatmul(
+      handle, &problem.operation.opaque, &one, b, &problem.first.opaque, a, &problem.second.opaque, &share, at.addend,
+      &problem.result.opaque, y, &problem.result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle());
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE) {
+    expect_done(status, "multiplying matrices");
+    return true;
+  }
+  const std::lock_guard lock(all.mutex);
+  choose(all.by_device[device], p, at, problem).rows = 0;
+  return false;
 }
 
 }  // namespace mglmm::cuda

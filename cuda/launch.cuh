@@ -1,6 +1,9 @@
 // How a kernel is launched, and where it finds shared memory: on a GPU, or in the simulator. No bare <<<>>> anywhere.
 #pragma once
 #include <cstdint>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "cuda/stream.h"
 #if defined(MGLMM_SIMULATED)
@@ -17,6 +20,23 @@ struct Grid {
   int64_t shared_bytes = 0;  // what dynamic_shared points to
 };
 
+#if !defined(MGLMM_SIMULATED)
+// Lets blocks of `kernel` have that much shared memory, on the device of this thread. What a kernel may have is that of all
+// streams: one that asks for less does not take from another that is about to launch, and who asks again does not wait.
+inline void allow_shared(const void* kernel, int64_t bytes) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, int64_t> allowed;
+  int device = 0;
+  expect(cudaGetDevice(&device), "asking for the device");
+  const std::lock_guard lock(mutex);
+  int64_t& most = allowed[{device, kernel}];
+  if (bytes <= most) return;
+  expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+         "asking for shared memory");
+  most = bytes;
+}
+#endif
+
 // Enqueues `kernel(arguments...)`. A grid without blocks is nothing to do. Throws KernelError.
 template <typename... Parameters, typename... Arguments>
 void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
@@ -29,10 +49,7 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
     simulator::run_grid(simulated, [&] { kernel(values...); });
   });
 #else
-  if (grid.shared_bytes > 48 << 10) {
-    expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
-           "asking for shared memory");
-  }
+  if (grid.shared_bytes > 48 << 10) allow_shared(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   cudaLaunchConfig_t config{};
   config.gridDim = blocks;
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));

@@ -1,12 +1,13 @@
-// A block a piece of a mask, then one block for all masks. Where logits are smaller than the target, threads go down columns
-// of the target side by side, a column each, with three rows of logits, resized along the row, in registers: each is made
-// once. The gradient comes back the same way, three sums a thread, then along the rows; each logit adds up pixels in their
-// order.
+// A block a piece of a mask, a block a mask, then a warp for all. Where logits are smaller than the target, threads go down
+// columns of the target side by side, a column each, with three rows of logits, resized along the row, in registers: each is
+// made once. The gradient comes back the same way, three sums a thread, then along the rows; each logit adds up pixels in
+// their order.
 #include "kernels/mask_loss.h"
 
 #include <algorithm>
 
 #include "cuda/mask_rows.cuh"
+#include "cuda/reduce.cuh"
 
 namespace mglmm::cuda {
 namespace {
@@ -134,24 +135,40 @@ struct Settings {
   double count, scale, eps;
 };
 
-// Of one block, mask after mask.
-__global__ void __launch_bounds__(kThreads) losses_kernel(Settings settings, int64_t pieces, const Total* partial,
-                                                          float* bce, float* dice, float* iou, float* saved) {
+// Of one mask.
+struct Losses {
+  double bce, dice;
+};
+
+// A block a mask.
+__global__ void __launch_bounds__(kThreads)
+    mask_losses_kernel(Settings settings, int64_t pieces, const Total* partial, Losses* losses, float* iou, float* saved) {
+  const int64_t mask = blockIdx.x;
+  Total own{};
+  for (int64_t piece = threadIdx.x; piece < pieces; piece += kThreads) own += partial[mask * pieces + piece];
+  const Total total = sum_of_block(own);
+  if (threadIdx.x != 0) return;
+  const double overlap =
+      (2 * total.both / settings.scale + settings.eps) / ((total.p + total.target) / settings.scale + settings.eps);
+  losses[mask] = {settings.pixels > 0 ? total.entropy / static_cast<double>(settings.pixels) : 0, 1 - overlap};
+  const double either = total.inside + total.target - total.hit;
+  if (iou != nullptr) iou[mask] = either > 0 ? static_cast<float>(total.hit / either) : 1.0F;
+  if (saved == nullptr) return;
+  saved[3 * mask] = static_cast<float>(total.both);
+  saved[3 * mask + 1] = static_cast<float>(total.p);
+  saved[3 * mask + 2] = static_cast<float>(total.target);
+}
+
+// A warp, which adds up masks in their order.
+__global__ void __launch_bounds__(32) mean_losses_kernel(Settings settings, const Losses* losses, float* bce, float* dice) {
   double bce_total = 0, dice_total = 0;
-  for (int64_t mask = 0; mask < settings.masks; ++mask) {
-    Total own{};
-    for (int64_t piece = threadIdx.x; piece < pieces; piece += kThreads) own += partial[mask * pieces + piece];
-    const Total total = sum_of_block(own);
-    if (settings.pixels > 0) bce_total += total.entropy / static_cast<double>(settings.pixels);
-    dice_total +=
-        1 - (2 * total.both / settings.scale + settings.eps) / ((total.p + total.target) / settings.scale + settings.eps);
-    if (threadIdx.x != 0) continue;
-    const double either = total.inside + total.target - total.hit;
-    if (iou != nullptr) iou[mask] = either > 0 ? static_cast<float>(total.hit / either) : 1.0F;
-    if (saved == nullptr) continue;
-    saved[3 * mask] = static_cast<float>(total.both);
-    saved[3 * mask + 1] = static_cast<float>(total.p);
-    saved[3 * mask + 2] = static_cast<float>(total.target);
+  for (int64_t first = 0; first < settings.masks; first += 32) {
+    const int64_t mask = first + threadIdx.x;
+    const Losses own = mask < settings.masks ? losses[mask] : Losses{};
+    for (int lane = 0; lane < 32; ++lane) {
+      bce_total += __shfl_sync(kAllLanes, own.bce, lane);
+      dice_total += __shfl_sync(kAllLanes, own.dice, lane);
+    }
   }
   if (threadIdx.x != 0) return;
   if (bce != nullptr) *bce = static_cast<float>(bce_total / (settings.count + 1e-8));
@@ -311,9 +328,11 @@ void run(const MaskLoss& op, CudaStream& stream) {
       }
     });
   });
-  launch(stream, losses_kernel, {.blocks = 1, .threads = kThreads}, settings, pieces, partial,
-         op.bce ? op.bce.data<float>() : nullptr, op.dice ? op.dice.data<float>() : nullptr,
+  auto* losses = stream.scratch_of<Losses>(settings.masks);
+  launch(stream, mask_losses_kernel, {.blocks = settings.masks, .threads = kThreads}, settings, pieces, partial, losses,
          op.iou ? op.iou.data<float>() : nullptr, op.sums ? op.sums.data<float>() : nullptr);
+  launch(stream, mean_losses_kernel, {.blocks = 1, .threads = 32}, settings, losses, op.bce ? op.bce.data<float>() : nullptr,
+         op.dice ? op.dice.data<float>() : nullptr);
 }
 
 void run(const MaskLossBackward& op, CudaStream& stream) {

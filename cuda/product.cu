@@ -1,5 +1,8 @@
 #include "cuda/product.h"
 
+#include <string>
+
+#include "cuda/few_rows.cuh"
 #include "cuda/map.cuh"
 #include "cuda/rows.cuh"
 #include "cuda/sums.cuh"
@@ -16,6 +19,44 @@ struct Added {
   __device__ float operator()(float a, float b) const { return a + b; }
 };
 
+constexpr int kThreads = 256;
+
+// What is null is not added. Rounded once.
+template <typename T, typename Result>
+__global__ void __launch_bounds__(kThreads)
+    add_kernel(int64_t count, int64_t columns, const float* sums, const T* bias, const Result* addend, Result* y) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= count) return;
+  const float sum = bias == nullptr ? sums[i] : sums[i] + to_float(bias[i % columns]);
+  put(y[i], addend == nullptr ? sum : to_float(addend[i]) + sum);
+}
+
+// For which multiply() has no algorithm as it is: the product by itself, then what is added to it.
+void multiply_in_steps(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+                       std::byte* y) {
+  const int64_t count = p.stack * p.rows * p.columns;
+  Product plain = p;
+  plain.result = Dtype::f32;
+  plain.addend = nullptr;
+  float* sums = stream.scratch_of<float>(count);
+  const bool is_plain = bias == nullptr && p.addend == nullptr && p.result == Dtype::f32;
+  if (is_plain || !multiply(stream, plain, a, b, nullptr, reinterpret_cast<std::byte*>(sums))) {
+    throw Error(kKernelError, "there is no algorithm for " + std::to_string(p.stack) + " x [" + std::to_string(p.rows) +
+                                  ", " + std::to_string(p.inner) + "] by [" + std::to_string(p.inner) + ", " +
+                                  std::to_string(p.columns) + "] in " + to_string(p.dtype));
+  }
+  by_dtype(p.dtype, [&]<typename T>(Type<T>) {
+    const auto add = [&]<typename Result>(Result* to) {
+      launch(stream, add_kernel<T, Result>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, count, p.columns,
+             sums, reinterpret_cast<const T*>(bias), reinterpret_cast<const Result*>(p.addend), to);
+    };
+    if (p.result == p.dtype)
+      add(reinterpret_cast<T*>(y));
+    else
+      add(reinterpret_cast<float*>(y));
+  });
+}
+
 }  // namespace
 
 void product(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
@@ -25,8 +66,10 @@ void product(CudaStream& stream, const Product& p, const std::byte* a, const std
   if (rows * row_bytes == 0) return;
   if (p.inner > 0) {
     Product rounded = p;
+    if (multiply_few_rows(stream, p, a, b, bias, y)) return;
     rounded.tf32 = stream.tf32() && p.dtype == Dtype::f32;
-    return multiply(stream, rounded, a, b, bias, y);
+    if (!multiply(stream, rounded, a, b, bias, y)) multiply_in_steps(stream, rounded, a, b, bias, y);
+    return;
   }
   if (bias != nullptr)
     move_rows(stream, rows, row_bytes, y, SameRow{bias}, bias);

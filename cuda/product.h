@@ -33,8 +33,9 @@ void linear_weight_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtyp
                             std::byte* dweight);
 void linear_bias_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, std::byte* dbias);
 
-// Without sizes of 0. Kept by cuda/cublas.cpp, or by the simulator.
-void multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
+// Without sizes of 0. Kept by cuda/cublas.cpp, or by the simulator. False, with nothing done, where there is no algorithm
+// for it as it is.
+bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
               std::byte* y);
 
 }  // namespace mglmm::cuda

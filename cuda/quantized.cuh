@@ -1,5 +1,7 @@
 // Reads weights in 8 and 4 bits, in the order of kernels/quantize.h.
 #pragma once
+#include <string>
+
 #include "cuda/number.cuh"
 #include "kernels/quantize.h"
 
@@ -19,7 +21,13 @@ struct Quantized {
         out(weight.out),
         in(weight.in),
         words(weight.values.shape[1]),
-        groups(weight.scales.shape[1]) {}
+        groups(weight.scales.shape[1]) {
+    if (!aligned(values, scales, minimums)) {
+      throw Error(kArgumentError,
+                  "values, scales, minimums: a view that does not begin at 16 bytes of memory, expected one "
+                  "that does on a GPU; copy it before");
+    }
+  }
   int64_t panels() const { return (out + kPanel - 1) / kPanel; }
 };
 

@@ -1,8 +1,10 @@
-// Few rows: the weight is read once, and never made. A block 32 outputs, a warp every eighth group of their inputs; each
+// Few rows: the weight is read as it is, and never made. A block 32 outputs, a warp every eighth group of their inputs; each
 // lane adds up 4 outputs over every fourth word, so that 8 lanes read 128 neighbouring bytes. Many rows: the weight is made
 // and multiplied as any other, in bf16 for x in bf16, else in f32, to which x in f16 is widened: rounded to f16 the weight
 // would err by more than a gradient may.
 #include "kernels/quantized_linear.h"
+
+#include <algorithm>
 
 #include "cuda/map.cuh"
 #include "cuda/product.h"
@@ -12,7 +14,8 @@
 namespace mglmm::cuda {
 namespace {
 
-constexpr int64_t kFewRows = 4;
+constexpr int64_t kFewRows = 4;        // of a launch
+constexpr int64_t kReadAgainRows = 8;  // for which the weight is read twice: to make it is to move it five times
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr int kOutputs = 32;     // of a block
@@ -44,6 +47,8 @@ __global__ void __launch_bounds__(kThreads, 2)  // two blocks a multiprocessor: 
     few_rows_kernel(Quantized w, const T* x, bool packets, const T* bias, T* y) {
   constexpr int kInputs = four_bits ? 8 : 4;
   constexpr int kWords = static_cast<int>(kQuantizedGroup) / kInputs;
+  // Packets that a lane asks for before it needs the first. With one row they are what keeps memory busy.
+  constexpr int kAhead = Rows == 1 ? kWords / 4 : 2;
   auto& sums = shared<WarpSums<Rows>>();
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -55,21 +60,29 @@ __global__ void __launch_bounds__(kThreads, 2)  // two blocks a multiprocessor: 
     float products[Rows][kLaneOutputs] = {};  // before the scale
     float inputs[Rows] = {};                  // x's own sums, which the minimum is multiplied by
     const int64_t end = w.words < (group + 1) * kWords ? w.words : (group + 1) * kWords;
-#pragma unroll 2
-    for (int64_t word = group * kWords + lane / 8; word < end; word += 4) {
-      const auto words = load_packet<kLaneOutputs>(values + word * kPanel);
+    for (int64_t first = group * kWords + lane / 8; first < end; first += 4 * kAhead) {
+      Packet<uint32_t, kLaneOutputs> ahead[kAhead] = {};
 #pragma unroll
-      for (int half = 0; half < kInputs; half += 4) {
+      for (int step = 0; step < kAhead; ++step) {
+        if (first + 4 * step < end) ahead[step] = load_packet<kLaneOutputs>(values + (first + 4 * step) * kPanel);
+      }
 #pragma unroll
-        for (int row = 0; row < Rows; ++row) {
-          const auto four = four_inputs(x + row * w.in, word * kInputs + half, w.in, packets);
+      for (int step = 0; step < kAhead; ++step) {
+        const int64_t word = first + 4 * step;
+        if (word >= end) break;
 #pragma unroll
-          for (int i = 0; i < 4; ++i) {
-            if (four_bits) inputs[row] += four.values[i];
+        for (int half = 0; half < kInputs; half += 4) {
 #pragma unroll
-            for (int o = 0; o < kLaneOutputs; ++o) {
-              const uint32_t bits = words.values[o];
-              products[row][o] += four.values[i] * (four_bits ? int4_value(bits, half + i) : int8_value(bits, half + i));
+          for (int row = 0; row < Rows; ++row) {
+            const auto four = four_inputs(x + row * w.in, word * kInputs + half, w.in, packets);
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+              if (four_bits) inputs[row] += four.values[i];
+#pragma unroll
+              for (int o = 0; o < kLaneOutputs; ++o) {
+                const uint32_t bits = ahead[step].values[o];
+                products[row][o] += four.values[i] * (four_bits ? int4_value(bits, half + i) : int8_value(bits, half + i));
+              }
             }
           }
         }
@@ -151,18 +164,21 @@ void run(const QuantizedLinear& op, CudaStream& stream) {
   const int64_t rows = op.x.shape.count(0, op.x.shape.rank - 1);
   const Quantized weight({op.values, op.scales, op.minimums, op.out, op.in});
   const std::byte* bias = op.bias ? op.bias->raw() : nullptr;
-  if (rows > kFewRows) {
+  if (rows > kReadAgainRows) {
     return product_of(stream, {.rows = rows, .columns = op.out, .inner = op.in, .b_transposed = true}, op.x.dtype,
                       op.x.raw(), weight, bias, op.y.raw());
   }
-  if (rows == 0) return;
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
-    const T* x = op.x.data<T>();
     const T* added = reinterpret_cast<const T*>(bias);
-    if (op.minimums)
-      few_rows<true>(stream, rows, weight, x, added, op.y.data<T>());
-    else
-      few_rows<false>(stream, rows, weight, x, added, op.y.data<T>());
+    for (int64_t first = 0; first < rows; first += kFewRows) {
+      const int64_t count = std::min(kFewRows, rows - first);
+      const T* x = op.x.data<T>() + first * op.in;
+      T* y = op.y.data<T>() + first * op.out;
+      if (op.minimums)
+        few_rows<true>(stream, count, weight, x, added, y);
+      else
+        few_rows<false>(stream, count, weight, x, added, y);
+    }
   });
 }
 

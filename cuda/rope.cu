@@ -1,4 +1,4 @@
-// Cosines and sines once for all heads, then the rotation, two halves of a head to a thread.
+// Cosines and sines once for all heads, then the rotation, four pairs to a thread where a head's halves are of packets.
 #include "kernels/rope.h"
 
 #include "cuda/rotation.cuh"
@@ -23,18 +23,31 @@ __global__ void __launch_bounds__(kThreads) angles_kernel(int64_t count, int64_t
   sines[i] = angle.sin * direction;
 }
 
-template <typename T>
+// `packet` pairs to a thread.
+template <int packet, typename T>
 __global__ void __launch_bounds__(kThreads)
     rotate_kernel(Sizes sizes, const float* cosines, const float* sines, const T* x, T* y) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index >= sizes.batch * sizes.heads * sizes.seq * sizes.half) return;
-  const int64_t i = index % sizes.half;
-  const int64_t row = index / sizes.half;  // of headDim numbers, as they lie
+  const int64_t packets = sizes.half / packet;
+  if (index >= sizes.batch * sizes.heads * sizes.seq * packets) return;
+  const int64_t i = index % packets * packet;
+  const int64_t row = index / packets;  // of headDim numbers, as they lie
   const int64_t image = row / (sizes.heads * sizes.seq);
   const int64_t within = sizes.tokens_first ? row / sizes.heads % sizes.seq : row % sizes.seq;
   const int64_t angle = (image * sizes.seq + within) * sizes.half + i;
-  const int64_t at = row * 2 * sizes.half;
-  turn_pair({cosines[angle], sines[angle]}, x + at, y + at, i, sizes.half);
+  const int64_t low = row * 2 * sizes.half + i;
+  const int64_t high = low + sizes.half;
+  const auto cosine = load_packet<packet>(cosines + angle), sine = load_packet<packet>(sines + angle);
+  const auto lower = load_packet<packet>(x + low), upper = load_packet<packet>(x + high);
+  Packet<T, packet> first, second;
+#pragma unroll
+  for (int k = 0; k < packet; ++k) {
+    const Pair pair = turned({cosine.values[k], sine.values[k]}, {to_float(lower.values[k]), to_float(upper.values[k])});
+    put(first.values[k], pair.low);
+    put(second.values[k], pair.high);
+  }
+  store_packet(y + low, first);
+  store_packet(y + high, second);
 }
 
 void rotate(CudaStream& stream, const TensorRef& x, const ConstTensor& position_ids, double base, bool tokens_first,
@@ -48,8 +61,14 @@ void rotate(CudaStream& stream, const TensorRef& x, const ConstTensor& position_
   launch(stream, angles_kernel, {.blocks = blocks_for(angles, kThreads), .threads = kThreads}, angles, sizes.half,
          position_ids.data<int32_t>(), static_cast<float>(base), direction, cosines, sines);
   by_dtype(x.dtype, [&]<typename T>(Type<T>) {
-    launch(stream, rotate_kernel<T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, sizes, cosines, sines,
-           reinterpret_cast<const T*>(x.raw()), reinterpret_cast<T*>(y.raw()));
+    const T* from = reinterpret_cast<const T*>(x.raw());
+    T* to = reinterpret_cast<T*>(y.raw());
+    if (sizes.half % 4 == 0 && aligned(from, to))
+      launch(stream, rotate_kernel<4, T>, {.blocks = blocks_for(count / 4, kThreads), .threads = kThreads}, sizes, cosines,
+             sines, from, to);
+    else
+      launch(stream, rotate_kernel<1, T>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, sizes, cosines,
+             sines, from, to);
   });
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-static_assert(tiles_shared_bytes<80>(64 + 64) <= kMostSharedBytes, "SAM's map, of 64 x 64, is for tensor cores");
+static_assert(tiles_shared_bytes<80>(in_all_banks(64 + 64)) <= kMostSharedBytes,
+              "SAM's map, of 64 x 64, is for tensor cores");
 
 template <typename T>
 struct Sight {

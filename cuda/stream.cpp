@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "cuda/architectures.h"
 #include "cuda/graph.h"
 
 namespace mglmm::cuda {
@@ -12,7 +13,7 @@ namespace {
 
 // Pinned memory of large copies, which go through it in two halves, and of small ones; then answers.
 constexpr int64_t kPinnedBytes = int64_t{4} << 20;
-constexpr int64_t kSmallBytes = int64_t{64} << 10;  // of a copy at most
+constexpr int64_t kSmallBytes = int64_t{512} << 10;  // of a copy at most: tables of an optimiser's parameters are 400 KiB
 constexpr int64_t kSmallHalf = 8 * kSmallBytes;
 constexpr size_t kOpenDoubts = 1024;  // before somebody has to wait for answers
 
@@ -30,7 +31,20 @@ void expect(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw Error(kKernelError, std::string(what) + ": " + cudaGetErrorString(error));
 }
 
+std::optional<std::string> lacking_code(int device) {
+#define MGLMM_TEXT_OF(...) #__VA_ARGS__
+#define MGLMM_TEXT(...) MGLMM_TEXT_OF(__VA_ARGS__)
+  constexpr const char* kCompiled = MGLMM_TEXT(MGLMM_ARCHITECTURES);
+  int major = 0, minor = 0;
+  expect(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the compute capability");
+  expect(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "asking for the compute capability");
+  if (runs_on(kCompiled, major, minor)) return std::nullopt;
+  return "cuda:" + std::to_string(device) + " is of compute capability " + std::to_string(major) + "." +
+         std::to_string(minor) + ", and this build has code for " + kCompiled;
+}
+
 Pool::Pool(int device) : device_(device) {
+  if (const auto lacking = lacking_code(device)) throw Error(kDeviceError, *lacking);
   if (const cudaError_t error = cudaSetDevice(device); error != cudaSuccess) {
     throw Error(kDeviceError, "cuda:" + std::to_string(device) + " cannot be opened: " + cudaGetErrorString(error));
   }
@@ -118,7 +132,8 @@ CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
   expect(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "making a stream");
   expect(cudaEventCreateWithFlags(&computed_, cudaEventDisableTiming), "making an event");
   expect(cudaEventCreateWithFlags(&copied_, cudaEventDisableTiming), "making an event");
-  for (cudaEvent_t& left : small_left_) expect(cudaEventCreateWithFlags(&left, cudaEventDisableTiming), "making an event");
+  for (cudaEvent_t* left : {&small_left_[0], &small_left_[1], &large_left_[0], &large_left_[1]})
+    expect(cudaEventCreateWithFlags(left, cudaEventDisableTiming), "making an event");
   void* memory = nullptr;
   expect(cudaMallocHost(&memory, kPinnedBytes + 2 * kSmallHalf + kOpenDoubts * sizeof(Refusal)), "allocating pinned memory");
   pinned_ = static_cast<std::byte*>(memory);
@@ -137,7 +152,7 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle());
   keep_scratch(0);
   cudaFreeHost(pinned_);
-  for (cudaEvent_t left : small_left_) cudaEventDestroy(left);
+  for (cudaEvent_t left : {small_left_[0], small_left_[1], large_left_[0], large_left_[1]}) cudaEventDestroy(left);
   cudaEventDestroy(copied_);
   cudaEventDestroy(computed_);
   cudaStreamDestroy(copies_);
@@ -188,18 +203,28 @@ void CudaStream::upload(std::byte* to, const std::byte* from, int64_t bytes) {
   expect(cudaStreamWaitEvent(copies_, computed_, 0), "waiting for an event");
   constexpr int64_t kHalf = kPinnedBytes / 2;
   for (int64_t begin = 0, half = 0; begin < bytes; begin += kHalf, half = 1 - half) {
-    if (begin >= kPinnedBytes) expect(cudaStreamSynchronize(copies_), "waiting for a copy");
+    cudaEvent_t& left = large_left_[static_cast<size_t>(half)];
+    if (begin >= kPinnedBytes) expect(cudaEventSynchronize(left), "waiting for a copy");
     std::byte* staged = pinned_ + half * kHalf;
     const auto size = static_cast<size_t>(std::min(kHalf, bytes - begin));
     std::memcpy(staged, from + begin, size);
     expect(cudaMemcpyAsync(to + begin, staged, size, cudaMemcpyHostToDevice, copies_), "copying to the device");
+    expect(cudaEventRecord(left, copies_), "recording an event");
   }
   expect(cudaEventRecord(copied_, copies_), "recording an event");
   expect(cudaStreamWaitEvent(handle(), copied_, 0), "waiting for an event");
   expect(cudaEventSynchronize(copied_), "waiting for a copy");  // the pinned memory is free again
 }
 
+// What is small, as ids are that a next step waits for, comes in the order of the stream: one wait, not two.
 void CudaStream::download(std::byte* to, const std::byte* from, int64_t bytes) {
+  if (graph_ == nullptr && bytes > 0 && bytes <= kSmallBytes) {
+    expect(cudaMemcpyAsync(pinned_, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, handle()),
+           "copying from the device");
+    synchronize();
+    std::memcpy(to, pinned_, static_cast<size_t>(bytes));
+    return;
+  }
   synchronize();
   for (int64_t begin = 0; begin < bytes; begin += kPinnedBytes) {
     const auto size = static_cast<size_t>(std::min(kPinnedBytes, bytes - begin));

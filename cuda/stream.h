@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ namespace mglmm::cuda {
 
 // Throws KernelError for a call that failed. `what` is what was tried.
 void expect(cudaError_t error, const char* what);
+
+// Why a device cannot run what is compiled in, if it cannot.
+std::optional<std::string> lacking_code(int device);
 
 // The memory of one stream. Tensors keep it alive: they may be freed after the stream is gone.
 class Pool {
@@ -148,6 +152,7 @@ class CudaStream final : public Stream {
   std::array<cudaEvent_t, 2> small_left_{};  // when the copies out of a half are done
   int64_t small_used_ = 0;                   // bytes of the half that is written
   size_t small_half_ = 0;
+  std::array<cudaEvent_t, 2> large_left_{};  // the same of the two halves of large ones
 };
 
 }  // namespace mglmm::cuda

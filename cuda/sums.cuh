@@ -64,7 +64,9 @@ __global__ void __launch_bounds__(kSumThreads)
   float sum = 0;
   if (column < columns) {
     const int64_t base = axes.offset_of(false, place) + column;
-    for (int64_t row = piece * piece_rows + warp; row < end; row += kWarps) sum += value(base + axes.offset_of(true, row));
+    const bool is_matrix = axes.rank == 2;  // whose rows need no division
+    for (int64_t row = piece * piece_rows + warp; row < end; row += kWarps)
+      sum += value(base + (is_matrix ? row * columns : axes.offset_of(true, row)));
   }
   sums.values[warp][lane] = sum;
   __syncthreads();

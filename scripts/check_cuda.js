@@ -39,7 +39,7 @@ const files = sources.filter((file) => named.length === 0 || named.includes(file
 if (files.length === 0) throw new Error(`none of ${named.join(', ') || 'CMakeLists.txt'} is a CUDA source`);
 
 const targets = architectures.flatMap((sm) => ['-gencode', `arch=${sm.replace('sm', 'compute')},code=${sm}`]);
-const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-I.', fetched];
+const language = ['-std=c++20', '--expt-relaxed-constexpr', '-DMGLMM_SM_90A', '-DMGLMM_ARCHITECTURES=80', '-I.', fetched];
 const flags = [...language, '-Xcompiler', '-Wall,-Wextra,-fPIC', '-Xptxas', '-v', ...targets];
 
 // Of each kernel for Hopper, which `hopper` in its name says: how often it multiplies by wgmma, loads by TMA, and loads and stores local

@@ -163,7 +163,7 @@ roomy() { [ "$(df --output=avail -k "$1" | tail -n 1)" -gt 20000000 ]; }
 mkdir "$work/model"
 if roomy /dev/shm; then
   model=$(mktemp -d -p /dev/shm)
-elif [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -gt 40000000 ] && mount -t tmpfs -o size=20g mglmm "$work/model" 2>/dev/null; then
+elif mount -t tmpfs -o size=20g mglmm "$work/model" 2>/dev/null; then
   model="$work/model/7b"
 else
   model=$(mktemp -d)

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, full, linear, ones, pack, reshape, rowsView, type Tensor, tensor } from '../../lib';
+import { backward, concat, full, linear, ones, pack, reshape, rowsView, type Tensor, tensor } from '../../lib';
 import { expectClose } from '../support/close';
 import { randn, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -19,7 +19,9 @@ onEveryDevice('linear', () => {
     [3, 64, 64],
     [4, 17, 1100],
     [5, 33, 7],
+    [9, 1160, 67],
     [13, 70, 129],
+    [16, 40, 33],
     [37, 31, 1100],
     [65, 2101, 515],
     [1030, 20, 520],
@@ -98,6 +100,22 @@ onEveryDevice('linear', () => {
           assert.deepEqual(await linear(rowsView(x, row, row + 1), read, bias, own).read(), all.slice(row * 70, (row + 1) * 70));
         }
       }
+    }
+  });
+
+  test('takes x and a weight that begin anywhere', async () => {
+    for (const rows of [3, 12]) {
+      const [x, weight] = [randn([rows, 64], 1, 'bf16'), randn([40, 64], 2, 'bf16')];
+      const moved = (from: Tensor) => {
+        const count = from.shape.reduce((product, size) => product * size, 1);
+        return reshape(rowsView(concat([randn([3], 4, 'bf16'), reshape(from, [count])], 0), 3, 3 + count), from.shape);
+      };
+      const expected = await linear64(x, weight);
+      for (const [a, b] of [
+        [moved(x), weight],
+        [x, moved(weight)],
+      ] as const)
+        await expectClose(linear(a, b), expected, { terms: 64 });
     }
   });
 

@@ -1,0 +1,129 @@
+// Products of up to 16 rows by a matrix whose columns lie side by side, as a layer's weight does: those of a step of
+// generation, which cost what it takes to read the weight. A block 32 columns; of the inner axis its warps take turns, 128
+// numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one to a lane,
+// in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its order. Which
+// rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of the inner
+// axis orders its sum.
+#pragma once
+#include "cuda/product.h"
+#include "cuda/reduce.cuh"
+#include "cuda/tensor_cores.cuh"
+
+namespace mglmm::cuda {
+
+inline constexpr int64_t kFewRows = 16;
+
+namespace {
+
+constexpr int kFewThreads = 256;
+constexpr int kFewWarps = kFewThreads / 32;
+constexpr int kFewColumns = 32;  // of a block
+constexpr int kFewAhead = 4;     // steps of 32 numbers that a lane asks for before it needs the first
+
+template <int tiles>
+struct FewSums {
+  float values[kFewWarps][8 * tiles][kFewColumns];
+};
+
+struct FewSizes {
+  int64_t rows, columns, inner;
+};
+
+// `tiles` of 8 rows. What is null is not added.
+template <int tiles, typename T, typename Result>
+__global__ void __launch_bounds__(kFewThreads, 2)
+    few_rows_product_kernel(FewSizes sizes, const T* a, const T* b, const T* bias, const Result* addend, Result* y) {
+  using Words = Packet<uint32_t, 4>;  // 8 numbers
+  auto& sums = shared<FewSums<tiles>>().values;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
+  const auto words_at = [&](const T* matrix, int64_t row, int64_t rows, int64_t at) {
+    if (row >= rows || at >= sizes.inner) return Words{};
+    return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
+  };
+  float products[kFewColumns / 8][4] = {};
+  for (int64_t first = warp * 32 * kFewAhead; first < sizes.inner; first += kFewWarps * 32 * kFewAhead) {
+    Words left[kFewAhead][tiles], right[kFewAhead][kFewColumns / 8];
+#pragma unroll
+    for (int step = 0; step < kFewAhead; ++step) {
+      const int64_t at = first + 32 * step + lane % 4 * 8;
+#pragma unroll
+      for (int n = 0; n < kFewColumns / 8; ++n)
+        right[step][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
+#pragma unroll
+      for (int tile = 0; tile < tiles; ++tile) left[step][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+    }
+#pragma unroll
+    for (int step = 0; step < kFewAhead; ++step) {
+#pragma unroll
+      for (int half = 0; half < 4; half += 2) {
+        const Words& upper = left[step][0];
+        const Words lower = tiles == 2 ? left[step][tiles - 1] : Words{};
+        const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
+#pragma unroll
+        for (int n = 0; n < kFewColumns / 8; ++n)
+          multiply_add<T>(products[n], rows, {right[step][n].values[half], right[step][n].values[half + 1]});
+      }
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < kFewColumns / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 2 * tiles; ++i) sums[warp][lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
+  }
+  __syncthreads();
+  const int64_t column = first_column + lane;
+  if (column >= sizes.columns) return;
+#pragma unroll 1
+  for (int64_t row = warp; row < sizes.rows; row += kFewWarps) {
+    float sum = bias == nullptr ? 0.0F : to_float(bias[column]);
+    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][lane];
+    const int64_t place = row * sizes.columns + column;
+    put(y[place], addend == nullptr ? sum : to_float(addend[place]) + sum);
+  }
+}
+
+template <typename T, typename Result>
+void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* b, const T* bias, Result* y) {
+  const FewSizes sizes{p.rows, p.columns, p.inner};
+  const auto* addend = reinterpret_cast<const Result*>(p.addend);
+  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns), .threads = kFewThreads};
+  if (p.rows <= 8)
+    launch(stream, few_rows_product_kernel<1, T, Result>, grid, sizes, a, b, bias, addend, y);
+  else
+    launch(stream, few_rows_product_kernel<2, T, Result>, grid, sizes, a, b, bias, addend, y);
+}
+
+}  // namespace
+
+// False, with nothing done, where a product is none of these.
+inline bool multiply_few_rows(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b,
+                              const std::byte* bias, std::byte* y) {
+  const bool is_wide = p.dtype != Dtype::bf16 && p.dtype != Dtype::f16;
+  if (is_wide || p.stack != 1 || p.rows > kFewRows || p.a_transposed || !p.b_transposed) return false;
+  if (p.inner % 8 != 0 || !aligned(b)) return false;
+  if (!aligned(a)) {
+    const int64_t bytes = p.rows * p.inner * size_of(p.dtype);
+    std::byte* moved = stream.scratch(bytes);
+    stream.copy(moved, a, bytes);
+    a = moved;
+  }
+  const auto of = [&]<typename T>(Type<T>) {
+    const auto to = [&]<typename Result>(Result* result) {
+      launch_few_rows(stream, p, reinterpret_cast<const T*>(a), reinterpret_cast<const T*>(b),
+                      reinterpret_cast<const T*>(bias), result);
+    };
+    if (p.result == p.dtype)
+      to(reinterpret_cast<T*>(y));
+    else
+      to(reinterpret_cast<float*>(y));
+  };
+  if (p.dtype == Dtype::bf16)
+    of(Type<bf16>{});
+  else
+    of(Type<f16>{});
+  return true;
+}
+
+}  // namespace mglmm::cuda
