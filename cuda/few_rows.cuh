@@ -18,7 +18,10 @@ namespace {
 constexpr int kFewThreads = 256;
 constexpr int kFewWarps = kFewThreads / 32;
 constexpr int kFewColumns = 32;  // of a block
-constexpr int kFewAhead = 4;     // steps of 32 numbers that a lane asks for before it needs the first
+constexpr int kFewSteps = 4;     // of 32 numbers, before another warp's turn
+// Steps that a lane asks for before it needs the first: more of two tiles would not have the registers.
+template <int tiles>
+inline constexpr int kFewAhead = tiles == 1 ? kFewSteps : kFewSteps / 2;
 
 template <int tiles>
 struct FewSums {
@@ -43,10 +46,15 @@ __global__ void __launch_bounds__(kFewThreads, 2)
     return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
   };
   float products[kFewColumns / 8][4] = {};
-  for (int64_t first = warp * 32 * kFewAhead; first < sizes.inner; first += kFewWarps * 32 * kFewAhead) {
-    Words left[kFewAhead][tiles], right[kFewAhead][kFewColumns / 8];
+  // Numbers `first` of all turns, of which kFewSteps * 32 are one warp's.
+  const auto next = [&](int64_t first) {
+    const int64_t after = first + 32 * kFewAhead<tiles>;
+    return after % (32 * kFewSteps) == 0 ? after + (kFewWarps - 1) * 32 * kFewSteps : after;
+  };
+  for (int64_t first = warp * 32 * kFewSteps; first < sizes.inner; first = next(first)) {
+    Words left[kFewAhead<tiles>][tiles], right[kFewAhead<tiles>][kFewColumns / 8];
 #pragma unroll
-    for (int step = 0; step < kFewAhead; ++step) {
+    for (int step = 0; step < kFewAhead<tiles>; ++step) {
       const int64_t at = first + 32 * step + lane % 4 * 8;
 #pragma unroll
       for (int n = 0; n < kFewColumns / 8; ++n)
@@ -55,7 +63,7 @@ __global__ void __launch_bounds__(kFewThreads, 2)
       for (int tile = 0; tile < tiles; ++tile) left[step][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
     }
 #pragma unroll
-    for (int step = 0; step < kFewAhead; ++step) {
+    for (int step = 0; step < kFewAhead<tiles>; ++step) {
 #pragma unroll
       for (int half = 0; half < 4; half += 2) {
         const Words& upper = left[step][0];
