@@ -9,8 +9,8 @@ import { batchOf, tinySample, tinySizes, tinyTrainable, writeTinyTokenizer } fro
 import { temporaryFolder } from '../support/weights';
 
 async function sceneBatch() {
-  const scenes = new SceneDataset({ split: 'train', seed: 4, size: 48, tasks: { looks: 1, refer: 1 } });
-  await using loader = new Loader({ mixture: new Mixture([{ dataset: scenes }], 1), batchSize: 6, workers: 0 });
+  const scenes = new SceneDataset({ split: 'train', seed: 4, size: 48, tasks: { places: 1 } });
+  await using loader = new Loader({ mixture: new Mixture([{ dataset: scenes }], 1), batchSize: 2, workers: 0 });
   return await loader.batch(0);
 }
 
@@ -38,13 +38,13 @@ onEveryDevice('what patches tell of scenes', (device) => {
     using folder = temporaryFolder();
     using opened = await tinyTrainable(folder.path, { set: 'full' });
     const weights = { ce: 0, bce: 0, dice: 0, scenes: 1 };
-    using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 1e-2, weights });
+    using trainer = new Trainer(opened.model, opened.speech, { schedule: () => 2e-2, weights });
     const before = opened.model.stateDict().get('model.mm_projector.2.weight');
     const first = (await before?.read())?.slice();
     const batch = await sceneBatch();
     const told: number[] = [];
-    for (let step = 0; step < 30; step++) told.push((await trainer.step([batch])).loss);
-    assert.ok((told.at(-1) as number) < 0.6 * (told[0] as number), told.join(' '));
+    for (let step = 0; step < 8; step++) told.push((await trainer.step([batch])).loss);
+    assert.ok((told.at(-1) as number) < 0.8 * (told[0] as number), told.join(' '));
     assert.notDeepEqual(await opened.model.stateDict().get('model.mm_projector.2.weight')?.read(), first);
   });
 
@@ -53,10 +53,10 @@ onEveryDevice('what patches tell of scenes', (device) => {
       writeTinyTokenizer(folder);
       const given = {
         model: { sizes: tinySizes, tokenizer: '.', dtype: 'bf16' },
-        data: [{ scenes: { split: 'train', size: 48, tasks: { looks: 1 } } }],
+        data: [{ scenes: { split: 'train', size: 48, tasks: { places: 1 } } }],
         output: 'run',
-        steps: 6,
-        batchSize: 2,
+        steps: 3,
+        batchSize: 1,
         accumulation: 1,
         trainable: 'full',
         lora: null,
@@ -75,7 +75,7 @@ onEveryDevice('what patches tell of scenes', (device) => {
     };
     using whole = temporaryFolder();
     using parts = temporaryFolder();
-    const [a, b] = [await run(whole.path, []), await run(parts.path, [2, 3])];
+    const [a, b] = [await run(whole.path, []), await run(parts.path, [1, 1])];
     const file = (folder = '') => readFileSync(join(folder, 'model.safetensors'));
     assert.ok(file(a.model).equals(file(b.model)));
     const { names } = await openCheckpoint(join(a.model as string, 'model.safetensors'));
@@ -86,7 +86,7 @@ onEveryDevice('what patches tell of scenes', (device) => {
     using folder = temporaryFolder();
     writeTinyTokenizer(folder.path);
     const scenes = { split: 'train', size: 48, tasks: { everything: 1 } };
-    const pretraining = { steps: 24, batchSize: 4, prompts: { pictures: 0 }, loss: { scenes: 1 }, optimizer: { lr: 1e-2, warmupSteps: 1 } };
+    const pretraining = { steps: 6, batchSize: 2, prompts: { pictures: 0 }, loss: { scenes: 1 }, optimizer: { lr: 2e-2, warmupSteps: 1 } };
     const given = {
       model: { sizes: tinySizes, tokenizer: '.', dtype: 'f32' },
       data: [{ scenes }],
@@ -102,10 +102,8 @@ onEveryDevice('what patches tell of scenes', (device) => {
     const { model = '' } = await train(parseConfig(given, folder.path));
     const lines = readFileSync(join(folder.path, 'run/pretraining/log.jsonl'), 'utf8').trim().split('\n');
     const told = lines.map((line) => JSON.parse(line) as { loss: number; ceLoss: number }).map(({ loss, ceLoss }) => loss - ceLoss);
-    assert.equal(told.length, 24);
-    const [first = 0] = told;
-    const last = told.slice(-6).reduce((sum, loss) => sum + loss / 6, 0);
-    assert.ok(first > 14 && last < 0.9 * first, told.join(' '));
+    assert.equal(told.length, 6);
+    assert.ok((told[0] as number) > 14 && (told.at(-1) as number) < (told[0] as number), told.join(' '));
     const { names } = await openCheckpoint(join(model, 'model.safetensors'));
     assert.ok(!names.some((name) => name.includes('facts')));
   });
