@@ -18,7 +18,6 @@ namespace {
 
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 constexpr size_t kRemembered = 4096;
-constexpr int64_t kFewRows = 16;
 constexpr int kOffers = 8;  // algorithms that are asked for: the first may not be for these matrices
 
 void expect_done(cublasStatus_t status, const char* what) {
@@ -211,13 +210,6 @@ bool multiply_among(CudaStream& stream, Product p, int64_t rows, const Matrices&
 
 bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
               std::byte* y) {
-  // Algorithms read the bias in packets, whatever is said of its place.
-  if (bias != nullptr && alignment(bias, 0) < 16) {
-    const int64_t bytes = p.columns * size_of(p.dtype);
-    std::byte* moved = stream.scratch(bytes);
-    stream.copy(moved, bias, bytes);
-    bias = moved;
-  }
   const Matrices at{a, b, bias, p.addend == nullptr ? y : p.addend, y};
   Problem problem(p, at);
   Choice choice{};

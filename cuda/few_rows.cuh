@@ -11,8 +11,6 @@
 
 namespace mglmm::cuda {
 
-inline constexpr int64_t kFewRows = 16;
-
 namespace {
 
 constexpr int kFewThreads = 256;
@@ -46,32 +44,31 @@ __global__ void __launch_bounds__(kFewThreads, 2)
     return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
   };
   float products[kFewColumns / 8][4] = {};
-  // Numbers `first` of all turns, of which kFewSteps * 32 are one warp's.
-  const auto next = [&](int64_t first) {
-    const int64_t after = first + 32 * kFewAhead<tiles>;
-    return after % (32 * kFewSteps) == 0 ? after + (kFewWarps - 1) * 32 * kFewSteps : after;
-  };
-  for (int64_t first = warp * 32 * kFewSteps; first < sizes.inner; first = next(first)) {
-    Words left[kFewAhead<tiles>][tiles], right[kFewAhead<tiles>][kFewColumns / 8];
+  constexpr int kTurn = 32 * kFewSteps;
+  for (int64_t turn = warp * kTurn; turn < sizes.inner; turn += kFewWarps * kTurn) {
+#pragma unroll 1
+    for (int64_t first = turn; first < turn + kTurn; first += 32 * kFewAhead<tiles>) {
+      Words left[kFewAhead<tiles>][tiles], right[kFewAhead<tiles>][kFewColumns / 8];
 #pragma unroll
-    for (int step = 0; step < kFewAhead<tiles>; ++step) {
-      const int64_t at = first + 32 * step + lane % 4 * 8;
-#pragma unroll
-      for (int n = 0; n < kFewColumns / 8; ++n)
-        right[step][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
-#pragma unroll
-      for (int tile = 0; tile < tiles; ++tile) left[step][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
-    }
-#pragma unroll
-    for (int step = 0; step < kFewAhead<tiles>; ++step) {
-#pragma unroll
-      for (int half = 0; half < 4; half += 2) {
-        const Words& upper = left[step][0];
-        const Words lower = tiles == 2 ? left[step][tiles - 1] : Words{};
-        const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
+      for (int step = 0; step < kFewAhead<tiles>; ++step) {
+        const int64_t at = first + 32 * step + lane % 4 * 8;
 #pragma unroll
         for (int n = 0; n < kFewColumns / 8; ++n)
-          multiply_add<T>(products[n], rows, {right[step][n].values[half], right[step][n].values[half + 1]});
+          right[step][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
+#pragma unroll
+        for (int tile = 0; tile < tiles; ++tile) left[step][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+      }
+#pragma unroll
+      for (int step = 0; step < kFewAhead<tiles>; ++step) {
+#pragma unroll
+        for (int half = 0; half < 4; half += 2) {
+          const Words& upper = left[step][0];
+          const Words lower = tiles == 2 ? left[step][tiles - 1] : Words{};
+          const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
+#pragma unroll
+          for (int n = 0; n < kFewColumns / 8; ++n)
+            multiply_add<T>(products[n], rows, {right[step][n].values[half], right[step][n].values[half + 1]});
+        }
       }
     }
   }
@@ -105,33 +102,20 @@ void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* 
 
 }  // namespace
 
-// False, with nothing done, where a product is none of these.
-inline bool multiply_few_rows(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b,
+inline bool is_few_rows(const Product& p, const std::byte* b) {
+  return size_of(p.dtype) == 2 && p.stack == 1 && p.rows <= kFewRows && !p.a_transposed && p.b_transposed &&
+         p.inner % 8 == 0 && aligned(b);
+}
+
+// A product that is_few_rows(), as product(); `a` begins at 16 bytes.
+inline void multiply_few_rows(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b,
                               const std::byte* bias, std::byte* y) {
-  const bool is_wide = p.dtype != Dtype::bf16 && p.dtype != Dtype::f16;
-  if (is_wide || p.stack != 1 || p.rows > kFewRows || p.a_transposed || !p.b_transposed) return false;
-  if (p.inner % 8 != 0 || !aligned(b)) return false;
-  if (!aligned(a)) {
-    const int64_t bytes = p.rows * p.inner * size_of(p.dtype);
-    std::byte* moved = stream.scratch(bytes);
-    stream.copy(moved, a, bytes);
-    a = moved;
-  }
-  const auto of = [&]<typename T>(Type<T>) {
-    const auto to = [&]<typename Result>(Result* result) {
+  by_types(p, y, [&]<typename T, typename Result>(Type<T>, Result* result) {
+    if constexpr (sizeof(T) == 2) {
       launch_few_rows(stream, p, reinterpret_cast<const T*>(a), reinterpret_cast<const T*>(b),
                       reinterpret_cast<const T*>(bias), result);
-    };
-    if (p.result == p.dtype)
-      to(reinterpret_cast<T*>(y));
-    else
-      to(reinterpret_cast<float*>(y));
-  };
-  if (p.dtype == Dtype::bf16)
-    of(Type<bf16>{});
-  else
-    of(Type<f16>{});
-  return true;
+    }
+  });
 }
 
 }  // namespace mglmm::cuda

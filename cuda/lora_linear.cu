@@ -42,8 +42,6 @@ std::byte* lowered(CudaStream& stream, const LinearSizes& s, const ConstTensor& 
   return scaled_product(stream, p, x.raw(), lora_a.raw(), scaling);
 }
 
-// Rows up to here are corrected one by one, each in the same way whatever rows are beside it.
-constexpr int64_t kFewRows = 16;
 constexpr int kOutputThreads = 256;
 
 // A correction, of as many rows as a launch says; none where rank is 0.
@@ -143,7 +141,7 @@ void run(const LoraLinear& op, CudaStream& stream) {
       .rows = s.rows, .columns = s.out, .inner = s.in, .b_transposed = true, .dtype = op.x.dtype, .result = op.x.dtype};
   product(stream, p, op.x.raw(), op.weight.raw(), op.bias ? op.bias->raw() : nullptr, op.y.raw());
   const ConstTensor& x = op.xDropped ? *op.xDropped : op.x;
-  if (s.rows <= kFewRows) {
+  if (s.rows <= kFewRows) {  // one by one, each in the same way whatever rows are beside it
     by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
       const std::vector<RowLora<T>> loras{row_lora<T>(op.loraA, op.loraB, op.scaling)};
       correct_rows<T>(stream, s.rows, s.in, s.out, x.data<T>(), loras, op.y.data<T>(), op.y.data<T>());

@@ -45,16 +45,18 @@ void multiply_in_steps(CudaStream& stream, const Product& p, const std::byte* a,
                                   ", " + std::to_string(p.inner) + "] by [" + std::to_string(p.inner) + ", " +
                                   std::to_string(p.columns) + "] in " + to_string(p.dtype));
   }
-  by_dtype(p.dtype, [&]<typename T>(Type<T>) {
-    const auto add = [&]<typename Result>(Result* to) {
-      launch(stream, add_kernel<T, Result>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, count, p.columns,
-             sums, reinterpret_cast<const T*>(bias), reinterpret_cast<const Result*>(p.addend), to);
-    };
-    if (p.result == p.dtype)
-      add(reinterpret_cast<T*>(y));
-    else
-      add(reinterpret_cast<float*>(y));
+  by_types(p, y, [&]<typename T, typename Result>(Type<T>, Result* to) {
+    launch(stream, add_kernel<T, Result>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, count, p.columns,
+           sums, reinterpret_cast<const T*>(bias), reinterpret_cast<const Result*>(p.addend), to);
   });
+}
+
+// The same at 16 bytes: what is read in packets, whatever is said of its place.
+const std::byte* at_packets(CudaStream& stream, const std::byte* from, int64_t bytes) {
+  if (aligned(from)) return from;
+  std::byte* moved = stream.scratch(bytes);
+  stream.copy(moved, from, bytes);
+  return moved;
 }
 
 }  // namespace
@@ -65,8 +67,10 @@ void product(CudaStream& stream, const Product& p, const std::byte* a, const std
   const int64_t row_bytes = p.columns * size_of(p.result);
   if (rows * row_bytes == 0) return;
   if (p.inner > 0) {
+    const int64_t size = size_of(p.dtype);
+    if (is_few_rows(p, b)) return multiply_few_rows(stream, p, at_packets(stream, a, p.rows * p.inner * size), b, bias, y);
+    if (bias != nullptr) bias = at_packets(stream, bias, p.columns * size);
     Product rounded = p;
-    if (multiply_few_rows(stream, p, a, b, bias, y)) return;
     rounded.tf32 = stream.tf32() && p.dtype == Dtype::f32;
     if (!multiply(stream, rounded, a, b, bias, y)) multiply_in_steps(stream, rounded, a, b, bias, y);
     return;

@@ -1,4 +1,5 @@
-// Products of matrices. On a GPU they are cuBLASLt's (cuda/cublas.cpp); the simulator has plain loops in their place.
+// Products of matrices. On a GPU those of many rows are cuBLASLt's (cuda/cublas.cpp), and the simulator has plain loops in
+// their place; those of few rows are a kernel of ours (cuda/few_rows.cuh), but in f32.
 #pragma once
 #include "cuda/stream.h"
 
@@ -19,9 +20,23 @@ struct Product {
   const std::byte* addend = nullptr;
 };
 
+// Rows of a step of generation, at most: up to here none of them changes the bits of another.
+inline constexpr int64_t kFewRows = 16;
+
 // `bias` [columns] is added to each row unless it is null.
 void product(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
              std::byte* y);
+
+// body(Type<T>, y) for what a, b and bias are made of, with y as what it is made of.
+template <typename Body>
+void by_types(const Product& p, std::byte* y, Body&& body) {
+  by_dtype(p.dtype, [&]<typename T>(Type<T> type) {
+    if (p.result == p.dtype)
+      body(type, reinterpret_cast<T*>(y));
+    else
+      body(type, reinterpret_cast<float*>(y));
+  });
+}
 
 // Of y = x weight^T with x [rows, in] and weight [out, in], all of `dtype`.
 struct LinearSizes {
@@ -33,8 +48,8 @@ void linear_weight_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtyp
                             std::byte* dweight);
 void linear_bias_gradient(CudaStream& stream, const LinearSizes& s, Dtype dtype, const std::byte* dy, std::byte* dbias);
 
-// Without sizes of 0. Kept by cuda/cublas.cpp, or by the simulator. False, with nothing done, where there is no algorithm
-// for it as it is.
+// Without sizes of 0, with a bias that begins at 16 bytes. Kept by cuda/cublas.cpp, or by the simulator. False, with nothing
+// done, where there is no algorithm for it as it is.
 bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const std::byte* b, const std::byte* bias,
               std::byte* y);
 

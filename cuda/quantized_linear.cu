@@ -14,8 +14,8 @@
 namespace mglmm::cuda {
 namespace {
 
-constexpr int64_t kFewRows = 4;        // of a launch
-constexpr int64_t kReadAgainRows = 8;  // for which the weight is read twice: to make it is to move it five times
+constexpr int64_t kLaunchRows = 4;
+constexpr int64_t kUnmadeRows = 8;  // in two launches, which read it twice: to make it is to move it five times
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr int kOutputs = 32;     // of a block
@@ -164,14 +164,14 @@ void run(const QuantizedLinear& op, CudaStream& stream) {
   const int64_t rows = op.x.shape.count(0, op.x.shape.rank - 1);
   const Quantized weight({op.values, op.scales, op.minimums, op.out, op.in});
   const std::byte* bias = op.bias ? op.bias->raw() : nullptr;
-  if (rows > kReadAgainRows) {
+  if (rows > kUnmadeRows) {
     return product_of(stream, {.rows = rows, .columns = op.out, .inner = op.in, .b_transposed = true}, op.x.dtype,
                       op.x.raw(), weight, bias, op.y.raw());
   }
   by_dtype(op.x.dtype, [&]<typename T>(Type<T>) {
     const T* added = reinterpret_cast<const T*>(bias);
-    for (int64_t first = 0; first < rows; first += kFewRows) {
-      const int64_t count = std::min(kFewRows, rows - first);
+    for (int64_t first = 0; first < rows; first += kLaunchRows) {
+      const int64_t count = std::min(kLaunchRows, rows - first);
       const T* x = op.x.data<T>() + first * op.in;
       T* y = op.y.data<T>() + first * op.out;
       if (op.minimums)

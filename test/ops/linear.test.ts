@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { backward, concat, full, linear, ones, pack, reshape, rowsView, type Tensor, tensor } from '../../lib';
+import { backward, full, linear, ones, pack, reshape, rowsView, type Tensor, tensor } from '../../lib';
 import { expectClose } from '../support/close';
-import { randn, rounded } from '../support/data';
+import { displaced, randn, rounded } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
 import { linear64, product64 } from '../support/products';
@@ -103,19 +103,17 @@ onEveryDevice('linear', () => {
     }
   });
 
-  test('takes x and a weight that begin anywhere', async () => {
-    for (const rows of [3, 12]) {
-      const [x, weight] = [randn([rows, 64], 1, 'bf16'), randn([40, 64], 2, 'bf16')];
-      const moved = (from: Tensor) => {
-        const count = from.shape.reduce((product, size) => product * size, 1);
-        return reshape(rowsView(concat([randn([3], 4, 'bf16'), reshape(from, [count])], 0), 3, 3 + count), from.shape);
-      };
-      const expected = await linear64(x, weight);
-      for (const [a, b] of [
-        [moved(x), weight],
-        [x, moved(weight)],
+  test('takes x, a weight and a bias that begin anywhere', async () => {
+    for (const rows of [3, 12, 70]) {
+      const [x, weight, bias] = [randn([rows, 64], 1, 'bf16'), randn([40, 64], 2, 'bf16'), randn([40], 3, 'bf16')];
+      const shifts = await bias.read();
+      const expected = (await linear64(x, weight)).map((value, i) => value + (shifts[i % 40] as number));
+      for (const [a, b, c] of [
+        [displaced(x), weight, bias],
+        [x, displaced(weight), bias],
+        [x, weight, displaced(bias)],
       ] as const)
-        await expectClose(linear(a, b), expected, { terms: 64 });
+        await expectClose(linear(a, b, c), expected, { terms: 65 });
     }
   });
 

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
 import { backward, cast, dequantize, quantize, quantizedLinear, type Tensor, tensor } from '../../lib';
 import { assertWithin, epsilon } from '../support/close';
-import { randn } from '../support/data';
+import { displaced, randn } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
 import { linear64, product64 } from '../support/products';
@@ -17,7 +17,7 @@ const largestOf = (values: Float64Array) => values.reduce((most, value) => Math.
 const roundedTerms = (dtype: 'bf16' | 'f16', inner: number, halfStep: number) =>
   4 * Math.sqrt(inner) * Math.max(halfStep, dtype === 'bf16' ? epsilon.bf16 / 2 : 0);
 
-onEveryDevice('quantizedLinear', () => {
+onEveryDevice('quantizedLinear', (device) => {
   for (const kind of kinds)
     for (const dtype of ['f32', 'bf16', 'f16'] as const)
       for (const [rows, inner, out] of [
@@ -25,6 +25,7 @@ onEveryDevice('quantizedLinear', () => {
         [3, 33, 65],
         [4, 1, 1],
         [5, 33, 7],
+        [8, 300, 130],
         [9, 257, 1100],
       ] as const)
         test(`agrees with float64 on ${kind}, ${dtype} [${rows},${inner}] x [${out},${inner}]`, async () => {
@@ -109,6 +110,21 @@ onEveryDevice('quantizedLinear', () => {
         const weights = dtype === 'bf16' ? 4 * (epsilon.bf16 / 2) * Math.sqrt(out) : 0;
         assertWithin(await x.grad!.read(), expected, (wanted) => sums + weights + epsilon[dtype] * Math.abs(wanted), x.grad!);
       });
+
+  test('reads parts that begin anywhere on the CPU, and says on a GPU that it cannot', async () => {
+    const x = randn([2, 300], 1);
+    for (const kind of kinds) {
+      const whole = quantize(randn([130, 300], 2), kind);
+      const expected = await quantizedLinear(x, whole).read();
+      for (const part of ['values', 'scales', 'minimums'] as const) {
+        const own = whole[part];
+        if (!own) continue;
+        const read = quantizedLinear(x, { ...whole, [part]: displaced(own) }).read();
+        if (device === 'cpu') assert.deepEqual(await read, expected);
+        else await assert.rejects(read, { name: 'ArgumentError', message: /does not begin at 16 bytes/ });
+      }
+    }
+  });
 
   test('takes sizes of 0', async () => {
     for (const kind of kinds) {

@@ -12,7 +12,7 @@ import {
   windowUnpartition,
 } from '../../lib';
 import { attentionInFloat64, expectAttention, tokensFirst } from '../support/attention';
-import { randn, randnArray } from '../support/data';
+import { displaced, randn, randnArray } from '../support/data';
 import { onEveryDevice } from '../support/devices';
 import { expectGradient } from '../support/gradient';
 
@@ -57,6 +57,16 @@ onEveryDevice('samAttention', () => {
         const y = samAttention(q, k, v, relPosH, relPosW, { height, width });
         await expectAttention(y, expected, headDim + tokens, 6 * Math.sqrt(headDim));
       });
+
+  test('takes tables that begin anywhere', async () => {
+    const [height, width, dim] = [6, 8, 64];
+    const [q, k, v] = [1, 2, 3].map((seed) => randn([1, 2, height * width, dim], seed, 'bf16')) as [Tensor, Tensor, Tensor];
+    const tables = [randn([2 * height - 1, dim], 4, 'bf16'), randn([2 * width - 1, dim], 5, 'bf16')] as [Tensor, Tensor];
+    const expected = await samAttention(q, k, v, ...tables, { height, width }).read();
+    const y = await samAttention(q, k, v, displaced(tables[0]), displaced(tables[1]), { height, width }).read();
+    // Means of v, of about 1 at most 4: two roundings to bf16 apart.
+    for (const [i, value] of y.entries()) assert.ok(Math.abs(value - (expected[i] as number)) < 4 * 2 ** -7, `${i}`);
+  });
 
   test('the packed form gives the same, and the same gradients', async () => {
     const [batch, heads, height, width, dim] = [2, 3, 4, 5, 6];

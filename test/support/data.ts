@@ -1,4 +1,4 @@
-import { type Dtype, type Tensor, tensor } from '../../lib';
+import { concat, type Dtype, reshape, rowsView, type Tensor, tensor } from '../../lib';
 
 /** Uniform numbers in [0, 1) that depend on the seed alone (mulberry32). */
 export function uniform(seed: number): () => number {
@@ -51,4 +51,10 @@ export function f16Bits(value: number): number {
   const rest = steps - floor;
   const even = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
   return sign | (even + ((exponent + 14) << 10));
+}
+
+/** The same values as `x`, beginning three elements behind the beginning of their memory. */
+export function displaced(x: Tensor): Tensor {
+  const flat = reshape(x, [countOf(x.shape)]);
+  return reshape(rowsView(concat([rowsView(flat, 0, 3), flat], 0), 3, 3 + countOf(x.shape)), x.shape);
 }
