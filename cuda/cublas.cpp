@@ -212,6 +212,8 @@ bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
               std::byte* y) {
   const Matrices at{a, b, bias, p.addend == nullptr ? y : p.addend, y};
   Problem problem(p, at);
+  // For rows off 16 bytes there are kernels alone that round to bf16 or f16 before they add the bias.
+  if (bias != nullptr && p.result != Dtype::f32 && std::ranges::min(problem.alignments) < 16) return false;
   Choice choice{};
   cublasLtHandle_t handle = nullptr;
   int device = 0;
