@@ -1,5 +1,6 @@
 #include "kernels/attention_cached.h"
 
+#include <algorithm>
 #include <string>
 
 #include "cuda/attention_tiles.cuh"
@@ -43,6 +44,7 @@ struct RoomRefusals {
 
 // A warp a row.
 __global__ void __launch_bounds__(kThreads) check_room_kernel(Room room, RoomRefusals refusals) {
+  begin_early();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
   if (row >= room.batch) return;
@@ -72,7 +74,8 @@ __global__ void __launch_bounds__(kThreads) check_room_kernel(Room room, RoomRef
 
 void doubt_room(CudaStream& stream, const Room& room) {
   const RoomRefusals refusals{stream.question(), stream.question(), stream.question()};
-  launch(stream, check_room_kernel, {.blocks = blocks_for(room.batch, kWarps), .threads = kThreads}, room, refusals);
+  launch(stream, check_room_kernel, {.blocks = blocks_for(room.batch, kWarps), .threads = kThreads, .early = true}, room,
+         refusals);
   const auto complaint = [](const char* name, const std::string& place, int32_t got, const std::string& expected) {
     return Error(kArgumentError, std::string("attentionCached: ") + name + "[" + place + "] is " + std::to_string(got) +
                                      ", expected " + expected);
@@ -101,9 +104,10 @@ struct NewTokens {
   float base;                           // 0: nothing is turned
 };
 
-// Blocks along x: tokens of all rows; y: heads, a warp each, of keys and values, then, with a base, of queries.
+// Blocks along x: tokens of all rows; y: heads, a warp each in turns, of keys and values, then, with a base, of queries.
 template <typename T>
 __global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room) {
+  begin_early();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t batch = blockIdx.x / room.tokens;
   const int64_t token = blockIdx.x % room.tokens;
@@ -122,18 +126,21 @@ __global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room 
   const auto turn = [&](const T* x, T* y) {
     for (int64_t i = lane; i < half; i += 32) turn_pair(angles.of_pair[i], x, y, i, half);
   };
-  const int64_t head = static_cast<int64_t>(blockIdx.y) * kWarps + threadIdx.x / 32;
-  if (head >= in.rows.heads) {
-    const int64_t at = in.queries.offset(batch, head - in.rows.heads, token);
-    if (in.base != 0.0F && head < in.rows.heads + in.queries.heads) turn(in.q + at, in.turned + at);
-    return;
-  }
-  const int64_t from = in.rows.offset(batch, head, token);
-  const int64_t to = room.cache.offset(batch, head, position);
-  if (in.base != 0.0F) turn(in.k + from, in.key_cache + to);
-  for (int64_t i = lane; i < in.rows.dim; i += 32) {
-    if (in.base == 0.0F) in.key_cache[to + i] = in.k[from + i];
-    in.value_cache[to + i] = in.v[from + i];
+  const int64_t heads = in.rows.heads + (in.base == 0.0F ? 0 : in.queries.heads);
+  for (int64_t head = static_cast<int64_t>(blockIdx.y) * kWarps + threadIdx.x / 32; head < heads;
+       head += gridDim.y * kWarps) {
+    if (head >= in.rows.heads) {
+      const int64_t at = in.queries.offset(batch, head - in.rows.heads, token);
+      turn(in.q + at, in.turned + at);
+      continue;
+    }
+    const int64_t from = in.rows.offset(batch, head, token);
+    const int64_t to = room.cache.offset(batch, head, position);
+    if (in.base != 0.0F) turn(in.k + from, in.key_cache + to);
+    for (int64_t i = lane; i < in.rows.dim; i += 32) {
+      if (in.base == 0.0F) in.key_cache[to + i] = in.k[from + i];
+      in.value_cache[to + i] = in.v[from + i];
+    }
   }
 }
 
@@ -168,10 +175,11 @@ void run(const AttentionCached& op, CudaStream& stream) {
                           op.keyCache.data<T>(),
                           op.valueCache.data<T>(),
                           static_cast<float>(op.ropeBase)};
-    launch(stream, append_kernel<T>,
-           {.blocks = batch * queries.tokens,
-            .threads = kThreads,
-            .y = blocks_for(rows.heads + (turns ? queries.heads : 0), kWarps)},
+    // Angles are calculated once a block: where tokens alone fill the device, it has all heads of one.
+    const int64_t tokens = batch * queries.tokens;
+    const int64_t parts = blocks_for(rows.heads + (turns ? queries.heads : 0), kWarps);
+    const int64_t wanted = blocks_for(int64_t{4} * stream.processors(), std::max<int64_t>(tokens, 1));
+    launch(stream, append_kernel<T>, {.blocks = tokens, .threads = kThreads, .y = std::min(parts, wanted), .early = true},
            in, room);
     const AttentionInputs<T, PagedRows> all{
         turns ? in.turned : in.q,           op.keyCache.data<T>(), op.valueCache.data<T>(), queries, cache, queries,

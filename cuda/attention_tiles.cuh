@@ -132,6 +132,7 @@ __device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
     attend_tiles_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
+  begin_early();
   constexpr int kSteps = dim / 16;  // fragments along a row
   constexpr int kBlocks = dim / 8;  // fragments of a result
   constexpr int kTile = kTileKeys * kTileStride<dim>;
@@ -269,6 +270,7 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 __global__ void __launch_bounds__(kAttentionThreads)
     join_splits_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
+  begin_early();
   const int64_t query = static_cast<int64_t>(blockIdx.x) * kAttentionWarps + threadIdx.x / 32;
   if (query >= in.queries.tokens) return;
   const int64_t seen = sight.keys(blockIdx.z, query);
@@ -312,7 +314,12 @@ bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T,
     out.totals = stream.scratch_of<float2>(parts);
   }
   const auto grid = [&](int64_t blocks, int64_t bytes) {
-    return Grid{.blocks = blocks, .threads = kAttentionThreads, .y = queries.heads, .z = batch, .shared_bytes = bytes};
+    return Grid{.blocks = blocks,
+                .threads = kAttentionThreads,
+                .y = queries.heads,
+                .z = batch,
+                .shared_bytes = bytes,
+                .early = true};
   };
   launch(stream, attend_tiles_kernel<dim, T, Keys, Queries, Sight>,
          grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes), in, sight, out);

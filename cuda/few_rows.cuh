@@ -1,10 +1,12 @@
 // Products of up to 16 rows by a matrix whose columns lie side by side, as a layer's weight does: those of a step of
-// generation, which cost what it takes to read the weight. A block 32 columns; of the inner axis its warps take turns, 128
+// generation, which cost what it takes to read the weight. A block 16 columns; of the inner axis its warps take turns, 128
 // numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one to a lane,
 // in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its order. Which
 // rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of the inner
 // axis orders its sum.
 #pragma once
+#include <algorithm>
+
 #include "cuda/product.h"
 #include "cuda/reduce.cuh"
 #include "cuda/tensor_cores.cuh"
@@ -15,11 +17,13 @@ namespace {
 
 constexpr int kFewThreads = 256;
 constexpr int kFewWarps = kFewThreads / 32;
-constexpr int kFewColumns = 32;  // of a block
+constexpr int kFewColumns = 16;  // of a block
 constexpr int kFewSteps = 4;     // of 32 numbers, before another warp's turn
-// Steps that a lane asks for before it needs the first: more of two tiles would not have the registers.
+// Steps that are on their way while one is multiplied: more of two tiles would not have the registers.
 template <int tiles>
 inline constexpr int kFewAhead = tiles == 1 ? kFewSteps : kFewSteps / 2;
+// Of the matrix, asked for while the kernel in front still runs: what comes meanwhile, and the cache holds.
+constexpr int64_t kFewBytesAhead = int64_t{16} << 20;
 
 template <int tiles>
 struct FewSums {
@@ -28,6 +32,7 @@ struct FewSums {
 
 struct FewSizes {
   int64_t rows, columns, inner;
+  int ahead;  // bytes of a column
 };
 
 // `tiles` of 8 rows. What is null is not added.
@@ -39,37 +44,43 @@ __global__ void __launch_bounds__(kFewThreads, 2)
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
+  if (threadIdx.x < kFewColumns && first_column + threadIdx.x < sizes.columns)
+    ask_ahead(b + (first_column + threadIdx.x) * sizes.inner, sizes.ahead);
+  begin_early();
   const auto words_at = [&](const T* matrix, int64_t row, int64_t rows, int64_t at) {
     if (row >= rows || at >= sizes.inner) return Words{};
     return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
   };
-  float products[kFewColumns / 8][4] = {};
   constexpr int kTurn = 32 * kFewSteps;
-  for (int64_t turn = warp * kTurn; turn < sizes.inner; turn += kFewWarps * kTurn) {
-#pragma unroll 1
-    for (int64_t first = turn; first < turn + kTurn; first += 32 * kFewAhead<tiles>) {
-      Words left[kFewAhead<tiles>][tiles], right[kFewAhead<tiles>][kFewColumns / 8];
+  float products[kFewColumns / 8][4] = {};
+  constexpr int kAhead = kFewAhead<tiles>;
+  Words left[kAhead][tiles], right[kAhead][kFewColumns / 8];
+  const auto ask = [&](int step, int64_t turn) {
+    const int64_t at = turn + 32 * step + lane % 4 * 8;
 #pragma unroll
-      for (int step = 0; step < kFewAhead<tiles>; ++step) {
-        const int64_t at = first + 32 * step + lane % 4 * 8;
+    for (int n = 0; n < kFewColumns / 8; ++n)
+      right[step % kAhead][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
+#pragma unroll
+    for (int tile = 0; tile < tiles; ++tile) left[step % kAhead][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+  };
+#pragma unroll
+  for (int step = 0; step < kAhead; ++step) ask(step, warp * kTurn);
+#pragma unroll 1
+  for (int64_t turn = warp * kTurn; turn < sizes.inner; turn += kFewWarps * kTurn) {
+#pragma unroll
+    for (int step = 0; step < kFewSteps; ++step) {
+#pragma unroll
+      for (int half = 0; half < 4; half += 2) {
+        const Words& upper = left[step % kAhead][0];
+        const Words lower = tiles == 2 ? left[step % kAhead][tiles - 1] : Words{};
+        const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
 #pragma unroll
         for (int n = 0; n < kFewColumns / 8; ++n)
-          right[step][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
-#pragma unroll
-        for (int tile = 0; tile < tiles; ++tile) left[step][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+          multiply_add<T>(products[n], rows,
+                          {right[step % kAhead][n].values[half], right[step % kAhead][n].values[half + 1]});
       }
-#pragma unroll
-      for (int step = 0; step < kFewAhead<tiles>; ++step) {
-#pragma unroll
-        for (int half = 0; half < 4; half += 2) {
-          const Words& upper = left[step][0];
-          const Words lower = tiles == 2 ? left[step][tiles - 1] : Words{};
-          const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
-#pragma unroll
-          for (int n = 0; n < kFewColumns / 8; ++n)
-            multiply_add<T>(products[n], rows, {right[step][n].values[half], right[step][n].values[half + 1]});
-        }
-      }
+      const int next = step + kAhead;
+      ask(next % kFewSteps, next < kFewSteps ? turn : turn + kFewWarps * kTurn);
     }
   }
 #pragma unroll
@@ -78,12 +89,13 @@ __global__ void __launch_bounds__(kFewThreads, 2)
     for (int i = 0; i < 2 * tiles; ++i) sums[warp][lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
   }
   __syncthreads();
-  const int64_t column = first_column + lane;
-  if (column >= sizes.columns) return;
 #pragma unroll 1
-  for (int64_t row = warp; row < sizes.rows; row += kFewWarps) {
+  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kFewColumns; i += kFewThreads) {
+    const int row = i / kFewColumns;
+    const int64_t column = first_column + i % kFewColumns;
+    if (column >= sizes.columns) continue;
     float sum = bias == nullptr ? 0.0F : to_float(bias[column]);
-    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][lane];
+    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][i % kFewColumns];
     const int64_t place = row * sizes.columns + column;
     put(y[place], addend == nullptr ? sum : to_float(addend[place]) + sum);
   }
@@ -91,9 +103,10 @@ __global__ void __launch_bounds__(kFewThreads, 2)
 
 template <typename T, typename Result>
 void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* b, const T* bias, Result* y) {
-  const FewSizes sizes{p.rows, p.columns, p.inner};
+  const int64_t ahead = std::min<int64_t>(p.inner * 2, kFewBytesAhead / p.columns) & ~int64_t{15};
+  const FewSizes sizes{p.rows, p.columns, p.inner, static_cast<int>(ahead)};
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
-  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns), .threads = kFewThreads};
+  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns), .threads = kFewThreads, .early = true};
   if (p.rows <= 8)
     launch(stream, few_rows_product_kernel<1, T, Result>, grid, sizes, a, b, bias, addend, y);
   else

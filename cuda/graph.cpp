@@ -21,7 +21,7 @@ CudaGraph::CudaGraph(CudaStream& stream) : stream_(stream), pool_(stream.pool())
 }
 
 void CudaGraph::begin() {
-  pool_->begin_capture();
+  pool_->begin_capture(memory_);
   const cudaError_t error = cudaStreamBeginCapture(stream_.handle(), cudaStreamCaptureModeRelaxed);
   if (error != cudaSuccess) pool_->end_capture();
   expect(error, "capturing a stream");
@@ -31,6 +31,7 @@ void CudaGraph::begin() {
 CudaGraph::~CudaGraph() {
   cudaStreamSynchronize(pool_->stream);
   if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+  pool_->free(memory_);
   cudaFreeAsync(words_, pool_->stream);
   for (void* table : tables_) cudaFreeHost(table);
 }

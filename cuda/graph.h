@@ -34,6 +34,7 @@ class CudaGraph final : public Graph {
 
   CudaStream& stream_;
   std::shared_ptr<Pool> pool_;
+  GraphMemory memory_;
   cudaGraphExec_t graph_ = nullptr;
   std::vector<void*> tables_;         // pinned
   Refusal* words_ = nullptr;          // on the device

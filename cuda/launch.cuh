@@ -18,6 +18,8 @@ struct Grid {
   int threads = 256;
   int64_t y = 1, z = 1;
   int64_t shared_bytes = 0;  // what dynamic_shared points to
+  // The kernel may begin while the one in front of it on the stream still runs, where the device can: begin_early().
+  bool early = false;
 };
 
 #if !defined(MGLMM_SIMULATED)
@@ -34,6 +36,22 @@ inline void allow_shared(const void* kernel, int64_t bytes) {
   expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
          "asking for shared memory");
   most = bytes;
+}
+
+// Whether `kernel` can begin early on the device of this thread: what is compiled for older ones would not wait.
+inline bool can_be_early(const void* kernel) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, bool> known;
+  int device = 0;
+  expect(cudaGetDevice(&device), "asking for the device");
+  const std::lock_guard lock(mutex);
+  const auto [place, is_new] = known.try_emplace({device, kernel}, false);
+  if (is_new) {
+    cudaFuncAttributes attributes{};
+    expect(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel is compiled for");
+    place->second = attributes.ptxVersion >= 90;
+  }
+  return place->second;
 }
 #endif
 
@@ -55,7 +73,31 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));
   config.dynamicSmemBytes = static_cast<size_t>(grid.shared_bytes);
   config.stream = stream.handle();
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &early;
+  config.numAttrs = grid.early && can_be_early(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
   expect(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "launching a kernel");
+#endif
+}
+
+// First of all in every thread of a kernel that is launched `early`: until then it may only ask the cache for what it will
+// read. Waits until all that was launched before is done, and lets the kernel behind begin.
+__device__ __forceinline__ void begin_early() {
+#if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait; griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Asks for `bytes`, a multiple of 16, from a place that is one as well, into the second-level cache. What is written there
+// later is what is read after all.
+__device__ __forceinline__ void ask_ahead(const void* from, int bytes) {
+#if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes) : "memory");
+#else
+  static_cast<void>(from);
+  static_cast<void>(bytes);
 #endif
 }
 

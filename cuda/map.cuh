@@ -9,6 +9,7 @@ constexpr int kMapThreads = 256;
 
 template <int packet, typename Formula, typename To, typename... From>
 __global__ void __launch_bounds__(kMapThreads) map_kernel(int64_t count, Formula formula, To* y, const From*... x) {
+  begin_early();
   const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x) * packet;
   if (begin + packet <= count) {
     const auto put_all = [&](const auto&... loaded) {
@@ -29,12 +30,11 @@ __global__ void __launch_bounds__(kMapThreads) map_kernel(int64_t count, Formula
 template <typename Formula, typename To, typename... From>
 void map(CudaStream& stream, int64_t count, Formula formula, To* y, const From*... x) {
   constexpr int kWidest = sizeof(To) > 2 || ((sizeof(From) > 2) || ...) ? 4 : 8;
-  if (aligned(y, x...)) {
-    launch(stream, map_kernel<kWidest, Formula, To, From...>, {.blocks = blocks_for(count, kMapThreads * kWidest)}, count,
-           formula, y, x...);
-  } else {
-    launch(stream, map_kernel<1, Formula, To, From...>, {.blocks = blocks_for(count, kMapThreads)}, count, formula, y, x...);
-  }
+  const auto grid = [count](int packet) { return Grid{.blocks = blocks_for(count, kMapThreads * packet), .early = true}; };
+  if (aligned(y, x...))
+    launch(stream, map_kernel<kWidest, Formula, To, From...>, grid(kWidest), count, formula, y, x...);
+  else
+    launch(stream, map_kernel<1, Formula, To, From...>, grid(1), count, formula, y, x...);
 }
 
 }  // namespace mglmm::cuda

@@ -11,6 +11,7 @@ namespace {
 template <bool connected, int packet, typename T>
 __global__ void __launch_bounds__(512)
     forward_kernel(RowTeams teams, const T* x, const T* residual, const T* weight, float eps, T* sum, T* y, float* rstds) {
+  begin_early();
   const int64_t row = teams.row();
   if (row >= teams.rows) return;
   const int64_t first = row * teams.size;
@@ -92,7 +93,9 @@ void normalize(const Op& op, CudaStream& stream, const T* residual, T* sum) {
         const RowTeams teams(op.x.count() / dim, dim, packet.value);
         const auto kernel =
             residual == nullptr ? forward_kernel<false, packet.value, T> : forward_kernel<true, packet.value, T>;
-        launch(stream, kernel, teams.grid(), teams, x, residual, weight, op.eps, sum, y, rstd);
+        Grid grid = teams.grid();
+        grid.early = true;
+        launch(stream, kernel, grid, teams, x, residual, weight, op.eps, sum, y, rstd);
       },
       residual == nullptr ? x : sum, weight, y);  // the order of a sum does not depend on where its summands begin
 }

@@ -17,8 +17,12 @@ constexpr int64_t kSmallBytes = int64_t{512} << 10;  // of a copy at most: table
 constexpr int64_t kSmallHalf = 8 * kSmallBytes;
 constexpr size_t kOpenDoubts = 1024;  // before somebody has to wait for answers
 
-// The pool of the graph that this thread captures.
+// Of the graph that this thread captures.
 thread_local const Pool* captured_here = nullptr;
+thread_local GraphMemory* captured_memory = nullptr;
+
+constexpr int64_t kGraphUnit = 512;
+int64_t in_graph(int64_t bytes) { return (bytes + kGraphUnit - 1) / kGraphUnit * kGraphUnit; }
 
 void release_storage(Storage& storage) {
   if (storage.data == nullptr) return;
@@ -55,14 +59,17 @@ Pool::Pool(int device) : device_(device) {
   expect(cudaMemGetInfo(&free, &total), "asking for the device's memory");
   limit = static_cast<int64_t>(total);
   expect(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  expect(cudaStreamCreateWithFlags(&aside_, cudaStreamNonBlocking), "making a stream");
 }
 
 Pool::~Pool() {
   for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
+  if (aside_ != nullptr) cudaStreamDestroy(aside_);
   if (stream != nullptr) cudaStreamDestroy(stream);
 }
 
 std::byte* Pool::allocate(int64_t bytes) {
+  if (captured_here == this) return allocate_captured(bytes);
   free_released();
   if (live + bytes <= limit) {
     void* memory = nullptr;
@@ -78,18 +85,35 @@ std::byte* Pool::allocate(int64_t bytes) {
   throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on " + used());
 }
 
+std::byte* Pool::allocate_captured(int64_t bytes) {
+  const int64_t size = in_graph(bytes);
+  void* memory = nullptr;
+  if (const auto place = captured_memory->free.find(size); place != captured_memory->free.end()) {
+    memory = place->second;
+    captured_memory->free.erase(place);
+  } else {
+    const bool fits = live + size <= limit;
+    const cudaError_t error = fits ? cudaMallocAsync(&memory, static_cast<size_t>(size), aside_) : cudaErrorMemoryAllocation;
+    expect_room(error, "allocating memory of a graph");
+    expect(cudaStreamSynchronize(aside_), "allocating memory of a graph");
+  }
+#if defined(MGLMM_SIMULATED)
+  poison_simulated(stream, memory, static_cast<size_t>(size));
+#endif
+  return static_cast<std::byte*>(memory);
+}
+
 void Pool::release(std::byte* memory, int64_t bytes) {
-  live -= bytes;
   if (captured_here == this) {
-    cudaFreeAsync(memory, stream);  // in the graph; what goes wrong is told when the capture ends
+    captured_memory->free.emplace(in_graph(bytes), memory);
     return;
   }
+  live -= bytes;
   const std::lock_guard lock(mutex_);
   waiting_.push_back(memory);
 }
 
 void Pool::free_released() {
-  if (captured_here == this) return;
   std::vector<std::byte*> released;
   {
     const std::lock_guard lock(mutex_);
@@ -98,15 +122,25 @@ void Pool::free_released() {
   for (std::byte* memory : released) expect(cudaFreeAsync(memory, stream), "freeing memory");
 }
 
-void Pool::begin_capture() { captured_here = this; }
+void Pool::begin_capture(GraphMemory& memory) {
+  captured_here = this;
+  captured_memory = &memory;
+}
 
-void Pool::end_capture() { captured_here = nullptr; }
+void Pool::end_capture() {
+  captured_here = nullptr;
+  captured_memory = nullptr;
+}
+
+void Pool::free(GraphMemory& memory) {
+  for (const auto& [_, block] : memory.free) cudaFreeAsync(block, stream);
+  memory.free.clear();
+}
 
 void Pool::trim() {
   free_released();
   expect(cudaStreamSynchronize(stream), "waiting for the stream");  // what it frees is free then
   expect(cudaMemPoolTrimTo(pool_, 0), "giving memory back");
-  expect(cudaDeviceGraphMemTrim(device_), "giving the memory of graphs back");
 }
 
 void Pool::expect_room(cudaError_t error, const char* what) const {

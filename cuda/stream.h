@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,6 +28,12 @@ void expect(cudaError_t error, const char* what);
 // Why a device cannot run what is compiled in, if it cannot.
 std::optional<std::string> lacking_code(int device);
 
+// What a graph's kernels have for themselves: taken when it was captured, kept as long as it lives. What one of them is done
+// with is there for those behind it, so that no allocation is a step of the graph, and its kernels follow one another.
+struct GraphMemory {
+  std::multimap<int64_t, std::byte*> free;  // by size
+};
+
 // The memory of one stream. Tensors keep it alive: they may be freed after the stream is gone.
 class Pool {
  public:
@@ -41,9 +48,10 @@ class Pool {
   void release(std::byte* memory, int64_t bytes);
   void trim();
   MemoryFigures figures() const;  // any thread
-  // Between them what this thread allocates and releases is the graph's.
-  void begin_capture();
+  // Between them what this thread allocates comes from a graph's memory, and what it releases goes there.
+  void begin_capture(GraphMemory& memory);
   void end_capture();
+  void free(GraphMemory& memory);  // what it holds, in the order of the stream
 
   // What `call` gives; if that is too little memory, what it gives once free memory has gone back to the driver.
   template <typename Call>
@@ -61,11 +69,13 @@ class Pool {
   std::atomic<int64_t> live{0}, peak{0}, limit{0};
 
  private:
+  std::byte* allocate_captured(int64_t bytes);
   void free_released();
   std::string used() const;  // of what device, and how much
 
   int device_;
   cudaMemPool_t pool_ = nullptr;
+  cudaStream_t aside_ = nullptr;  // that is never captured
   std::mutex mutex_;
   std::vector<std::byte*> waiting_;  // released, not yet freed; under mutex_
 };

@@ -13,7 +13,6 @@
 // Work in its order, and memory that is allocated in it.
 struct SimulatedGraph {
   std::vector<std::function<void()>> work;
-  std::vector<void*> blocks;
 };
 struct SimulatedStream {
   int device;
@@ -118,7 +117,6 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launched, cudaGraph_t graph, unsigned long long) {
   *launched = new SimulatedGraph{std::move(*graph)};
-  graph->blocks.clear();
   return cudaSuccess;
 }
 
@@ -136,7 +134,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return cudaGraphExecDestroy(graph); }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
-  for (void* block : graph->blocks) release(block);
   delete graph;
   return cudaSuccess;
 }
@@ -182,7 +179,6 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* v
 }
 
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
-cudaError_t cudaDeviceGraphMemTrim(int) { return cudaSuccess; }
 
 cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
   Memory& m = memory();
@@ -193,23 +189,15 @@ cudaError_t cudaMallocAsync(void** block, size_t bytes, cudaStream_t stream) {
   if (posix_memalign(block, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   pool.used += bytes;
   m.blocks[*block] = {stream->device, bytes};
-  if (stream->captured != nullptr) stream->captured->blocks.push_back(*block);
-  enqueue_simulated(stream, [memory = *block, bytes] { mglmm::simulator::poison(memory, bytes); });
+  poison_simulated(stream, *block, bytes);
   return cudaSuccess;
 }
 
-cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
-  if (stream->captured == nullptr) return release(block);
-  size_t bytes = 0;
-  {
-    const std::lock_guard lock(memory().mutex);
-    const auto place = memory().blocks.find(block);
-    if (place == memory().blocks.end()) return cudaErrorInvalidValue;
-    bytes = place->second.second;
-  }
+void poison_simulated(cudaStream_t stream, void* block, size_t bytes) {
   enqueue_simulated(stream, [block, bytes] { mglmm::simulator::poison(block, bytes); });
-  return cudaSuccess;
 }
+
+cudaError_t cudaFreeAsync(void* block, cudaStream_t) { return release(block); }
 
 cudaError_t cudaMallocHost(void** block, size_t bytes) {
   *block = std::malloc(bytes);
