@@ -51,6 +51,7 @@ void Executor::open() {
   try {
     stream_ = backend_.open(index_of(device_));
     if (!stream_) stream_ = std::make_unique<HostStream>();
+    memory_limit_ = stream_->memory().limit_bytes;
     opened_ = stream_.get();
   } catch (const Error& error) {
     unopened_ = std::make_unique<Error>(error);
@@ -89,6 +90,11 @@ Stream& Executor::stream() {
   return *stream_;
 }
 
+void Executor::set_memory_limit(int64_t bytes) {
+  stream().set_memory_limit(bytes);
+  memory_limit_ = bytes;
+}
+
 MemoryFigures Executor::memory() const {
   const Stream* stream = opened_;
   return stream == nullptr ? MemoryFigures{} : stream->memory();
@@ -96,7 +102,7 @@ MemoryFigures Executor::memory() const {
 
 void Executor::expect_possible(int64_t bytes) const {
   if (!is_cuda(device_)) return mglmm::expect_possible(bytes);
-  const int64_t limit = memory().limit_bytes;
+  const int64_t limit = memory_limit_;
   if (limit > 0 && bytes > limit) {
     throw Error(kOutOfMemoryError, "cannot allocate " + std::to_string(bytes) + " bytes on " + to_string(device_) +
                                        ": the limit is " + std::to_string(limit));

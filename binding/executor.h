@@ -47,6 +47,7 @@ class Executor {
   // Stream thread only ----------------------------------------------------------------------------------------------
   // Throws DeviceError when the device could not be opened.
   Stream& stream();
+  void set_memory_limit(int64_t bytes);
   // Keeps the first error that no read has told yet, for the next synchronize().
   void note(const Error& error);
   std::unique_ptr<Error> take_noted();
@@ -68,6 +69,7 @@ class Executor {
   std::unique_ptr<Stream> stream_;              // stream thread
   std::unique_ptr<Error> unopened_;             // why there is none
   std::atomic<Stream*> opened_{nullptr};        // what other threads may ask for figures
+  std::atomic<int64_t> memory_limit_{0};        // of the stream: to ask it for figures may wait for the driver
   std::unique_ptr<Error> noted_;
   std::thread thread_;
 };

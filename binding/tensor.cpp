@@ -9,6 +9,7 @@ namespace {
 constexpr napi_type_tag kTensorTag = {0x6d676c6d6d2d7465, 0x6e736f722d763031};
 
 void tell_v8(Napi::Env env, Handle& handle, int64_t bytes) {
+  if (bytes == handle.told_v8) return;
   Napi::MemoryManagement::AdjustExternalMemory(env, bytes - handle.told_v8);
   handle.told_v8 = bytes;
 }
@@ -82,6 +83,12 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// announce(tensor): to the garbage collector, which is to free it.
+Napi::Value announce(const Napi::CallbackInfo& info) {
+  if (Handle* handle = handle_of(info.Env(), info[0])) tell_v8(info.Env(), *handle, handle->own_bytes);
+  return info.Env().Undefined();
+}
+
 // memory(device)
 Napi::Value memory(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
@@ -99,11 +106,11 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
 
 // What the stream does in its turn: for a device other than the CPU.
 struct StreamTask final : Executor::Task {
-  void (*act)(Stream&, int64_t);
+  void (*act)(Executor&, int64_t);
   int64_t argument;
   void run(Executor& executor) noexcept override {
     try {
-      act(executor.stream(), argument);
+      act(executor, argument);
     } catch (const Error& error) {
       executor.note(error);
     }
@@ -112,7 +119,7 @@ struct StreamTask final : Executor::Task {
 
 // At once on the CPU, in the order of the stream elsewhere.
 Napi::Value change_stream(const Napi::CallbackInfo& info, int64_t argument, const Napi::Value& device_number,
-                          void (*at_once)(int64_t), void (*act)(Stream&, int64_t)) {
+                          void (*at_once)(int64_t), void (*act)(Executor&, int64_t)) {
   return guarded(info.Env(), [&] {
     const Device device = expect_device(device_number, "device");
     if (is_cuda(device)) {
@@ -168,7 +175,7 @@ void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce
   *description++ = static_cast<double>(made.layout);
   *description++ = static_cast<double>(made.shape.rank);
   for (int axis = 0; axis < made.shape.rank; ++axis) description[axis] = static_cast<double>(made.shape[axis]);
-  if (announce == Announce::yes) tell_v8(env, handle, made.storage->bytes);
+  handle.own_bytes = announce == Announce::yes ? made.storage->bytes : 0;
 }
 
 TensorRef new_tensor(Napi::Env env, const Shape& shape, Dtype dtype, Device device) {
@@ -223,24 +230,27 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   add("mapFile", map_tensor);
   add("alias", alias);
   add("dispose", dispose);
+  add("announce", announce);
   add("memory", memory);
   add("devices", devices);
   add("resetPeak", [](const Napi::CallbackInfo& info) {
     return change_stream(
-        info, 0, info[0], [](int64_t) { reset_peak(); }, [](Stream& stream, int64_t) { stream.reset_peak(); });
+        info, 0, info[0], [](int64_t) { reset_peak(); },
+        [](Executor& executor, int64_t) { executor.stream().reset_peak(); });
   });
   add("trimMemory", [](const Napi::CallbackInfo& info) {
     return change_stream(
-        info, 0, info[0], [](int64_t) { trim_memory(); }, [](Stream& stream, int64_t) { stream.trim_memory(); });
+        info, 0, info[0], [](int64_t) { trim_memory(); },
+        [](Executor& executor, int64_t) { executor.stream().trim_memory(); });
   });
   add("setMemoryLimit", [](const Napi::CallbackInfo& info) {
     return change_stream(info, info[0].As<Napi::Number>().Int64Value(), info[1], set_memory_limit,
-                         [](Stream& stream, int64_t bytes) { stream.set_memory_limit(bytes); });
+                         [](Executor& executor, int64_t bytes) { executor.set_memory_limit(bytes); });
   });
   add("setTf32", [](const Napi::CallbackInfo& info) {
     return change_stream(
         info, info[0].As<Napi::Boolean>().Value() ? 1 : 0, info[1], [](int64_t) {},
-        [](Stream& stream, int64_t allowed) { stream.allow_tf32(allowed != 0); });
+        [](Executor& executor, int64_t allowed) { executor.stream().allow_tf32(allowed != 0); });
   });
   exports.Set("pending", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 Context& context = Context::of(info.Env());

@@ -20,7 +20,8 @@ class Program;
 // small op, so lib/tensor/tensor.ts uses them again. `ref.storage` is null while no tensor has it.
 struct Handle {
   TensorRef ref;
-  int64_t told_v8 = 0;  // bytes announced to the garbage collector
+  int64_t own_bytes = 0;  // of memory that it made
+  int64_t told_v8 = 0;    // bytes announced to the garbage collector
 };
 
 // Per-environment state, Node-API instance data.
@@ -64,8 +65,8 @@ class Context {
   const Backend* cuda_ = nullptr;
 };
 
-// Whether V8 is told of a tensor's bytes, so that garbage of unscoped code is collected before memory runs out. Not for
-// what has no memory of its own: views, mapped files, parameters that wait for theirs.
+// Whether V8 is told of a tensor's bytes once no scope owns it, so that garbage of unscoped code is collected before memory
+// runs out. Not for what has no memory of its own: views, mapped files, parameters that wait for theirs.
 enum class Announce { yes, no };
 // Puts `ref` into the handle of a tensor that is being made and describes it, as the `place`-th of this call.
 void make_tensor(Napi::Env env, Handle& handle, TensorRef ref, Announce announce = Announce::yes, int place = 0);

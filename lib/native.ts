@@ -65,6 +65,8 @@ interface Addon {
   alias(made: Handle, tensor: Handle, shape?: readonly number[], offset?: number): void;
   transfer(made: Handle, tensor: Handle, device: number): void;
   dispose(tensor: Handle): void;
+  /** Tells the garbage collector, which is to free the tensor, of its bytes. */
+  announce(tensor: Handle): void;
   read(tensor: Handle, bits?: boolean): Promise<ReadArray>;
   synchronize(device: number): Promise<void>;
   /** Numbers of the devices that something was enqueued on. */

@@ -40,7 +40,7 @@ export function expectGoing(signal: AbortSignal | undefined): void {
 export const enqueue = <Result>(signal: AbortSignal, body: () => Result): Result => abortable(signal, () => noGradients(body));
 
 /** A tensor that outlives all scopes; what else `body` makes is freed. */
-export const kept = (body: () => Tensor): Tensor => Scope.disown(tidy(body));
+export const kept = (body: () => Tensor): Tensor => tidy(() => Scope.disown(body()));
 
 /** Resolves when `x` is computed; rejects when it cannot be. */
 export async function reached(x: Tensor): Promise<void> {

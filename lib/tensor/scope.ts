@@ -59,7 +59,8 @@ export class Scope implements Disposable {
   keep<T extends Tensor>(tensor: T): T {
     if (tensor.owner !== this) return tensor;
     Scope.disown(tensor);
-    this.parent?.own(tensor);
+    if (this.parent) this.parent.own(tensor);
+    else tensor.announce();
     return tensor;
   }
 

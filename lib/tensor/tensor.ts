@@ -61,7 +61,9 @@ export class Tensor implements Disposable, Owned {
         .filter((line) => !line.includes(__filename))
         .slice(1, 6)
         .join('\n');
-    ambient().scope?.own(this);
+    const { scope } = ambient();
+    if (scope) scope.own(this);
+    else this.announce();
   }
 
   /** An empty handle, for a native call to fill. @internal */
@@ -144,6 +146,15 @@ export class Tensor implements Disposable, Owned {
   async item(): Promise<number> {
     const values = await this.read();
     return values[0] as number;
+  }
+
+  /**
+   * Tells the garbage collector of the bytes, as no scope frees them. Not of all tensors: being told of tens of MiB it looks for
+   * garbage at once, for 5 ms and more.
+   * @internal
+   */
+  announce(): void {
+    if (this.#handle) native.announce(this.#handle);
   }
 
   /** Frees the memory once all that was enqueued before has run. Idempotent. */

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { describe, test } from '@jest/globals';
-import { DisposedError, Scope, setDebug, swiglu, synchronize, tensor, tidy } from '../../lib';
+import { abortable, DisposedError, Scope, setDebug, swiglu, synchronize, tensor, tidy, zeros } from '../../lib';
 
 describe('Scope', () => {
   test('frees at its end what was made in it', () => {
@@ -63,6 +64,41 @@ describe('Scope', () => {
       () => swiglu(traced, traced),
       (error) => error instanceof DisposedError && /it was made\s+at/.test(error.message) && error.message.includes('scope.test.ts'),
     );
+  });
+});
+
+describe('the garbage collector', () => {
+  /** How often it looks at the whole heap while `make` makes 100 tensors of 64 MiB, which no op fills. */
+  const collections = async (make: () => unknown) => {
+    let count = 0;
+    const whole: unknown[] = [constants.NODE_PERFORMANCE_GC_MAJOR, constants.NODE_PERFORMANCE_GC_INCREMENTAL];
+    const observer = new PerformanceObserver((list) => {
+      for (const { detail } of list.getEntries() as unknown as { detail: { kind: number } }[]) if (whole.includes(detail.kind)) count++;
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    const giveUp = new AbortController();
+    abortable(giveUp.signal, () => {
+      giveUp.abort();
+      for (let i = 0; i < 100; i++) make();
+    });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    observer.disconnect();
+    return count;
+  };
+  const large = () => zeros([1 << 24]);
+
+  test('is told of tensors that no scope owns, and so finds those that nobody holds', async () => {
+    assert.ok((await collections(large)) > 2);
+    assert.ok((await collections(() => tidy(large))) > 2);
+  });
+
+  test('is left alone by those of a scope, which frees them', async () => {
+    const none = [
+      () => tidy(() => void large()),
+      () => tidy(() => tidy(large).dispose()),
+      () => tidy(() => Scope.disown(large())).dispose(),
+    ];
+    for (const make of none) assert.ok((await collections(make)) < 3);
   });
 });
 

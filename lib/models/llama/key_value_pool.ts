@@ -136,7 +136,7 @@ function* layerByLayer(depth: number, make: (layer: number, part: keyof CachedLa
   const layers: CachedLayer[] = [];
   let isWhole = false;
   // A cache outlives the scope it is made in.
-  const kept = (layer: number, part: keyof CachedLayer) => Scope.disown(tidy(() => make(layer, part)));
+  const kept = (layer: number, part: keyof CachedLayer) => tidy(() => Scope.disown(make(layer, part)));
   try {
     for (let layer = 0; layer < depth; layer++) {
       if (layer > 0) yield;

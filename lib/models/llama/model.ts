@@ -114,7 +114,7 @@ export class LlamaModel extends Module {
     let isDone = false;
     try {
       for (const [i, layer] of this.layers.entries()) {
-        const y = Scope.disown(noGradients(() => tidy(() => layer.extend(x, places, cache.layers[i] as CachedLayer))));
+        const y = noGradients(() => tidy(() => Scope.disown(layer.extend(x, places, cache.layers[i] as CachedLayer))));
         if (x !== embeddings) x.dispose();
         x = y;
         yield;
