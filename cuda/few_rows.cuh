@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kFewThreads, 2)
 
 template <typename T, typename Result>
 void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* b, const T* bias, Result* y) {
-  const int64_t ahead = std::min<int64_t>(p.inner * 2, kFewBytesAhead / p.columns) & ~int64_t{15};
+  const int64_t ahead = std::clamp<int64_t>(kFewBytesAhead / p.columns & ~int64_t{15}, 16, p.inner * 2);
   const FewSizes sizes{p.rows, p.columns, p.inner, static_cast<int>(ahead)};
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
   const Grid grid{.blocks = blocks_for(p.columns, kFewColumns), .threads = kFewThreads, .early = true};

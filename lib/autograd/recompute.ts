@@ -20,7 +20,8 @@ export function recompute(body: (...inputs: Tensor[]) => Tensor, ...inputs: Tens
         leaf.requiresGrad = node.edges[index] !== undefined;
         return leaf;
       });
-      const again = withAmbient({ gradients: true }, () => body(...leaves));
+      // What its backward does not need is freed before that begins.
+      const again = withAmbient({ gradients: true }, () => tidy(() => body(...leaves)));
       if (again.node) backward(again, dy);
       for (const leaf of leaves) leaf.dispose();
       return leaves.map((leaf) => leaf.grad);
