@@ -1,10 +1,14 @@
 // Attention for sm_90a (Shah et al. 2024, arXiv 2407.08608): a thread loads tiles of 128 keys and of their values by TMA
 // into a ring, two groups of four warps have 64 queries each and multiply by wgmma. The keys of a tile are multiplied
-// together with the values of the tile before, so that tensor cores work while exponentials are taken. For bf16 and f16,
-// heads of 64 and 128 numbers, 64 queries and more. Results are rounded where those of cuda/attention_tiles.cuh are.
+// together with the values of the tile before, and the groups take turns in it, so that tensor cores work for one while the
+// other takes exponentials. For bf16 and f16, heads of 64 and 128 numbers, 64 queries and more. Results are rounded where
+// those of cuda/attention_tiles.cuh are.
 //
 // Sight is that of cuda/attention.cuh, without bias.
 #pragma once
+#include <algorithm>
+
+#include "cuda/attention_order.cuh"
 #include "cuda/attention_tiles.cuh"
 #include "cuda/hopper.cuh"
 
@@ -19,28 +23,40 @@ inline constexpr int kConsumerWarps = 4 * kGroups;
 inline constexpr int kHopperThreads = kGroupThreads * (kGroups + 1);
 inline constexpr int kLoaderRegisters = 24;
 inline constexpr int kConsumerRegisters = 240;
-inline constexpr int kSlots = 4;  // of the ring: the keys and the values of two tiles
+// Of barriers of threads: a group's own, and the one at which it waits for its turn.
+inline constexpr int kOwnBarrier = 1;
+inline constexpr int kTurnBarrier = kOwnBarrier + kGroups;
 
-// Numbers of a tile of the ring.
+// The ring has so many tiles, of keys and values both.
+template <int dim>
+inline constexpr int kRingTiles = dim == 64 ? 4 : 3;
+
+// Numbers of keys, or values, of a tile.
 template <int dim>
 inline constexpr int kHopperTile{dim * kHopperKeys};
 
 // Queries and ring, and what it takes to begin at a multiple of 1024.
 template <int dim>
-inline constexpr int64_t kHopperSharedBytes = 1024 + 2 * (dim * kHopperQueries + dim * kSlots * kHopperKeys);
+inline constexpr int64_t kHopperSharedBytes = 1024 + 2 * (dim * kHopperQueries + 2 * kRingTiles<dim> * kHopperTile<dim>);
 
 namespace {
 
+template <int dim>
 struct RingBarriers {
   Barrier queries;
-  Barrier full[kSlots];
-  Barrier empty[kSlots];
+  Barrier keys[kRingTiles<dim>], values[kRingTiles<dim>];  // are there
+  Barrier free_keys[kRingTiles<dim>], free_values[kRingTiles<dim>];
 };
 
-// What goes through the ring, in order: the keys of tile 0, its values, the keys of tile 1 ...
+// Where a tile is in the ring, and the parity of the phase that ends when it is there.
+template <int dim>
 struct RingPlace {
-  int slot, parity;
-  __device__ explicit RingPlace(int index) : slot(index % kSlots), parity(index / kSlots % 2) {}
+  int slot = 0, parity = 0;
+  __device__ __forceinline__ void advance() {
+    const bool wraps = ++slot == kRingTiles<dim>;
+    if (wraps) slot = 0;
+    parity ^= static_cast<int>(wraps);
+  }
 };
 
 // `rows` rows of a head into shared memory, as columns of tiles.
@@ -59,59 +75,64 @@ struct HopperMaps {
 };
 
 // What a block works on.
+template <int dim>
 struct HopperBlock {
   int batch, head, kv_head, first_query;
-  int end;               // keys that any of its queries may see
-  uint16_t* query_tile;  // of kGroups groups
-  uint16_t* ring;
-  RingBarriers* barriers;
+  int end;  // keys that any of its queries may see
+  RingBarriers<dim>* barriers;
+  uint16_t* memory;  // queries of kGroups groups, keys of the ring, values of the ring
   __device__ int tiles() const { return (end + kHopperKeys - 1) / kHopperKeys; }
+  __device__ uint16_t* queries(int group) const { return memory + group * kGroupQueries * dim; }
+  __device__ uint16_t* keys(int slot) const { return memory + kHopperQueries * dim + slot * kHopperTile<dim>; }
+  __device__ uint16_t* values(int slot) const { return keys(kRingTiles<dim> + slot); }
 };
 
 // By one thread.
 template <int dim>
-__device__ __forceinline__ void load_tiles(const HopperBlock& block, const HopperMaps& maps) {
-  RingBarriers& barriers = *block.barriers;
+__device__ __forceinline__ void load_tiles(const HopperBlock<dim>& block, const HopperMaps& maps) {
+  RingBarriers<dim>& barriers = *block.barriers;
   expect_bytes(&barriers.queries, 2 * kHopperQueries * dim);
   for (int group = 0; group < kGroups; ++group) {
-    load_rows<dim>(block.query_tile + group * kGroupQueries * dim, maps.queries, &barriers.queries, kGroupQueries,
+    load_rows<dim>(block.queries(group), maps.queries, &barriers.queries, kGroupQueries,
                    block.first_query + group * kGroupQueries, block.head, block.batch);
   }
-  for (int i = 0; i < 2 * block.tiles(); ++i) {
-    const RingPlace place(i);
-    wait(&barriers.empty[place.slot], 1 - place.parity);
-    expect_bytes(&barriers.full[place.slot], 2 * kHopperTile<dim>);
-    load_rows<dim>(block.ring + place.slot * kHopperTile<dim>, i % 2 == 0 ? maps.keys : maps.values,
-                   &barriers.full[place.slot], kHopperKeys, i / 2 * kHopperKeys, block.kv_head, block.batch);
+  RingPlace<dim> place;
+  const auto load = [&](uint16_t* to, const TensorMap& map, Barrier* there, Barrier* free, int tile) {
+    wait(free, 1 - place.parity);
+    expect_bytes(there, 2 * kHopperTile<dim>);
+    load_rows<dim>(to, map, there, kHopperKeys, tile * kHopperKeys, block.kv_head, block.batch);
+  };
+  for (int tile = 0; tile < block.tiles(); ++tile) {
+    const int slot = place.slot;
+    load(block.keys(slot), maps.keys, &barriers.keys[slot], &barriers.free_keys[slot], tile);
+    load(block.values(slot), maps.values, &barriers.values[slot], &barriers.free_values[slot], tile);
+    place.advance();
   }
 }
 
-// What 16 queries of a warp have of the tiles, `seen` first keys each.
+// What 16 queries of a warp have of the tiles, `seen` first keys each; all queries of the group see `whole_tiles`.
 template <int dim, typename T, typename Sight>
 struct HopperConsumer {
-  const HopperBlock& block;
+  const HopperBlock<dim>& block;
   const Sight& sight;
   const float scale;  // to logits in units of ln 2
   const int (&seen)[2];
+  const int whole_tiles;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int group = static_cast<int>(threadIdx.x) / kGroupThreads;
+  RingPlace<dim> place, place_before;  // of the tile, and of the one before
   OnlineSoftmax softmax;
   float sums[dim / 8][4] = {};
   float logits[kHopperKeys / 8][4];
   uint32_t p[kHopperKeys / 16][4];
 
-  __device__ __forceinline__ HopperConsumer(const HopperBlock& the_block, const Sight& the_sight, float logit_scale,
-                                            const int (&keys_seen)[2])
-      : block(the_block), sight(the_sight), scale(logit_scale), seen(keys_seen) {}
+  __device__ __forceinline__ HopperConsumer(const HopperBlock<dim>& the_block, const Sight& the_sight, float logit_scale,
+                                            const int (&keys_seen)[2], int tiles_seen)
+      : block(the_block), sight(the_sight), scale(logit_scale), seen(keys_seen), whole_tiles(tiles_seen) {}
 
-  __device__ __forceinline__ uint16_t* filled(int index) const {
-    const RingPlace place(index);
-    wait(&block.barriers->full[place.slot], place.parity);
-    return block.ring + place.slot * kHopperTile<dim>;
-  }
-  __device__ __forceinline__ void release(int index) const {
+  __device__ __forceinline__ void release(Barrier* free) const {
     __syncwarp();
-    if (lane == 0) arrive(&block.barriers->empty[RingPlace(index).slot]);
+    if (lane == 0) arrive(free);
   }
   // Until `taken` is calculated, which is never below 0, so that nothing arrives. Where nothing waits for a number ptxas
   // decides: it would wait for products first and take exponentials then (check:cuda looks).
@@ -119,32 +140,43 @@ struct HopperConsumer {
     if (taken < 0.0F) arrive(&block.barriers->queries);
   }
 
-  __device__ __forceinline__ void multiply_keys(int tile) {
-    const uint16_t* const queries = block.query_tile + group * kGroupQueries * dim;
-    const uint16_t* const keys = filled(2 * tile);
+  // Group 0, group 1, group 0 ... : each phase of a group's barrier has its own threads, which wait, and the other's.
+  __device__ __forceinline__ void await_turn() const { group_barrier(kTurnBarrier + group, kGroups * kGroupThreads); }
+  __device__ __forceinline__ void pass_turn() const {
+    static_assert(kGroups == 2);
+    group_arrive(kTurnBarrier + 1 - group, kGroups * kGroupThreads);
+  }
+
+  // Once the keys are there.
+  __device__ __forceinline__ void multiply_keys() {
+    const uint64_t queries = matrix_at(block.queries(group), 0);
+    const uint64_t keys = matrix_at(block.keys(place.slot), 0);
     fence_products(logits);
 #pragma unroll
     for (int k = 0; k < dim; k += 16) {
       const int column = k / kBoxColumns * kBoxColumns;
-      multiply_async<T>(logits, matrix_at(queries + column * kGroupQueries + k % kBoxColumns, 0),
-                        matrix_at(keys + column * kHopperKeys + k % kBoxColumns, 0), k > 0);
+      multiply_async<T>(logits, further(queries, 2 * (column * kGroupQueries + k % kBoxColumns)),
+                        further(keys, 2 * (column * kHopperKeys + k % kBoxColumns)), k > 0);
     }
     commit_products();
   }
 
-  __device__ __forceinline__ void multiply_values(int tile) {
-    uint16_t* const values = filled(2 * tile + 1);
-    if (tile * kHopperKeys + kHopperKeys > block.end || sight.hides_some) clear_unseen(values, tile * kHopperKeys);
+  // Of the tile before, once its values are there.
+  __device__ __forceinline__ void multiply_values() {
+    const uint64_t values = matrix_at(block.values(place_before.slot), 2 * kHopperKeys * kBoxColumns);
     fence_products(sums, p);
 #pragma unroll
-    for (int k = 0; k < kHopperKeys / 16; ++k)
-      multiply_async<T>(sums, p[k], matrix_at(values + 16 * k * kBoxColumns, 2 * kHopperKeys * kBoxColumns));
+    for (int k = 0; k < kHopperKeys / 16; ++k) multiply_async<T>(sums, p[k], further(values, 2 * 16 * k * kBoxColumns));
     commit_products();
   }
 
-  // What nobody sees may hold a NaN, which a probability of 0 would not take away. A row a thread of the group.
-  __device__ __forceinline__ void clear_unseen(uint16_t* values, int first) const {
+  // Waits for the values of the tile before, `first` its first key. What nobody sees of it may hold a NaN, which a
+  // probability of 0 would not take away: it becomes 0. A row a thread of the group.
+  __device__ __forceinline__ void await_values(int first, bool whole) const {
+    wait(&block.barriers->values[place_before.slot], place_before.parity);
+    if (whole || (first + kHopperKeys <= block.end && !sight.hides_some)) return;
     static_assert(kHopperKeys == kGroupThreads);
+    uint16_t* const values = block.values(place_before.slot);
     const int row = static_cast<int>(threadIdx.x) % kGroupThreads;
     if (first + row >= block.end || sight.hides(block.batch, first + row)) {
       for (int i = 0; i < dim; i += 8) {
@@ -153,10 +185,10 @@ struct HopperConsumer {
       }
     }
     fence_async();
-    group_barrier(1 + group, kGroupThreads);
+    group_barrier(kOwnBarrier + group, kGroupThreads);
   }
 
-  __device__ __forceinline__ void take_logits(int tile) {
+  __device__ __forceinline__ void hide(int tile) {
     const int first = tile * kHopperKeys + 2 * (lane % 4);
     if (tile * kHopperKeys + kHopperKeys > (seen[0] < seen[1] ? seen[0] : seen[1])) {
 #pragma unroll
@@ -177,6 +209,9 @@ struct HopperConsumer {
         }
       }
     }
+  }
+
+  __device__ __forceinline__ void take_logits() {
     softmax.raise(logits, scale);
     softmax.exponentiate(logits, scale);
   }
@@ -186,85 +221,145 @@ struct HopperConsumer {
     for (int k = 0; k < kHopperKeys / 16; ++k) probabilities<T>(p[k], logits, k);
   }
 
-  __device__ __forceinline__ void take_all() {
-    wait(&block.barriers->queries, 0);
-    multiply_keys(0);
-    wait_for_products<0>(logits);
-    release(0);
-    take_logits(0);
-    round_probabilities();
-    for (int tile = 1; tile < block.tiles(); ++tile) {
-      multiply_keys(tile);
-      multiply_values(tile - 1);
-      wait_for_products<1>(logits);
-      release(2 * tile);
-      take_logits(tile);
-      finish(softmax.total[0] + softmax.total[1]);
-      wait_for_products<0>(sums, p);
-      release(2 * tile - 1);
-      softmax.rescale(sums);
-      round_probabilities();
-    }
-    multiply_values(block.tiles() - 1);
+  __device__ __forceinline__ void advance() {
+    place_before = place;
+    place.advance();
+  }
+
+  // The keys of a tile and the values of the one before. @param whole - whether all queries of the group see all of it.
+  template <bool whole>
+  __device__ __forceinline__ void take_tile(int tile) {
+    RingBarriers<dim>& barriers = *block.barriers;
+    wait(&barriers.keys[place.slot], place.parity);
+    await_values((tile - 1) * kHopperKeys, whole);
+    await_turn();
+    multiply_keys();
+    multiply_values();
+    pass_turn();
+    wait_for_products<1>(logits);
+    release(&barriers.free_keys[place.slot]);
+    if constexpr (!whole) hide(tile);
+    take_logits();
+    finish(softmax.total[0] + softmax.total[1]);
     wait_for_products<0>(sums, p);
+    release(&barriers.free_values[place_before.slot]);
+    softmax.rescale(sums);
+    round_probabilities();
+    advance();
+  }
+
+  // Turns are as many for both groups, as both take all tiles; the last one that group 1 passes is for the last values.
+  __device__ __forceinline__ void take_all() {
+    RingBarriers<dim>& barriers = *block.barriers;
+    const int tiles = block.tiles();
+    if (group == 1) pass_turn();
+    wait(&barriers.queries, 0);
+    wait(&barriers.keys[0], 0);
+    await_turn();
+    multiply_keys();
+    pass_turn();
+    wait_for_products<0>(logits);
+    release(&barriers.free_keys[0]);
+    hide(0);
+    take_logits();
+    round_probabilities();
+    advance();
+    int tile = 1;
+    for (; tile < whole_tiles; ++tile) take_tile<true>(tile);
+    for (; tile < tiles; ++tile) take_tile<false>(tile);
+    await_values((tiles - 1) * kHopperKeys, false);
+    if (group == 0) await_turn();
+    multiply_values();
+    wait_for_products<0>(sums, p);
+  }
+
+  // By way of the place of the warp's queries, whose products are done, so that rows are stored in packets: those of a row
+  // lie in the order that XOR with the row gives, in all banks.
+  __device__ __forceinline__ void store(const AttentionInputs<T>& in, T* y, float* logsumexp) const {
+    constexpr int kPackets = dim / 8;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    const int first_query = block.first_query + 16 * warp;
+    const auto tokens = static_cast<int>(in.queries.tokens);
+    T* const rows = reinterpret_cast<T*>(block.memory) + 16 * warp * dim;
+    const float totals[2] = {softmax.sum(0), softmax.sum(1)};
+    group_barrier(kOwnBarrier + group, kGroupThreads);
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int row = lane / 4 + 8 * i;
+      const float part = part_of_sum(totals[i]);
+#pragma unroll
+      for (int n = 0; n < kPackets; ++n) {
+        *reinterpret_cast<uint32_t*>(rows + row * dim + 8 * (n ^ row % 8) + 2 * (lane % 4)) =
+            pair_of<T>(sums[n][2 * i] * part, sums[n][2 * i + 1] * part);
+      }
+      if (logsumexp != nullptr && lane % 4 == 0 && first_query + row < tokens) {
+        const int64_t head = block.batch * in.queries.heads + block.head;
+        logsumexp[head * tokens + first_query + row] = log_of_sum(softmax.largest[i], totals[i]);
+      }
+    }
+    __syncwarp();
+#pragma unroll
+    for (int packet = lane; packet < 16 * kPackets; packet += 32) {
+      const int row = packet / kPackets;
+      const int column = packet % kPackets;
+      if (first_query + row >= tokens) continue;
+      store_packet(y + in.results.offset(block.batch, block.head, first_query + row) + 8 * column,
+                   load_packet<8>(rows + row * dim + 8 * (column ^ row % 8)));
+    }
   }
 };
 
-// Blocks along x: tiles of queries, the last ones, which see most where attention is causal, first; y: heads; z: batch.
+// Blocks in AttentionOrder.
 template <int dim, typename T, typename Sight>
 __global__ void __launch_bounds__(kHopperThreads, 1)
     attend_hopper_kernel(const __grid_constant__ TensorMap queries, const __grid_constant__ TensorMap keys,
-                         const __grid_constant__ TensorMap values, AttentionInputs<T> in, Sight sight, T* y,
-                         float* logsumexp) {
+                         const __grid_constant__ TensorMap values, AttentionOrder order, AttentionInputs<T> in, Sight sight,
+                         T* y, float* logsumexp) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL) || defined(MGLMM_SIMULATED)
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  const auto head = static_cast<int>(blockIdx.y);
-  const auto batch = static_cast<int>(blockIdx.z);
-  const int first_query = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kHopperQueries;
-  const int own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
-  int seen[2] = {};
-  for (int i = 0; i < 2; ++i) {
-    if (warp < kConsumerWarps && own_query + 8 * i < in.queries.tokens)
-      seen[i] = static_cast<int>(sight.keys(batch, own_query + 8 * i));
-  }
-  auto& barriers = shared<RingBarriers>();
+  const auto place = order.at(static_cast<int>(blockIdx.x));
+  const auto heads = static_cast<int>(in.queries.heads);
+  const int batch = place.head / heads;
+  const int head = place.head % heads;
+  const int first_query = place.tile * kHopperQueries;
+  // A query beyond the last sees what that one does.
+  const auto keys_seen = [&](int query) {
+    const auto last = static_cast<int>(in.queries.tokens) - 1;
+    return static_cast<int>(sight.keys(batch, query < last ? query : last));
+  };
+  auto& barriers = shared<RingBarriers<dim>>();
   if (threadIdx.x == 0) {
     init_barrier(&barriers.queries, 1);
-    for (int slot = 0; slot < kSlots; ++slot) {
-      init_barrier(&barriers.full[slot], 1);
-      init_barrier(&barriers.empty[slot], kConsumerWarps);
+    for (int slot = 0; slot < kRingTiles<dim>; ++slot) {
+      init_barrier(&barriers.keys[slot], 1);
+      init_barrier(&barriers.values[slot], 1);
+      init_barrier(&barriers.free_keys[slot], kConsumerWarps);
+      init_barrier(&barriers.free_values[slot], kConsumerWarps);
     }
     fence_async();
   }
-  // As f32: a head has fewer than 2^24 keys. All threads meet in it, and know the barriers afterwards.
-  const auto end = static_cast<int>(block_max(static_cast<float>(seen[0] > seen[1] ? seen[0] : seen[1])));
+  __syncthreads();
   auto* const memory = dynamic_shared<unsigned char>();
-  auto* const query_tile = reinterpret_cast<uint16_t*>(memory + (-shared_address(memory) & 1023));
-  const HopperBlock block{batch,
-                          head,
-                          head / static_cast<int>(in.queries.heads / in.keys.heads),
-                          first_query,
-                          end,
-                          query_tile,
-                          query_tile + kHopperQueries * dim,
-                          &barriers};
+  const HopperBlock<dim> block{batch,
+                               head,
+                               head / (heads / static_cast<int>(in.keys.heads)),
+                               first_query,
+                               keys_seen(first_query + kHopperQueries - 1),
+                               &barriers,
+                               reinterpret_cast<uint16_t*>(memory + (-shared_address(memory) & 1023))};
   if (warp >= kConsumerWarps) {
     give_registers<kLoaderRegisters>();
-    if (warp == kConsumerWarps && lane == 0 && end > 0) load_tiles<dim>(block, {queries, keys, values});
+    if (warp == kConsumerWarps && lane == 0 && block.end > 0) load_tiles(block, {queries, keys, values});
   } else {
     take_registers<kConsumerRegisters>();
-    HopperConsumer<dim, T, Sight> consumer(block, sight, in.scale * kLog2E, seen);
-    if (end > 0) consumer.take_all();
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int query = own_query + 8 * i;
-      const float sum = consumer.softmax.sum(i);
-      if (query >= in.queries.tokens) continue;
-      const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + query;
-      store_query(y + in.results.offset(batch, head, query), logsumexp == nullptr ? nullptr : logsumexp + index,
-                  consumer.sums, i, consumer.softmax.largest[i], sum);
-    }
+    const int own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
+    const int seen[2] = {keys_seen(own_query), keys_seen(own_query + 8)};
+    const int seen_by_group = keys_seen(first_query + warp / 4 * kGroupQueries);
+    HopperConsumer<dim, T, Sight> consumer(block, sight, in.scale * kLog2E, seen,
+                                           sight.hides_some ? 0 : seen_by_group / kHopperKeys);
+    if (block.end > 0) consumer.take_all();
+    consumer.store(in, y, logsumexp);
   }
 #endif
 }
@@ -276,13 +371,13 @@ void attend_hopper_of(CudaStream& stream, int64_t batch, const AttentionInputs<T
     return tensor_map(x, {dim, rows.tokens, rows.heads, batch}, {rows.token_stride, rows.head_stride, rows.batch_stride},
                       box_rows);
   };
-  const Grid grid{.blocks = blocks_for(in.queries.tokens, kHopperQueries),
-                  .threads = kHopperThreads,
-                  .y = in.queries.heads,
-                  .z = batch,
-                  .shared_bytes = kHopperSharedBytes<dim>};
+  const int64_t tiles = blocks_for(in.queries.tokens, kHopperQueries);
+  const int64_t heads = batch * in.queries.heads;
+  const int64_t at_once = blocks_for(kBytesAtOnce, 4 * dim * in.keys.tokens) * (in.queries.heads / in.keys.heads);
+  const AttentionOrder order{static_cast<int>(tiles), static_cast<int>(heads), static_cast<int>(std::min(heads, at_once))};
+  const Grid grid{.blocks = tiles * heads, .threads = kHopperThreads, .shared_bytes = kHopperSharedBytes<dim>};
   launch(stream, attend_hopper_kernel<dim, T, Sight>, grid, map(in.q, in.queries, kGroupQueries),
-         map(in.k, in.keys, kHopperKeys), map(in.v, in.keys, kHopperKeys), in, sight, y, logsumexp);
+         map(in.k, in.keys, kHopperKeys), map(in.v, in.keys, kHopperKeys), order, in, sight, y, logsumexp);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ using simulator::expect_bytes;
 using simulator::fence_async;
 using simulator::fence_products;
 using simulator::give_registers;
+using simulator::group_arrive;
 using simulator::group_barrier;
 using simulator::init_barrier;
 using simulator::load_box;
@@ -76,6 +77,10 @@ __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.
 // As __syncthreads(), of so many threads that name the same `id`, 1 to 15.
 __device__ __forceinline__ void group_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+// As one of them, but does not wait for the others.
+__device__ __forceinline__ void group_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 // A group of four warps has `count` registers a thread from here on, fewer or more than before: a multiple of 8, 24 to 256.
@@ -206,6 +211,11 @@ __device__ __forceinline__ uint64_t matrix_at(const void* tile, int next_column_
   constexpr uint64_t kPatternOf128Bytes = 1;
   return (shared_address(tile) & 0x3ffff) >> 4 | static_cast<uint64_t>(next_column_bytes) >> 4 << 16 |
          kNext8Rows >> 4 << 32 | kPatternOf128Bytes << 62;
+}
+
+// The same, so many bytes further on, a multiple of 16: only the first of its words changes.
+__device__ __forceinline__ uint64_t further(uint64_t matrix, int bytes) {
+  return matrix >> 32 << 32 | (static_cast<uint32_t>(matrix) + static_cast<uint32_t>(bytes / 16));
 }
 
 }  // namespace mglmm::cuda

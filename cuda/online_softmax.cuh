@@ -73,18 +73,24 @@ __device__ __forceinline__ void probabilities(uint32_t (&p)[4], const float (&ex
   p[3] = pair_of<T>(high[2], high[3]);
 }
 
+// What a query's results are of what its exponentials give times values, `sum` theirs. Of one that sees nothing that is 0.
+__device__ __forceinline__ float part_of_sum(float sum) { return sum == 0.0F ? 1.0F : 1.0F / sum; }
+__device__ __forceinline__ float log_of_sum(float largest, float sum) {
+  return sum == 0.0F ? -Larger::kNone : largest * kLn2 + logf(sum);
+}
+
 // Query `which` of the lane's two: its result, in its row `y`, and its log-sum-exp, if `logsumexp` is not null.
 template <typename T, int blocks>
 __device__ __forceinline__ void store_query(T* y, float* logsumexp, const float (&sums)[blocks][4], int which, float largest,
                                             float sum) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const float divisor = sum == 0.0F ? 1.0F : 1.0F / sum;  // of a query that sees nothing, whose sums are 0
+  const float part = part_of_sum(sum);
 #pragma unroll
   for (int n = 0; n < blocks; ++n) {
     *reinterpret_cast<uint32_t*>(y + 8 * n + 2 * (lane % 4)) =
-        pair_of<T>(sums[n][2 * which] * divisor, sums[n][2 * which + 1] * divisor);
+        pair_of<T>(sums[n][2 * which] * part, sums[n][2 * which + 1] * part);
   }
-  if (logsumexp != nullptr && lane % 4 == 0) *logsumexp = sum == 0.0F ? -Larger::kNone : largest * kLn2 + logf(sum);
+  if (logsumexp != nullptr && lane % 4 == 0) *logsumexp = log_of_sum(largest, sum);
 }
 
 }  // namespace mglmm::cuda

@@ -67,10 +67,11 @@ async function hopperKernels(file, object) {
     }));
 }
 
-/** `MUFU.EX2` from `DEPBAR.LE gsb0, 0x1` to the next `DEPBAR.LE gsb0, 0x0`. */
+/** `MUFU.EX2` from a `DEPBAR.LE gsb0, 0x1` to the next `DEPBAR.LE gsb0, 0x0`: the fewest of all. */
 function overlappedIn(code) {
-  const pending = code.split('WARPGROUP.DEPBAR.LE gsb0, 0x1')[1]?.split('WARPGROUP.DEPBAR.LE gsb0, 0x0')[0] ?? '';
-  return pending.match(/\bMUFU\.EX2\b/g)?.length ?? 0;
+  const pending = code.split('WARPGROUP.DEPBAR.LE gsb0, 0x1').slice(1);
+  const counts = pending.map((text) => text.split('WARPGROUP.DEPBAR.LE gsb0, 0x0')[0].match(/\bMUFU\.EX2\b/g)?.length ?? 0);
+  return counts.length > 0 ? Math.min(...counts) : 0;
 }
 
 async function main() {

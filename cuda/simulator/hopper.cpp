@@ -32,6 +32,13 @@ struct Phase {
 struct GroupBarrier {
   int there = 0;
   int64_t opened = 0;
+  // One more is there. Whether it is the last of those that are waited for.
+  bool is_last(int threads) {
+    if (++there < threads) return false;
+    there = 0;
+    ++opened;
+    return true;
+  }
 };
 
 using Numbers = std::vector<uint16_t>;
@@ -214,13 +221,12 @@ void load_box(void* to, const TensorMap& map, void* barrier, const int (&at)[4],
 
 void group_barrier(int id, int threads, const Where& where) {
   GroupBarrier& group = block().groups[id];
-  if (++group.there == threads) {
-    group.there = 0;
-    ++group.opened;
-  } else {
+  if (!group.is_last(threads)) {
     wait_until([&group, before = group.opened] { return group.opened > before; }, "a group of threads", where);
   }
 }
+
+void group_arrive(int id, int threads) { block().groups[id].is_last(threads); }
 
 void multiply_async(const Product& product, const Where& where) {
   if (thread_index.x / (4 * kWarp) * 4 * kWarp + 4 * kWarp > grid.threads.x) fail("a group of fewer than four warps", where);

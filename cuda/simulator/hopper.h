@@ -26,6 +26,7 @@ void wait(void* barrier, int parity, const Where& where = Where::current());
 void load_box(void* to, const TensorMap& map, void* barrier, const int (&at)[4], const Where& where = Where::current());
 inline void fence_async() {}
 void group_barrier(int id, int threads, const Where& where = Where::current());
+void group_arrive(int id, int threads);
 
 template <int count>
 void give_registers() {}

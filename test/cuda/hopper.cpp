@@ -3,8 +3,10 @@
 #include "cuda/hopper.cuh"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "cuda/attention_order.cuh"
 #include "simulator.h"
 
 namespace mglmm::cuda {
@@ -100,12 +102,32 @@ __global__ void groups_kernel(int* out) {
   out[threadIdx.x] = counts[group];
 }
 
+// Two groups in turn: what each finds is what the other has left.
+__global__ void turns_kernel(int* out) {
+  auto& number = *dynamic_shared<int>();
+  const int group = static_cast<int>(threadIdx.x) / 64;
+  if (threadIdx.x == 0) number = 0;
+  __syncthreads();
+  if (group == 1) group_arrive(1, 128);
+  for (int i = 0; i < 3; ++i) {
+    group_barrier(1 + group, 128);
+    out[128 * i + static_cast<int>(threadIdx.x)] = number;
+    group_barrier(3 + group, 64);
+    if (threadIdx.x % 64 == 0) ++number;
+    group_arrive(2 - group, 128);
+  }
+  if (group == 0) group_barrier(1, 128);
+}
+
 void check_barriers(CudaStream& stream) {
   std::vector<int> out(5 * 64);
   launch(stream, phases_kernel, {.threads = 96}, out.data());
   for (int i = 0; i < 5 * 64; ++i) require(out[i] == 10 + i / 64, "phases end in turn");
   launch(stream, groups_kernel, {.threads = 128, .shared_bytes = 16}, out.data());
   for (int i = 0; i < 128; ++i) require(out[i] == (i < 64 ? 64 : 128), "a group meets");
+  out.assign(3 * 128, -1);
+  launch(stream, turns_kernel, {.threads = 128, .shared_bytes = 16}, out.data());
+  for (int i = 0; i < 3 * 128; ++i) require(out[i] == i / 64, "groups take turns");
 }
 
 // Shared memory as it is to be: a [64 rows, 64], b as [128 columns, 64], and v [64, 128] as two tiles of 64 columns.
@@ -239,11 +261,25 @@ __global__ void phase_that_never_ends() {
   if (threadIdx.x == 0) arrive(barrier);
   wait(barrier, 0);
 }
+__global__ void group_that_never_meets() { group_barrier(1, 64); }
 __global__ void barrier_of_nobody() { arrive(&shared<TwoBarriers>().second); }
+
+// Five heads of three tiles, two heads at once.
+void check_order() {
+  std::vector<std::pair<int, int>> places;
+  for (int block = 0; block < 5 * 3; ++block) {
+    const auto [head, tile] = AttentionOrder{3, 5, 2}.at(block);
+    places.emplace_back(head, tile);
+  }
+  const std::vector<std::pair<int, int>> expected = {{0, 2}, {1, 2}, {0, 1}, {1, 1}, {0, 0}, {1, 0}, {2, 2}, {3, 2},
+                                                     {2, 1}, {3, 1}, {2, 0}, {3, 0}, {4, 2}, {4, 1}, {4, 0}};
+  require(places == expected, "the last tiles of some heads come first");
+}
 
 }  // namespace
 
 void check_hopper(CudaStream& stream) {
+  check_order();
   check_boxes(stream);
   check_barriers(stream);
   check_group_product<bf16>(stream);
@@ -255,6 +291,7 @@ void check_hopper(CudaStream& stream) {
   require_failure(stream, product_used_early, 128, "used before their products are there");
   require_failure(stream, product_beyond_memory, 128, "beyond the shared memory of the block");
   require_failure(stream, phase_that_never_ends, 32, "waits for the phase of a barrier");
+  require_failure(stream, group_that_never_meets, 32, "waits for a group of threads");
   require_failure(stream, barrier_of_nobody, 32, "a barrier that is not initialised");
 }
 
