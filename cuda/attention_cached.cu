@@ -22,6 +22,8 @@ struct Room {
   PagedRows cache;
   int64_t batch, tokens, pages;
   int32_t* real;  // [batch]: how many new tokens of a row count; none of a row that does not fit, which is refused
+  // A row has a block at least, which looks at it.
+  __host__ __device__ int64_t blocks() const { return tokens > 0 ? tokens : 1; }
   __device__ int64_t length(int64_t row) const { return given == nullptr ? tokens : given[row]; }
 };
 
@@ -42,40 +44,31 @@ struct RoomRefusals {
   Refusal *length, *offset, *page;
 };
 
-// A warp a row.
-__global__ void __launch_bounds__(kThreads) check_room_kernel(Room room, RoomRefusals refusals) {
-  begin_early();
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (row >= room.batch) return;
+// How many new tokens of a row count, by a warp. What is refused is told where `tells`.
+__device__ int32_t real_tokens(const Room& room, int64_t row, const RoomRefusals& refusals, bool tells) {
   const int64_t length = room.length(row);
   const int64_t offset = room.offsets[row];
   bool fits = true;
+  const auto refuse = [&](Refusal* word, int64_t place, int64_t value) {
+    fits = false;
+    if (tells) atomicMin(word, static_cast<Refusal>(place) << 32 | static_cast<uint32_t>(value));
+  };
   if (length < 0 || length > room.tokens) {
-    fits = false;
-    atomicMin(refusals.length, static_cast<Refusal>(row) << 32 | static_cast<uint32_t>(length));
+    refuse(refusals.length, row, length);
   } else if (offset < 0 || offset + length > room.cache.tokens) {
-    fits = false;
-    const auto place = static_cast<Refusal>(row * (room.tokens + 1) + length);  // the message needs both
-    atomicMin(refusals.offset, place << 32 | static_cast<uint32_t>(offset));
+    refuse(refusals.offset, row * (room.tokens + 1) + length, offset);  // the message needs both
   } else if (room.cache.page_table != nullptr && length > 0) {
     const int64_t used = (offset + length + room.cache.page_tokens - 1) / room.cache.page_tokens;
-    for (int64_t i = lane; i < used; i += 32) {
-      const auto place = row * room.cache.row_pages + i;
+    for (int64_t i = threadIdx.x % 32; i < used; i += 32) {
+      const int64_t place = row * room.cache.row_pages + i;
       const int32_t page = room.cache.page_table[place];
-      if (page >= 0 && page < room.pages) continue;
-      fits = false;
-      atomicMin(refusals.page, static_cast<Refusal>(place) << 32 | static_cast<uint32_t>(page));
+      if (page < 0 || page >= room.pages) refuse(refusals.page, place, page);
     }
   }
-  fits = __all_sync(0xffffffff, fits) != 0;
-  if (lane == 0) room.real[row] = fits ? static_cast<int32_t>(length) : 0;
+  return __all_sync(0xffffffff, fits) != 0 ? static_cast<int32_t>(length) : 0;
 }
 
-void doubt_room(CudaStream& stream, const Room& room) {
-  const RoomRefusals refusals{stream.question(), stream.question(), stream.question()};
-  launch(stream, check_room_kernel, {.blocks = blocks_for(room.batch, kWarps), .threads = kThreads, .early = true}, room,
-         refusals);
+void doubt_room(CudaStream& stream, const Room& room, const RoomRefusals& refusals) {
   const auto complaint = [](const char* name, const std::string& place, int32_t got, const std::string& expected) {
     return Error(kArgumentError, std::string("attentionCached: ") + name + "[" + place + "] is " + std::to_string(got) +
                                      ", expected " + expected);
@@ -104,27 +97,37 @@ struct NewTokens {
   float base;                           // 0: nothing is turned
 };
 
-// Blocks along x: tokens of all rows; y: heads, a warp each in turns, of keys and values, then, with a base, of queries.
+// Blocks along x: tokens of all rows, one of a row without; y: heads, a warp each in turns, of keys and values, then, with a
+// base, of queries. The first of a row tell how many of its tokens count.
 template <typename T>
-__global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room) {
+__global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room, RoomRefusals refusals) {
   begin_early();
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t batch = blockIdx.x / room.tokens;
-  const int64_t token = blockIdx.x % room.tokens;
-  if (token >= room.real[batch]) return;
+  const int64_t blocks = room.blocks();
+  const int64_t batch = blockIdx.x / blocks;
+  const int64_t token = blockIdx.x % blocks;
   const int64_t position = room.offsets[batch] + token;
   const int64_t half = in.rows.dim / 2;
-  struct Angles {
+  struct Common {
+    int32_t real;
     Angle of_pair[kMostPairs];
   };
-  auto& angles = shared<Angles>();
+  auto& common = shared<Common>();
+  if (threadIdx.x < 32) {
+    const bool is_first = token == 0 && blockIdx.y == 0;
+    const int32_t real = real_tokens(room, batch, refusals, is_first);
+    if (threadIdx.x == 0) common.real = real;
+    if (threadIdx.x == 0 && is_first) room.real[batch] = real;
+  }
+  __syncthreads();
+  if (token >= common.real) return;
   if (in.base != 0.0F) {
     if (threadIdx.x < half)
-      angles.of_pair[threadIdx.x] = angle_at(static_cast<int32_t>(position), threadIdx.x, half, in.base);
+      common.of_pair[threadIdx.x] = angle_at(static_cast<int32_t>(position), threadIdx.x, half, in.base);
     __syncthreads();
   }
   const auto turn = [&](const T* x, T* y) {
-    for (int64_t i = lane; i < half; i += 32) turn_pair(angles.of_pair[i], x, y, i, half);
+    for (int64_t i = lane; i < half; i += 32) turn_pair(common.of_pair[i], x, y, i, half);
   };
   const int64_t heads = in.rows.heads + (in.base == 0.0F ? 0 : in.queries.heads);
   for (int64_t head = static_cast<int64_t>(blockIdx.y) * kWarps + threadIdx.x / 32; head < heads;
@@ -163,7 +166,7 @@ void run(const AttentionCached& op, CudaStream& stream) {
                   queries.tokens,
                   op.keyCache.shape[0],
                   stream.scratch_of<int32_t>(batch)};
-  doubt_room(stream, room);
+  const RoomRefusals refusals{stream.question(), stream.question(), stream.question()};
   by_dtype(op.q.dtype, [&]<typename T>(Type<T>) {
     const bool turns = op.ropeBase != 0;
     const NewTokens<T> in{queries,
@@ -176,16 +179,17 @@ void run(const AttentionCached& op, CudaStream& stream) {
                           op.valueCache.data<T>(),
                           static_cast<float>(op.ropeBase)};
     // Angles are calculated once a block: where tokens alone fill the device, it has all heads of one.
-    const int64_t tokens = batch * queries.tokens;
-    const int64_t parts = blocks_for(rows.heads + (turns ? queries.heads : 0), kWarps);
-    const int64_t wanted = blocks_for(int64_t{4} * stream.processors(), std::max<int64_t>(tokens, 1));
-    launch(stream, append_kernel<T>, {.blocks = tokens, .threads = kThreads, .y = std::min(parts, wanted), .early = true},
-           in, room);
+    const int64_t blocks = batch * room.blocks();
+    const int64_t parts = std::max<int64_t>(blocks_for(rows.heads + (turns ? queries.heads : 0), kWarps), 1);
+    const int64_t wanted = blocks_for(int64_t{4} * stream.processors(), std::max<int64_t>(blocks, 1));
+    launch(stream, append_kernel<T>, {.blocks = blocks, .threads = kThreads, .y = std::min(parts, wanted), .early = true},
+           in, room, refusals);
     const AttentionInputs<T, PagedRows> all{
         turns ? in.turned : in.q,           op.keyCache.data<T>(), op.valueCache.data<T>(), queries, cache, queries,
         static_cast<float>(op.softmaxScale)};
     attend(stream, batch, all, Sight{room.offsets, room.real}, op.y.data<T>(), nullptr, true);
   });
+  doubt_room(stream, room, refusals);
 }
 
 }  // namespace mglmm::cuda

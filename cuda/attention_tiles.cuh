@@ -283,8 +283,11 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float total = 0;
   for (int piece = 0; piece < pieces; ++piece)
     total += out.totals[index + piece].y * power_of_2(out.totals[index + piece].x - base);
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  if (out.logsumexp != nullptr && lane == 0)
+    out.logsumexp[index / out.splits] = total == 0.0F ? -Larger::kNone : largest * kLn2 + logf(total);
   T* to = out.y + in.results.offset(blockIdx.z, blockIdx.y, query);
-  for (int i = static_cast<int>(threadIdx.x) % 32; i < dim; i += 32) {
+  for (int i = lane; i < dim; i += 32) {
     float sum = 0;
     for (int piece = 0; piece < pieces; ++piece)
       sum += out.sums[(index + piece) * dim + i] * power_of_2(out.totals[index + piece].x - base);
@@ -337,6 +340,7 @@ bool by_tile_dim(const AttentionInputs<T, Keys, Queries>& in, const T* y, Body&&
     if (!aligned(in.q, in.k, in.v, y)) return false;
     if (!in.queries.in_packets() || !in.keys.in_packets() || !in.results.in_packets()) return false;
     switch (in.queries.dim) {
+      case 16: return body(std::integral_constant<int, 16>{});
       case 32: return body(std::integral_constant<int, 32>{});
       case 64: return body(std::integral_constant<int, 64>{});
       case 80: return body(std::integral_constant<int, 80>{});

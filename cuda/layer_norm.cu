@@ -52,6 +52,58 @@ __global__ void __launch_bounds__(512)
       values, weights, biases);
 }
 
+constexpr int kRowsAtOnce = 4;  // of a warp
+
+// Rows of a packet a lane: a warp takes several, so that more is on its way and the weights are read once for them.
+template <int packet, typename T>
+__global__ void __launch_bounds__(32 * kWarpRows)
+    short_forward_kernel(int64_t rows, int size, const T* x, const T* weight, const T* bias, float eps, T* y, float* means,
+                         float* rstds) {
+  const int64_t first = (static_cast<int64_t>(blockIdx.x) * kWarpRows + threadIdx.x / 32) * kRowsAtOnce;
+  const int rank = static_cast<int>(threadIdx.x) % 32;
+  const int i = rank * packet;
+  const bool holds = i < size;
+  Packet<T, packet> values[kRowsAtOnce], w, b;
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) {
+    if (holds && first + r < rows) values[r] = load_packet<packet>(x + (first + r) * size + i);
+  }
+  if (holds) {
+    w = load_packet<packet>(weight + i);
+    b = load_packet<packet>(bias + i);
+  }
+  float mean[kRowsAtOnce] = {}, rstd[kRowsAtOnce] = {};
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) {
+    for (int k = 0; holds && k < packet; ++k) mean[r] += to_float(values[r].values[k]);
+  }
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) mean[r] = reduce_warp<Plus>(mean[r]) / static_cast<float>(size);
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) {
+    for (int k = 0; holds && k < packet; ++k) {
+      const float centred = to_float(values[r].values[k]) - mean[r];
+      rstd[r] += centred * centred;
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) rstd[r] = 1.0F / sqrtf(reduce_warp<Plus>(rstd[r]) / static_cast<float>(size) + eps);
+#pragma unroll
+  for (int r = 0; r < kRowsAtOnce; ++r) {
+    const int64_t row = first + r;
+    if (row >= rows) return;
+    if (rank == 0 && means != nullptr) means[row] = mean[r];
+    if (rank == 0 && rstds != nullptr) rstds[row] = rstd[r];
+    if (!holds) continue;
+    Packet<T, packet> result;
+    for (int k = 0; k < packet; ++k) {
+      put(result.values[k],
+          (to_float(values[r].values[k]) - mean[r]) * rstd[r] * to_float(w.values[k]) + to_float(b.values[k]));
+    }
+    store_packet(y + row * size + i, result);
+  }
+}
+
 template <int packet, typename T>
 __global__ void __launch_bounds__(512) backward_kernel(RowTeams teams, const T* dy, const T* x, const T* weight,
                                                        const float* means, const float* rstds, T* dx) {
@@ -105,7 +157,14 @@ void run(const LayerNorm& op, CudaStream& stream) {
     by_packet<T>(
         dim,
         [&](auto packet) {
-          const RowTeams teams(op.x.count() / dim, dim, packet.value);
+          const int64_t rows = op.x.count() / dim;
+          if (dim <= 32 * packet.value) {
+            const Grid grid{.blocks = blocks_for(rows, kWarpRows * kRowsAtOnce), .threads = 32 * kWarpRows};
+            launch(stream, short_forward_kernel<packet.value, T>, grid, rows, static_cast<int>(dim), x, weight, bias, op.eps,
+                   y, mean, rstd);
+            return;
+          }
+          const RowTeams teams(rows, dim, packet.value);
           launch(stream, forward_kernel<packet.value, T>, teams.grid(), teams, x, weight, bias, op.eps, y, mean, rstd);
         },
         x, weight, bias, y);

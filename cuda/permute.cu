@@ -27,29 +27,33 @@ struct Walk {
     size[rank] = axis_size;
     stride[rank++] = axis_stride;
   }
-  // Of a place along all axes but the last and `skipped`, where it is in x and in y.
-  __device__ void locate(int64_t place, int skipped, int64_t& in_x, int64_t& in_y) const {
+  // Of a place along all axes but the last and `skipped`, where it is in x and in y. Index counts the places.
+  template <typename Index>
+  __device__ void locate(Index place, int skipped, int64_t& in_x, int64_t& in_y) const {
     in_x = in_y = 0;
     int64_t y_stride = size[rank - 1];
     for (int axis = rank - 2; axis >= 0; --axis) {
       if (axis != skipped) {
-        in_x += place % size[axis] * stride[axis];
-        in_y += place % size[axis] * y_stride;
-        place /= size[axis];
+        const auto along = static_cast<Index>(size[axis]);
+        const auto at = static_cast<int64_t>(place % along);
+        in_x += at * stride[axis];
+        in_y += at * y_stride;
+        place /= along;
       }
       y_stride *= size[axis];
     }
   }
 };
 
-template <typename Word>
-__global__ void __launch_bounds__(kThreads) rows_kernel(Walk walk, int64_t count, const Word* x, Word* y) {
+template <typename Index, typename Word>
+__global__ void __launch_bounds__(kThreads)
+    rows_kernel(const __grid_constant__ Walk walk, int64_t count, const Word* x, Word* y) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
-  const int64_t run = walk.size[walk.rank - 1];
+  const auto run = static_cast<Index>(walk.size[walk.rank - 1]);
   int64_t from = 0, to = 0;
-  walk.locate(i / run, -1, from, to);
-  y[i] = x[from + i % run];
+  walk.locate(static_cast<Index>(i) / run, -1, from, to);
+  y[i] = x[from + static_cast<int64_t>(static_cast<Index>(i) % run)];
 }
 
 template <typename T>
@@ -58,7 +62,8 @@ struct Tile {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) transpose_kernel(Walk walk, int dense, int64_t y_stride, const T* x, T* y) {
+__global__ void __launch_bounds__(kThreads)
+    transpose_kernel(const __grid_constant__ Walk walk, int dense, int64_t y_stride, const T* x, T* y) {
   auto& tile = shared<Tile<T>>();
   const int last = walk.rank - 1;
   const int64_t rows = walk.size[last];      // dense in y
@@ -66,9 +71,10 @@ __global__ void __launch_bounds__(kThreads) transpose_kernel(Walk walk, int dens
   const int64_t row_tiles = (rows + kTile - 1) / kTile;
   const int64_t column_tiles = (columns + kTile - 1) / kTile;
   int64_t from = 0, to = 0;
-  walk.locate(blockIdx.x / (row_tiles * column_tiles), dense, from, to);
-  const int64_t row = blockIdx.x / column_tiles % row_tiles * kTile;
-  const int64_t column = blockIdx.x % column_tiles * kTile;
+  walk.locate(blockIdx.x / static_cast<uint32_t>(row_tiles * column_tiles), dense, from, to);
+  const auto in_row = static_cast<uint32_t>(column_tiles);
+  const int64_t row = static_cast<int64_t>(blockIdx.x / in_row % static_cast<uint32_t>(row_tiles)) * kTile;
+  const int64_t column = static_cast<int64_t>(blockIdx.x % in_row) * kTile;
   const int lane = static_cast<int>(threadIdx.x) % kTile;
   const int warp = static_cast<int>(threadIdx.x) / kTile;
   for (int i = warp; i < kTile; i += kThreads / kTile) {
@@ -100,8 +106,9 @@ void run(const Permute& op, CudaStream& stream) {
       words.size[last] /= elements;
       for (int axis = 0; axis < last; ++axis) words.stride[axis] /= elements;
       const int64_t count = op.y.count() / elements;
-      launch(stream, rows_kernel<Word>, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, words, count,
-             op.x.data<Word>(), op.y.data<Word>());
+      const auto kernel = count <= INT32_MAX ? rows_kernel<uint32_t, Word> : rows_kernel<int64_t, Word>;
+      launch(stream, kernel, {.blocks = blocks_for(count, kThreads), .threads = kThreads}, words, count, op.x.data<Word>(),
+             op.y.data<Word>());
     };
     const int64_t packet = 16 / element;
     bool whole = walk.size[last] % packet == 0 && aligned(op.x.raw(), op.y.raw());

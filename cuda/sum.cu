@@ -8,7 +8,8 @@ namespace {
 
 // dy repeated along the summed axes.
 template <typename T>
-__global__ void __launch_bounds__(kMapThreads) repeat_kernel(Axes axes, const T* dy, T* dx, float factor) {
+__global__ void __launch_bounds__(kMapThreads)
+    repeat_kernel(const __grid_constant__ Axes axes, const T* dy, T* dx, float factor) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kMapThreads + threadIdx.x;
   if (i >= axes.count()) return;
   const int64_t run = axes.size[axes.last()];

@@ -19,7 +19,7 @@ constexpr int64_t kSumPieces = 64;   // pieces that the rows of a column are spl
 // A block a piece of a row.
 template <typename Value>
 __global__ void __launch_bounds__(kSumThreads)
-    row_pieces_kernel(Axes axes, int64_t row_pieces, Value value, float* partial) {
+    row_pieces_kernel(const __grid_constant__ Axes axes, int64_t row_pieces, Value value, float* partial) {
   const int64_t run = axes.size[axes.last()];
   const int64_t pieces = axes.count_of(true, true) * row_pieces;
   const int64_t piece = blockIdx.x % pieces;
@@ -48,7 +48,7 @@ struct ColumnSums {
 // A block some columns of a piece of the rows; each warp adds up every eighth row.
 template <typename Value, typename Out>
 __global__ void __launch_bounds__(kSumThreads)
-    column_pieces_kernel(Axes axes, int64_t pieces, int64_t piece_rows, Value value, Out out) {
+    column_pieces_kernel(const __grid_constant__ Axes axes, int64_t pieces, int64_t piece_rows, Value value, Out out) {
   auto& sums = shared<ColumnSums>();
   constexpr int kWarps = kSumThreads / kSumColumns;
   const int64_t columns = axes.size[axes.last()];

@@ -39,6 +39,8 @@ using simulator::multiply_add;
 using simulator::power_of_2;
 using simulator::wait_for_copies;
 
+inline float reciprocal(float x) { return 1.0F / x; }
+
 #else
 
 // 2 to the power of x, 0 where that is below 2^-126: one instruction, as exp2f() is not.
@@ -46,6 +48,13 @@ __device__ __forceinline__ float power_of_2(float x) {
   float power;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
   return power;
+}
+
+// 1 / x to its last bit but one, one instruction as well.
+__device__ __forceinline__ float reciprocal(float x) {
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
 }
 
 __device__ __forceinline__ uint32_t shared_address(const void* memory) {

@@ -52,17 +52,20 @@ struct Axes {
     return offset;
   }
   // Where in the smaller tensor the row `index` of the larger one starts; rows run along the last axis.
-  constexpr int64_t smaller_offset(int64_t index) const {
+  template <typename Index>
+  constexpr int64_t smaller_offset(Index index) const {
     int64_t stride = wide[rank - 1] ? 1 : size[rank - 1];
     int64_t offset = 0;
-    for (int axis = rank - 2; axis >= 0; --axis) {
+    for (int axis = rank - 2; axis > 0; --axis) {
+      const auto along = static_cast<Index>(size[axis]);
       if (!wide[axis]) {
-        offset += index % size[axis] * stride;
+        offset += static_cast<int64_t>(index % along) * stride;
         stride *= size[axis];
       }
-      index /= size[axis];
+      index /= along;
     }
-    return offset;
+    // Along the first axis nothing is left to divide.
+    return rank > 1 && !wide[0] ? offset + static_cast<int64_t>(index) * stride : offset;
   }
 };
 

@@ -18,6 +18,8 @@ onEveryDevice('attention', () => {
     { batch: 1, heads: 1, kvHeads: 1, queries: 50, keys: 300, headDim: 64 },
     { batch: 1, heads: 4, kvHeads: 2, queries: 33, keys: 129, headDim: 128 },
     { batch: 2, heads: 6, kvHeads: 1, queries: 3, keys: 37, headDim: 16 },
+    // Few queries to many keys, which are split.
+    { batch: 1, heads: 1, kvHeads: 1, queries: 18, keys: 1100, headDim: 16 },
     { batch: 1, heads: 2, kvHeads: 1, queries: 1, keys: 259, headDim: 33 },
     { batch: 1, heads: 1, kvHeads: 1, queries: 4, keys: 70, headDim: 1 },
     { batch: 1, heads: 2, kvHeads: 2, queries: 18, keys: 270, headDim: 256 },
@@ -138,6 +140,8 @@ onEveryDevice('attention', () => {
   const gradientCases = [
     { batch: 1, heads: 2, kvHeads: 2, queries: 70, keys: 150, headDim: 40, causal: true },
     { batch: 2, heads: 4, kvHeads: 2, queries: 67, keys: 131, headDim: 32 },
+    { batch: 1, heads: 2, kvHeads: 2, queries: 67, keys: 131, headDim: 16, tokensFirst: true },
+    { batch: 1, heads: 1, kvHeads: 1, queries: 18, keys: 1100, headDim: 16 },
     { batch: 1, heads: 2, kvHeads: 1, queries: 133, keys: 70, headDim: 64, causal: true, tokensFirst: true },
     { batch: 2, heads: 1, kvHeads: 1, queries: 3, keys: 90, headDim: 80, masked: true, tokensFirst: true, softmaxScale: 0.3 },
     { batch: 2, heads: 3, kvHeads: 1, queries: 65, keys: 131, headDim: 128, causal: true, masked: true },

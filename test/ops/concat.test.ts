@@ -28,6 +28,12 @@ onEveryDevice('concat', () => {
       }
     });
 
+  test('puts one tensor over and over', async () => {
+    const x = randn([1, 3, 5], 1, 'bf16');
+    const y = concat([x, x, x], 0);
+    for (const i of [0, 1, 2]) assert.deepEqual(await slice(y, 0, i, i + 1).readBits(), await x.readBits());
+  });
+
   test('gradient agrees with central differences', async () => {
     await expectGradient((a, b) => concat([a, b], 1), [2, 3], [2, 1]);
     await expectGradient((a, b) => concat([a, b, a], 0), [2, 3], [4, 3]);

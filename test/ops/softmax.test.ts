@@ -21,7 +21,22 @@ function inFloat64(x: ArrayLike<number>, size: number): Float64Array {
 
 onEveryDevice('softmax', () => {
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
-    for (const shape of [[1], [7], [3, 255], [2, 1, 4099], [70, 33], [5, 16], [37, 1], [53, 6], [33, 16], [34, 17], [0, 3], [3, 0]])
+    for (const shape of [
+      [1],
+      [7],
+      [3, 255],
+      [2, 1, 4099],
+      [70, 33],
+      [5, 16],
+      [37, 1],
+      [53, 6],
+      [601, 6],
+      [259, 8],
+      [33, 16],
+      [34, 17],
+      [0, 3],
+      [3, 0],
+    ])
       test(`agrees with float64 on ${dtype} [${shape}]`, async () => {
         const size = shape[shape.length - 1] as number;
         const [x, dy] = [randn(shape, 1, dtype), randn(shape, 2, dtype)];
@@ -51,6 +66,11 @@ onEveryDevice('softmax', () => {
     const values = Float32Array.from({ length: 3 * size }, (_, i) => (i < 2 * size ? i % size : size - (i % size)) / 64);
     const x = rowsView(tensor(values, [3, size]), 1, 3);
     await expectClose(softmax(x), inFloat64(values.slice(size), size), { terms: size, scale: 1 });
+  });
+
+  test('takes short rows that begin anywhere', async () => {
+    const values = Float32Array.from({ length: 31 * 6 }, (_, i) => ((i * 7) % 64) / 16);
+    await expectClose(softmax(rowsView(tensor(values, [31, 6]), 1, 31)), inFloat64(values.slice(6), 6), { terms: 6, scale: 1 });
   });
 
   test('gradient agrees with central differences', () => expectGradient(softmax, [3, 5]));

@@ -77,6 +77,9 @@ onEveryDevice('upscaleMasks', () => {
     { masks: 2, height: 5, width: 7, dim: 5, mid: 3, channels: 5, outputs: 3 },
     { masks: 1, height: 9, width: 9, dim: 40, mid: 10, channels: 6, outputs: 1 },
     { masks: 2, height: 8, width: 8, dim: 64, mid: 36, channels: 18, outputs: 2 },
+    // SAM's sizes between, on tensor cores; 16 pixels that lie in one mask, and in two.
+    { masks: 2, height: 4, width: 5, dim: 16, mid: 64, channels: 32, outputs: 1 },
+    { masks: 3, height: 3, width: 1, dim: 5, mid: 64, channels: 4, outputs: 3 },
   ];
   for (const dtype of ['f32', 'bf16', 'f16'] as const)
     for (const sizes of cases)
