@@ -5,6 +5,10 @@
 // Keys may be split in pieces of kSplitKeys, a block each, whose results are put together by another kernel: what a query
 // gets depends on nothing but the keys it sees, however many queries come along.
 #pragma once
+#include <limits>
+#include <utility>
+#include <variant>
+
 #include "cuda/attention.cuh"
 #include "cuda/online_softmax.cuh"
 
@@ -58,6 +62,20 @@ __host__ __device__ __forceinline__ int64_t bias_places(const Sight& sight) {
   return in_all_banks(bias_columns(sight) + sight.columns);
 }
 
+// The bias of the two queries of a lane, of that of its warp.
+struct QueryBias {
+  const float *toward_rows[2], *toward_columns[2];
+  template <typename Sight>
+  __device__ __forceinline__ QueryBias(const float* bias, const Sight& sight, int lane) {
+    const int places = static_cast<int>(bias_places(sight));
+#pragma unroll
+    for (int which = 0; which < 2; ++which) {
+      toward_rows[which] = bias + (lane / 4 + 8 * which) * places;
+      toward_columns[which] = toward_rows[which] + bias_columns(sight);
+    }
+  }
+};
+
 // Logits, times `scale`, with what the two queries of a lane have toward the keys of a tile; of keys beyond the map, which
 // no query sees, what the last ones have. `bias` is that of the warp. Two neighbours are in one row, as `columns` is even.
 template <typename Sight>
@@ -65,9 +83,7 @@ __device__ __forceinline__ void add_tile_bias(float (&logits)[kTileKeys / 8][4],
                                               const Sight& sight, int first, int lane) {
   const int columns = static_cast<int>(sight.columns);
   const int last = static_cast<int>(sight.rows) * columns - 2;
-  const int places = static_cast<int>(bias_places(sight));
-  const float* const toward_rows = bias + lane / 4 * places;
-  const float* const toward_columns = toward_rows + bias_columns(sight);
+  const QueryBias own(bias, sight, lane);
 #pragma unroll
   for (int n = 0; n < kTileKeys / 8; ++n) {
     int key = first + 8 * n + 2 * (lane % 4);
@@ -75,9 +91,8 @@ __device__ __forceinline__ void add_tile_bias(float (&logits)[kTileKeys / 8][4],
     const int row = static_cast<int>((static_cast<float>(key) + 0.5F) * sight.part_of_row);
 #pragma unroll
     for (int which = 0; which < 2; ++which) {
-      const int own = 8 * which * places;
-      const float toward_row = toward_rows[own + row];
-      const float2 toward = *reinterpret_cast<const float2*>(toward_columns + own + key - row * columns);
+      const float toward_row = own.toward_rows[which][row];
+      const float2 toward = *reinterpret_cast<const float2*>(own.toward_columns[which] + key - row * columns);
       logits[n][2 * which] = fmaf(logits[n][2 * which], scale, toward_row + toward.x);
       logits[n][2 * which + 1] = fmaf(logits[n][2 * which + 1], scale, toward_row + toward.y);
     }
@@ -102,35 +117,109 @@ __device__ void copy_tile(T* to, const T* x, const Layout& layout, int64_t batch
   }
 }
 
+// Of a layout that has none: nothing.
+template <typename Layout>
+__device__ __forceinline__ auto window_of(const Layout& layout, int64_t batch) {
+  if constexpr (Layout::kWindows)
+    return layout.window(batch);
+  else
+    return std::monostate{};
+}
+
+// The packets of a tile of keys, and of the tile of values, that a thread copies.
+template <int dim, typename Layout>
+class KeyPackets {
+ public:
+  __device__ __forceinline__ KeyPackets(const Layout& layout, int64_t batch) : window_(window_of(layout, batch)) {
+    if constexpr (!Layout::kWindows) {
+#pragma unroll
+      for (int step = 0; step < kCount; ++step)
+        offsets_[step] = row(step) * static_cast<int>(layout.token_stride) + column(step);
+    }
+  }
+
+  // As copy_tile does. Of a row that is not there the address may be anything: nothing is read.
+  template <typename T, typename Exists>
+  __device__ __forceinline__ void copy(T* keys, T* values, const T* k, const T* v, const Layout& layout, int64_t batch,
+                                       int64_t head, int64_t first, const Exists& exists) const {
+    const auto offset = offsets(layout, batch, head, first);
+#pragma unroll
+    for (int step = 0; step < kCount; ++step) {
+      const int to = row(step) * kTileStride<dim> + column(step);
+      const int64_t from = offset(step);
+      const bool there = exists(row(step));
+      copy_async(keys + to, k + from, there);
+      copy_async(values + to, v + from, there);
+    }
+  }
+
+ private:
+  static constexpr unsigned kPackets = dim / 8;
+  static constexpr int kCount = kTileKeys * kPackets / kAttentionThreads;
+  static_assert(kTileKeys * kPackets % kAttentionThreads == 0);
+  __device__ __forceinline__ static int row(unsigned step) {
+    return static_cast<int>((step * kAttentionThreads + threadIdx.x) / kPackets);
+  }
+  __device__ __forceinline__ static int column(unsigned step) {
+    return static_cast<int>((step * kAttentionThreads + threadIdx.x) % kPackets * 8);
+  }
+  __device__ __forceinline__ auto offsets(const Layout& layout, int64_t batch, int64_t head, int64_t first) const {
+    if constexpr (Layout::kWindows) {
+      return [=, this, &layout](int step) { return layout.offset(window_, head, first + row(step)) + column(step); };
+    } else {
+      return [this, tile = layout.offset(batch, head, first)](int step) { return tile + offsets_[step]; };
+    }
+  }
+
+  decltype(window_of(std::declval<const Layout&>(), int64_t{})) window_;
+  int offsets_[kCount];  // in a tile whose rows follow each other
+};
+
 // What the queries of a warp have toward the rows of a table of distances, times log2 e, into `bias`, `places` numbers a
 // query: for distance d the place `at(query) - d + extent - 1`.
 template <int dim, typename T, typename At>
-__device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[dim / 16][4], const T* table, int64_t extent,
+__device__ void find_tile_bias(float* bias, int64_t places, const uint32_t (&q)[dim / 16][4], const T* table, int extent,
                                int64_t first_query, int lane, const At& at) {
-  const int64_t distances = 2 * extent - 1;
-  for (int64_t first = 0; first < distances; first += 8) {
-    float products[4] = {};
-    const int64_t distance = first + lane / 4;
-    const T* row = table + (distance < distances ? distance : distances - 1) * dim + 2 * (lane % 4);
+  const float own[2] = {static_cast<float>(at(first_query + lane / 4)), static_cast<float>(at(first_query + lane / 4 + 8))};
+  // No query has a place at another distance: places are 0 ... extent - 1.
+  const auto nearest = static_cast<int>(-reduce_warp<Larger>(-own[0] > -own[1] ? -own[0] : -own[1]));
+  const auto farthest = static_cast<int>(reduce_warp<Larger>(own[0] > own[1] ? own[0] : own[1])) + extent - 1;
+  const int last = farthest < 2 * extent - 2 ? farthest : 2 * extent - 2;
+  uint32_t ahead[dim / 16][2];
+  const auto load = [&](int first) {
+    const int distance = first + lane / 4;
+    const T* row = table + static_cast<int64_t>(distance < last ? distance : last) * dim + 2 * (lane % 4);
 #pragma unroll
     for (int k = 0; k < dim / 16; ++k) {
-      uint32_t b[2];
-      b[0] = *reinterpret_cast<const uint32_t*>(row + 16 * k);
-      b[1] = *reinterpret_cast<const uint32_t*>(row + 16 * k + 8);
-      multiply_add<T>(products, q[k], b);
+      ahead[k][0] = *reinterpret_cast<const uint32_t*>(row + 16 * k);
+      ahead[k][1] = *reinterpret_cast<const uint32_t*>(row + 16 * k + 8);
     }
+  };
+  if (nearest <= last) load(nearest);
+  for (int first = nearest; first <= last; first += 8) {
+    uint32_t b[dim / 16][2];
+#pragma unroll
+    for (int k = 0; k < dim / 16; ++k) {
+      b[k][0] = ahead[k][0];
+      b[k][1] = ahead[k][1];
+    }
+    load(first + 8);
+    float products[4] = {};
+#pragma unroll
+    for (int k = 0; k < dim / 16; ++k) multiply_add<T>(products, q[k], b[k]);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int64_t own = lane / 4 + 8 * (i / 2);
-      const int64_t place = at(first_query + own) - (first + 2 * (lane % 4) + i % 2) + extent - 1;
-      if (place >= 0 && place < extent) bias[own * places + place] = products[i] * kLog2E;
+      const int place = static_cast<int>(own[i / 2]) - (first + 2 * (lane % 4) + i % 2) + extent - 1;
+      if (place >= 0 && place < extent) bias[(lane / 4 + 8 * (i / 2)) * places + place] = products[i] * kLog2E;
     }
   }
 }
 
-// Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch.
-template <int dim, typename T, typename Keys, typename Queries, typename Sight>
-__global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
+// Blocks along x: tiles of queries, for each all pieces of keys; y: heads; z: batch. by_rows: each tile of keys is a row of
+// the map, of which a query has one number, and toward its columns the same as in all others, in registers, which leaves too
+// few of them for a third block.
+template <int dim, bool by_rows, typename T, typename Keys, typename Queries, typename Sight>
+__global__ void __launch_bounds__(kAttentionThreads, by_rows ? 2 : kTileBlocks<dim>)
     attend_tiles_kernel(AttentionInputs<T, Keys, Queries> in, Sight sight, TileResults<T> out) {
   begin_early();
   constexpr int kSteps = dim / 16;  // fragments along a row
@@ -145,6 +234,7 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
   const int64_t first_query = blockIdx.x / out.splits * kTileQueries;
   const int64_t own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
   if (first_query >= in.queries.count(batch)) return;
+  const bool idle = first_query + 16 * warp >= in.queries.count(batch);  // a warp that only copies
   const int first_key = out.splits == 1 ? 0 : static_cast<int>(split * kSplitKeys);
   const int64_t places = bias_places(sight);
   auto* memory = dynamic_shared<T>();
@@ -161,48 +251,57 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
   const int end = out.splits > 1 && piece_end < all_see ? piece_end : all_see;
   if (split > 0 && first_key >= end) return;
 
+  const KeyPackets<dim, Keys> packets(in.keys, batch);
+  const auto copy_tiles = [&](int first, int which) {
+    const int rows = end - first;
+    packets.copy(key_tiles + which * kTile, value_tiles + which * kTile, in.k, in.v, in.keys, batch, kv_head, first,
+                 [&](int row) { return row < rows && !(sight.hides_some && sight.hides(batch, first + row)); });
+  };
+
   // Queries, by way of a tile that is free yet.
   uint32_t q[kSteps][4];
   copy_tile<dim>(key_tiles + kTile, in.q, in.queries, batch, head, first_query,
                  [&](int row) { return first_query + row < in.queries.count(batch); });
   commit_copies();
-  wait_for_copies<0>();
+  if (first_key < end) copy_tiles(first_key, 0);
+  commit_copies();
+  wait_for_copies<1>();
   __syncthreads();
 #pragma unroll
   for (int k = 0; k < kSteps; ++k)
     load_matrices(q[k], key_tiles + kTile + (16 * warp + lane % 16) * kTileStride<dim> + 16 * k + lane / 16 * 8);
-  __syncthreads();
+  float toward_columns[by_rows ? kTileKeys / 8 : 1][4] = {};
   if constexpr (Sight::kBiased) {
-    const int64_t first = first_query + 16 * warp;
-    find_tile_bias<dim>(bias, places, q, sight.by_row, sight.rows, first, lane,
-                        [&](int64_t query) { return in.queries.token(batch, query) / sight.columns; });
-    find_tile_bias<dim>(bias + bias_columns(sight), places, q, sight.by_column, sight.columns, first, lane,
-                        [&](int64_t query) { return in.queries.token(batch, query) % sight.columns; });
-    __syncwarp();
+    if (!idle) {
+      const int64_t first = first_query + 16 * warp;
+      find_tile_bias<dim>(bias, places, q, sight.by_row, static_cast<int>(sight.rows), first, lane,
+                          [&](int64_t query) { return in.queries.token(batch, query) / sight.columns; });
+      find_tile_bias<dim>(bias + bias_columns(sight), places, q, sight.by_column, static_cast<int>(sight.columns), first,
+                          lane, [&](int64_t query) { return in.queries.token(batch, query) % sight.columns; });
+      __syncwarp();
+      if constexpr (by_rows) {
+        const QueryBias own(bias, sight, lane);
+#pragma unroll
+        for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+          for (int i = 0; i < 4; ++i) toward_columns[n][i] = own.toward_columns[i / 2][8 * n + 2 * (lane % 4) + i % 2];
+        }
+      }
+    }
   }
 
-  const auto copy_tiles = [&](int first, int which) {
-    const int rows = end - first;
-    const auto exists = [&](int row) { return row < rows && !(sight.hides_some && sight.hides(batch, first + row)); };
-    copy_tile<dim>(key_tiles + which * kTile, in.k, in.keys, batch, kv_head, first, exists);
-    copy_tile<dim>(value_tiles + which * kTile, in.v, in.keys, batch, kv_head, first, exists);
-    commit_copies();
-  };
   // Of logits, which a bias, in units of ln 2, gives these units.
   const float scale = in.scale * kLog2E;
   const float softmax_scale = Sight::kBiased ? 1.0F : scale;
   OnlineSoftmax softmax;
   float sums[kBlocks][4] = {};
-  if (first_key < end) copy_tiles(first_key, 0);
-  for (int first = first_key; first < end; first += kTileKeys) {
-    const int which = (first - first_key) / kTileKeys % 2;
-    if (first + kTileKeys < end) {
-      copy_tiles(first + kTileKeys, 1 - which);
-      wait_for_copies<1>();
-    } else {
-      wait_for_copies<0>();
-    }
-    __syncthreads();
+  int which = 0;
+  for (int first = first_key; first < end; first += kTileKeys, which = 1 - which) {
+    wait_for_copies<0>();
+    __syncthreads();  // and nobody reads the tile before, or the queries
+    if (first + kTileKeys < end) copy_tiles(first + kTileKeys, 1 - which);
+    commit_copies();
+    if (idle) continue;
 
     const T* const keys = key_tiles + which * kTile;
     float logits[kTileKeys / 8][4] = {};
@@ -216,7 +315,15 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
         multiply_add<T>(logits[2 * n + 1], q[k], {b[2], b[3]});
       }
     }
-    if constexpr (Sight::kBiased) add_tile_bias(logits, scale, bias, sight, first, lane);
+    if constexpr (by_rows) {
+#pragma unroll
+      for (int n = 0; n < kTileKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) logits[n][i] = fmaf(logits[n][i], scale, toward_columns[n][i]);
+      }
+    } else if constexpr (Sight::kBiased) {
+      add_tile_bias(logits, scale, bias, sight, first, lane);
+    }
     if (first + kTileKeys > (seen[0] < seen[1] ? seen[0] : seen[1]) || sight.hides_some) {
 #pragma unroll
       for (int n = 0; n < kTileKeys / 8; ++n) {
@@ -227,9 +334,25 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
         }
       }
     }
+    // What is toward the row is taken from the largest instead, and comes back to it.
+    float toward_row[2] = {}, before[2], without[2];
+    if constexpr (by_rows) {
+      const QueryBias own(bias, sight, lane);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        toward_row[i] = own.toward_rows[i][first / kTileKeys];
+        before[i] = softmax.largest[i];
+        without[i] = softmax.largest[i] -= toward_row[i];
+      }
+    }
     softmax.raise(logits, softmax_scale);
     softmax.rescale(sums);
     softmax.exponentiate(logits, softmax_scale);
+    if constexpr (by_rows) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i)
+        softmax.largest[i] = softmax.largest[i] == without[i] ? before[i] : softmax.largest[i] + toward_row[i];
+    }
     const T* const values = value_tiles + which * kTile;
 #pragma unroll
     for (int k = 0; k < kTileKeys / 16; ++k) {
@@ -243,7 +366,6 @@ __global__ void __launch_bounds__(kAttentionThreads, kTileBlocks<dim>)
         multiply_add<T>(sums[2 * n + 1], p, {b[2], b[3]});
       }
     }
-    __syncthreads();  // before the tile is copied over
   }
 
 #pragma unroll
@@ -297,13 +419,14 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 }  // namespace
 
-// False where a block would need more shared memory than it gets, where a map's columns are odd, and where the tables of
-// distances cannot be read by pairs.
+// False where a block would need more shared memory than it gets, where a tile's rows lie too far apart, where a map's
+// columns are odd, and where the tables of distances cannot be read by pairs.
 template <int dim, typename T, typename Keys, typename Queries, typename Sight>
 bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T, Keys, Queries>& in, const Sight& sight,
                      bool split, T* y, float* logsumexp) {
   const int64_t shared_bytes = tiles_shared_bytes<dim>(bias_places(sight));
   if (shared_bytes > kMostSharedBytes || sight.columns % 2 != 0) return false;
+  if (in.keys.token_stride > std::numeric_limits<int>::max() / kTileKeys - dim) return false;
   if constexpr (Sight::kBiased) {
     const auto places = reinterpret_cast<uintptr_t>(sight.by_row) | reinterpret_cast<uintptr_t>(sight.by_column);
     if (places % sizeof(uint32_t) != 0) return false;
@@ -324,8 +447,18 @@ bool attend_tiles_of(CudaStream& stream, int64_t batch, const AttentionInputs<T,
                 .shared_bytes = bytes,
                 .early = true};
   };
-  launch(stream, attend_tiles_kernel<dim, T, Keys, Queries, Sight>,
-         grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes), in, sight, out);
+  const auto launch_tiles = [&](auto by_rows) {
+    launch(stream, attend_tiles_kernel<dim, by_rows.value, T, Keys, Queries, Sight>,
+           grid(blocks_for(queries.tokens, kTileQueries) * splits, shared_bytes), in, sight, out);
+  };
+  if constexpr (Sight::kBiased) {
+    if (sight.columns == kTileKeys)
+      launch_tiles(std::true_type{});
+    else
+      launch_tiles(std::false_type{});
+  } else {
+    launch_tiles(std::false_type{});
+  }
   if (splits > 1) {
     launch(stream, join_splits_kernel<dim, T, Keys, Queries, Sight>, grid(blocks_for(queries.tokens, kAttentionWarps), 0),
            in, sight, out);

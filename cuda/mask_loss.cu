@@ -8,29 +8,50 @@
 
 #include "cuda/mask_rows.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/tensor_cores.cuh"
 
 namespace mglmm::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int64_t kPiece = 16384;  // pixels of a block, where logits are not resized
-constexpr int64_t kRows = 32;      // of a block, where they are
+constexpr int64_t kRows = 64;      // of a block, where they are
 constexpr int64_t kLowRows = 16;   // of logits whose gradient a block makes
+constexpr int kSumRows = 4;        // of those, whose sums along the rows a thread makes together
+constexpr int kAhead = 4;          // rows whose targets a thread asks for at a time
 
 __device__ __forceinline__ float goal_at(const float* target, int64_t i) { return target[i]; }
 __device__ __forceinline__ float goal_at(const uint8_t* target, int64_t i) { return static_cast<float>(target[i]); }
+
+// The next rows of a column of a target, of `count` that are left, and where those after them are.
+template <typename U>
+__device__ __forceinline__ const U* load_rows(U (&rows)[kAhead], const U* target, int64_t stride, int count) {
+#pragma unroll
+  for (int k = 0; k < kAhead; ++k, target += stride) rows[k] = k < count ? *target : U{};
+  return target;
+}
+
+// ln(1 + x) / x for x from 0 to 1, fitted at Chebyshev's points: to 8e-8 of it.
+__device__ __forceinline__ float log1p_share(float x) {
+  constexpr float kTerms[] = {-0.0295885075F, 0.0783616677F, -0.136747703F, 0.191114306F,
+                              -0.248443693F,  0.333192706F,  -0.499995023F, 1.0F};
+  float share = 0.00525345793F;
+#pragma unroll
+  for (const float term : kTerms) share = fmaf(share, x, term);
+  return share;
+}
 
 // sigmoid(x) and what is left to 1, both to some ulp however large |x|; e = exp(-|x|).
 struct Sigmoid {
   float e, p, rest;
   __device__ explicit Sigmoid(float x) : e(expf(-fabsf(x))) {
-    const float larger = 1.0F / (1.0F + e);
+    const float larger = reciprocal(1.0F + e);
     p = x < 0.0F ? e * larger : larger;
     rest = x < 0.0F ? larger : e * larger;
   }
 };
 
-// Number: float for the pixels of a thread, double for more.
+// Number: float for the pixels of a warp, double for more.
 template <typename Number>
 struct Sums {
   Number entropy, both, p, target;
@@ -47,7 +68,7 @@ struct Sums {
   }
   __device__ __forceinline__ void add_pixel(float x, float goal) {
     const Sigmoid s(x);
-    entropy += fmaxf(x, 0.0F) - x * goal + log1pf(s.e);
+    entropy += fmaf(s.e, log1p_share(s.e), fmaf(-x, goal, fmaxf(x, 0.0F)));
     both += s.p * goal;
     p += s.p;
     target += goal;
@@ -63,8 +84,9 @@ struct WarpSums {
   Total values[kThreads / 32];
 };
 
-// In every thread of the block. All of its threads come here.
-__device__ Total sum_of_block(Total own) {
+// In thread 0. All threads of the block come here.
+template <typename Number>
+__device__ Total sum_of_block(Sums<Number> own) {
   auto& sums = shared<WarpSums>();
   for (int bits = 16; bits > 0; bits /= 2) {
     own.entropy += __shfl_xor_sync(0xffffffff, own.entropy, bits);
@@ -74,18 +96,19 @@ __device__ Total sum_of_block(Total own) {
     own.hit += __shfl_xor_sync(0xffffffff, own.hit, bits);
     own.inside += __shfl_xor_sync(0xffffffff, own.inside, bits);
   }
-  __syncthreads();  // earlier sums may still be read
-  if (threadIdx.x % 32 == 0) sums.values[threadIdx.x / 32] = own;
+  if (threadIdx.x % 32 == 0) {
+    Total& warp = sums.values[threadIdx.x / 32];
+    warp = {};
+    warp += own;
+  }
   __syncthreads();
   Total total{};
-  for (const Total& warp : sums.values) total += warp;
+  for (int i = 0; threadIdx.x == 0 && i < kThreads / 32; ++i) total += sums.values[i];
   return total;
 }
 
 __device__ __forceinline__ void put_sum_of_block(const Sums<float>& own, Total* partial) {
-  Total sum{};
-  sum += own;
-  sum = sum_of_block(sum);
+  const Total sum = sum_of_block(own);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
@@ -122,9 +145,17 @@ __global__ void __launch_bounds__(kThreads)
     MaskColumn<T> logits(resize, pred + mask * resize.low_pixels(), PackedTaps::of(resize.columns, column));
     logits.begin(rows[0].first);
     const U* goals = target + mask * resize.pixels() + top * resize.columns.out + column;
-    for (int i = 0; i < count; ++i) {
-      while (logits.first() < rows[i].first) logits.advance();
-      own.add_pixel(logits.mixed(rows[i]), goal_at(goals, i * resize.columns.out));
+    for (int first = 0; first < count; first += kAhead) {
+      U ahead[kAhead];
+      goals = load_rows(ahead, goals, resize.columns.out, count - first);
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) {
+        if (first + k >= count) break;
+        const PackedTaps row = rows[first + k];
+#pragma unroll 1
+        while (logits.first() < row.first) logits.advance();
+        own.add_pixel(logits.mixed(row), goal_at(ahead, k));
+      }
     }
   }
   put_sum_of_block(own, partial);
@@ -244,7 +275,7 @@ __global__ void __launch_bounds__(kThreads)
   const int32_t height = bottom - top, width = right - left;
   const PixelRange down = readers(resize.rows, top, bottom), along = readers(resize.columns, left, right);
   const U* goals = target + mask * resize.pixels();
-  for (int i = thread; i < height * width; i += kThreads) tile.sums[i] = 0;
+  for (int i = thread; i < kLowRows * width; i += kThreads) tile.sums[i] = 0;
   for (int64_t piece = along.begin; piece < along.end; piece += kThreads) {
     const int64_t column = piece + thread;
     const auto columns = static_cast<int>(along.end - piece < kThreads ? along.end - piece : kThreads);
@@ -265,33 +296,52 @@ __global__ void __launch_bounds__(kThreads)
       __syncthreads();  // the batch before is still read
       if (thread < rows) tile.rows[thread] = PackedTaps::of(resize.rows, batch + thread);
       __syncthreads();
-      for (int i = 0; reads && i < rows; ++i) {
-        const PackedTaps row = tile.rows[i];
-        if (row.first + kMaskTaps <= top || row.first >= bottom) continue;
-        if (!begun) logits.begin(row.first);
+      const int begin = first_reader(tile.rows, rows, top);
+      const int end = reads ? first_reader(tile.rows, rows, bottom + kMaskTaps - 1) : begin;
+      if (begin < end && !begun) {
+        logits.begin(tile.rows[begin].first);
         begun = true;
-        while (logits.first() < row.first) {
-          finish(logits.first(), sums[0]);
-          sums[0] = sums[1];
-          sums[1] = sums[2];
-          sums[2] = 0;
-          logits.advance();
+      }
+      const U* next = goals + (batch + begin) * resize.columns.out + column;
+      for (int first = begin; first < end; first += kAhead) {
+        U ahead[kAhead];
+        next = load_rows(ahead, next, resize.columns.out, end - first);
+#pragma unroll
+        for (int i = 0; i < kAhead; ++i) {
+          if (first + i >= end) break;
+          const PackedTaps row = tile.rows[first + i];
+#pragma unroll 1
+          while (logits.first() < row.first) {
+            finish(logits.first(), sums[0]);
+            sums[0] = sums[1];
+            sums[1] = sums[2];
+            sums[2] = 0;
+            logits.advance();
+          }
+          const float gradient = slopes.at(logits.mixed(row), goal_at(ahead, i));
+          for (int k = 0; k < kMaskTaps; ++k) sums[k] += row.weights[k] * gradient;
         }
-        const float gradient = slopes.at(logits.mixed(row), goal_at(goals, (batch + i) * resize.columns.out + column));
-        for (int k = 0; k < kMaskTaps; ++k) sums[k] += row.weights[k] * gradient;
       }
     }
     for (int k = 0; begun && k < kMaskTaps; ++k) finish(logits.first() + k, sums[k]);
     __syncthreads();
-    for (int i = thread; i < height * width; i += kThreads) {
+    for (int i = thread; i < kLowRows / kSumRows * width; i += kThreads) {
+      const int first = i / width * kSumRows;
       const int32_t logit = left + i % width;
-      const float* row = tile.down[i / width];
-      float sum = tile.sums[i];
-      for (int k = first_reader(tile.columns, columns, logit); k < columns && tile.columns[k].first <= logit; ++k)
-        sum += tile.columns[k].weights[logit - tile.columns[k].first] * row[k];
-      tile.sums[i] = sum;
+      float* const sums_of_logit = tile.sums + first * width + i % width;
+      float along_rows[kSumRows];
+#pragma unroll
+      for (int row = 0; row < kSumRows; ++row) along_rows[row] = sums_of_logit[row * width];
+      for (int k = first_reader(tile.columns, columns, logit); k < columns && tile.columns[k].first <= logit; ++k) {
+        const float weight = tile.columns[k].weights[logit - tile.columns[k].first];
+#pragma unroll
+        for (int row = 0; row < kSumRows; ++row) along_rows[row] += weight * tile.down[first + row][k];
+      }
+#pragma unroll
+      for (int row = 0; row < kSumRows; ++row) sums_of_logit[row * width] = along_rows[row];
     }
   }
+  __syncthreads();
   T* to = dpred + mask * resize.low_pixels() + top * resize.columns.in + left;
   for (int i = thread; i < height * width; i += kThreads) put(to[i / width * resize.columns.in + i % width], tile.sums[i]);
 }

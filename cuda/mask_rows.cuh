@@ -29,9 +29,11 @@ template <typename T>
 class MaskColumn {
  public:
   __device__ __forceinline__ MaskColumn(const MaskResize& resize, const T* mask, const PackedTaps& taps)
-      : mask_(mask),
+      : column_(mask + taps.first),
         height_(static_cast<int32_t>(resize.rows.in)),
         width_(static_cast<int32_t>(resize.columns.in)),
+        second_(taps.first + 1 < width_ ? 1 : 0),
+        third_(taps.first + 2 < width_ ? 2 : second_),
         taps_(taps) {}
 
   __device__ __forceinline__ void begin(int32_t row) {
@@ -50,17 +52,15 @@ class MaskColumn {
 
  private:
   __device__ __forceinline__ float at(int32_t row) const {
-    const T* logits = mask_ + static_cast<int64_t>(row < height_ ? row : height_ - 1) * width_;
-    float sum = 0;
-    for (int k = 0; k < kMaskTaps; ++k) {
-      const int32_t column = taps_.first + k < width_ ? taps_.first + k : width_ - 1;
-      sum += taps_.weights[k] * to_float(logits[column]);
-    }
-    return sum;
+    const T* logits = column_ + static_cast<int64_t>(row < height_ ? row : height_ - 1) * width_;
+    return taps_.weights[0] * to_float(logits[0]) + taps_.weights[1] * to_float(logits[second_]) +
+           taps_.weights[2] * to_float(logits[third_]);
   }
 
-  const T* mask_;
-  int32_t height_, width_, first_ = 0;
+  const T* column_;
+  int32_t height_, width_;
+  int32_t second_, third_;  // steps to the next logits, none past the last
+  int32_t first_ = 0;
   PackedTaps taps_;
   float low_[kMaskTaps] = {};
 };

@@ -81,7 +81,7 @@ struct WindowKeys : WindowRows {
   float part_of_side;  // 1 / side
   bool in_packets() const { return HeadRows::in_packets() && padding % 8 == 0; }
   __device__ int64_t offset(const Window& in, int64_t head, int64_t token) const {
-    const auto y = static_cast<int>((static_cast<float>(token) + 0.5F) * part_of_side);
+    const auto y = static_cast<int>((static_cast<float>(static_cast<int>(token)) + 0.5F) * part_of_side);
     const int x = static_cast<int>(token) - y * side;
     if (y >= in.rows || x >= in.columns) return padding + head * head_stride;
     return HeadRows::offset(in.map, head, static_cast<int64_t>(in.top + y) * width + in.left + x);

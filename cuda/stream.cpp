@@ -122,7 +122,10 @@ void Pool::free_released() {
   for (std::byte* memory : released) expect(cudaFreeAsync(memory, stream), "freeing memory");
 }
 
+// What was freed before is free then, for nothing is waited for in between.
 void Pool::begin_capture(GraphMemory& memory) {
+  free_released();
+  expect(cudaStreamSynchronize(stream), "waiting for the stream");
   captured_here = this;
   captured_memory = &memory;
 }

@@ -36,6 +36,8 @@ onEveryDevice('samAttention', () => {
       [1, 1, 3, 50, 80],
       [1, 1, 21, 9, 33],
       [1, 1, 130, 1, 16],
+      [1, 2, 3, 64, 32], // a row is a tile of keys
+      [1, 1, 2, 64, 80],
     ] as const)
       test(`agrees with float64: ${dtype}, ${batch} x ${heads} heads, ${height} x ${width} tokens of ${headDim}`, async () => {
         const tokens = height * width;

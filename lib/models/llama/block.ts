@@ -1,6 +1,7 @@
 import type { Dtype } from '../../native';
 import { Module } from '../../nn/module';
 import { RmsNorm } from '../../nn/norm';
+import { add } from '../../ops/add';
 import type { Tensor } from '../../tensor/tensor';
 import { LlamaAttention, type NewTokenPlaces, type TokenPlaces } from './attention';
 import type { LlamaConfig } from './config';
@@ -35,6 +36,6 @@ export class LlamaBlock extends Module {
 
   #finish(x: Tensor, attended: Tensor): Tensor {
     const { sum, y } = this.postAttentionLayernorm.forwardSum(x, attended);
-    return this.mlp.forward(y, sum);
+    return add(sum, this.mlp.forward(y));
   }
 }

@@ -19,8 +19,8 @@ export class LlamaMlp extends Module {
     this.downProj = new Linear(mlpDim, dim, options);
   }
 
-  /** `[batch, seq, dim]` to the same. @param residual - shape of the result, is added to it. */
-  forward(x: Tensor, residual?: Tensor): Tensor {
-    return this.downProj.forward(swiglu(this.gateProj.forward(x), this.upProj.forward(x)), residual);
+  /** `[batch, seq, dim]` to the same. */
+  forward(x: Tensor): Tensor {
+    return this.downProj.forward(swiglu(this.gateProj.forward(x), this.upProj.forward(x)));
   }
 }
