@@ -346,7 +346,7 @@ __global__ void __launch_bounds__(kAttentionThreads, by_rows ? 2 : kTileBlocks<d
       }
     }
     softmax.raise(logits, softmax_scale);
-    softmax.rescale(sums);
+    if (softmax.has_risen()) softmax.rescale(sums);
     softmax.exponentiate(logits, softmax_scale);
     if constexpr (by_rows) {
 #pragma unroll

@@ -49,6 +49,11 @@ struct OnlineSoftmax {
   // What is taken from logits: 0 as long as there is none, or -infinity alone.
   __device__ __forceinline__ float base(int which) const { return largest[which] == Larger::kNone ? 0.0F : largest[which]; }
 
+  // Whether the last tile makes anything else of sums from before it, for a query of the warp.
+  __device__ __forceinline__ bool has_risen() const {
+    return __all_sync(kAllLanes, factor[0] == 1.0F && factor[1] == 1.0F) == 0;
+  }
+
   template <int blocks>
   __device__ __forceinline__ void rescale(float (&sums)[blocks][4]) const {
 #pragma unroll

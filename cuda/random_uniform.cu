@@ -7,7 +7,7 @@ namespace {
 
 struct Uniform {
   float low, width;
-  __device__ float operator()(int64_t, const std::array<uint32_t, 4>& words, int place) const {
+  __device__ float operator()(const std::array<uint32_t, 4>& words, int place, float) const {
     return low + unit_uniform(words[place]) * width;
   }
 };
@@ -16,7 +16,8 @@ struct Uniform {
 
 void run(const RandomUniform& op, CudaStream& stream) {
   by_dtype(op.dtype, [&]<typename T>(Type<T>) {
-    by_random_words(stream, op.seed, op.offset, op.y.count(), op.y.data<T>(), Uniform{op.low, op.high - op.low});
+    by_random_words(stream, op.seed, op.offset, op.y.count(), static_cast<const T*>(nullptr), op.y.data<T>(),
+                    Uniform{op.low, op.high - op.low});
   });
 }
 
