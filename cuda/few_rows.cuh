@@ -1,11 +1,12 @@
 // Products of up to 16 rows by a matrix whose columns lie side by side, as a layer's weight does: those of a step of
-// generation, which cost what it takes to read the weight. A block 16 columns; of the inner axis its warps take turns, 128
-// numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one to a lane,
-// in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its order. Which
-// rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of the inner
-// axis orders its sum.
+// generation, which cost what it takes to read the weight. A block 32 columns, or 16; of the inner axis its warps take
+// turns, 128 numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one
+// to a lane, in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its
+// order. Which rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that
+// of the inner axis orders its sum.
 #pragma once
 #include <algorithm>
+#include <type_traits>
 
 #include "cuda/product.h"
 #include "cuda/reduce.cuh"
@@ -17,17 +18,18 @@ namespace {
 
 constexpr int kFewThreads = 256;
 constexpr int kFewWarps = kFewThreads / 32;
-constexpr int kFewColumns = 16;  // of a block
-constexpr int kFewSteps = 4;     // of 32 numbers, before another warp's turn
-// Steps that are on their way while one is multiplied: more of two tiles would not have the registers.
+constexpr int kFewSteps = 4;  // of 32 numbers, before another warp's turn
+constexpr int kFewAhead = 2;  // steps that are on their way while one is multiplied
+// Of a block: as many as two tiles of rows have the registers for. Half of them was 3 % slower, though more blocks run at
+// once.
 template <int tiles>
-inline constexpr int kFewAhead = tiles == 1 ? kFewSteps : kFewSteps / 2;
+inline constexpr int kFewColumns = tiles == 1 ? 32 : 16;
 // Of the matrix, asked for while the kernel in front still runs: what comes meanwhile, and the cache holds.
 constexpr int64_t kFewBytesAhead = int64_t{16} << 20;
 
 template <int tiles>
 struct FewSums {
-  float values[kFewWarps][8 * tiles][kFewColumns];
+  float values[kFewWarps][8 * tiles][kFewColumns<tiles>];
 };
 
 struct FewSizes {
@@ -40,11 +42,12 @@ template <int tiles, typename T, typename Result>
 __global__ void __launch_bounds__(kFewThreads, 2)
     few_rows_product_kernel(FewSizes sizes, const T* a, const T* b, const T* bias, const Result* addend, Result* y) {
   using Words = Packet<uint32_t, 4>;  // 8 numbers
+  constexpr int kColumns = kFewColumns<tiles>;
   auto& sums = shared<FewSums<tiles>>().values;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
-  if (threadIdx.x < kFewColumns && first_column + threadIdx.x < sizes.columns)
+  const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kColumns;
+  if (threadIdx.x < kColumns && first_column + threadIdx.x < sizes.columns)
     ask_ahead(b + (first_column + threadIdx.x) * sizes.inner, sizes.ahead);
   begin_early();
   const auto words_at = [&](const T* matrix, int64_t row, int64_t rows, int64_t at) {
@@ -52,50 +55,49 @@ __global__ void __launch_bounds__(kFewThreads, 2)
     return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
   };
   constexpr int kTurn = 32 * kFewSteps;
-  float products[kFewColumns / 8][4] = {};
-  constexpr int kAhead = kFewAhead<tiles>;
-  Words left[kAhead][tiles], right[kAhead][kFewColumns / 8];
+  float products[kColumns / 8][4] = {};
+  Words left[kFewAhead][tiles], right[kFewAhead][kColumns / 8];
   const auto ask = [&](int step, int64_t turn) {
     const int64_t at = turn + 32 * step + lane % 4 * 8;
 #pragma unroll
-    for (int n = 0; n < kFewColumns / 8; ++n)
-      right[step % kAhead][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
+    for (int n = 0; n < kColumns / 8; ++n)
+      right[step % kFewAhead][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
 #pragma unroll
-    for (int tile = 0; tile < tiles; ++tile) left[step % kAhead][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+    for (int tile = 0; tile < tiles; ++tile) left[step % kFewAhead][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
   };
 #pragma unroll
-  for (int step = 0; step < kAhead; ++step) ask(step, warp * kTurn);
+  for (int step = 0; step < kFewAhead; ++step) ask(step, warp * kTurn);
 #pragma unroll 1
   for (int64_t turn = warp * kTurn; turn < sizes.inner; turn += kFewWarps * kTurn) {
 #pragma unroll
     for (int step = 0; step < kFewSteps; ++step) {
 #pragma unroll
       for (int half = 0; half < 4; half += 2) {
-        const Words& upper = left[step % kAhead][0];
-        const Words lower = tiles == 2 ? left[step % kAhead][tiles - 1] : Words{};
+        const Words& upper = left[step % kFewAhead][0];
+        const Words lower = tiles == 2 ? left[step % kFewAhead][tiles - 1] : Words{};
         const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
 #pragma unroll
-        for (int n = 0; n < kFewColumns / 8; ++n)
+        for (int n = 0; n < kColumns / 8; ++n)
           multiply_add<T>(products[n], rows,
-                          {right[step % kAhead][n].values[half], right[step % kAhead][n].values[half + 1]});
+                          {right[step % kFewAhead][n].values[half], right[step % kFewAhead][n].values[half + 1]});
       }
-      const int next = step + kAhead;
+      const int next = step + kFewAhead;
       ask(next % kFewSteps, next < kFewSteps ? turn : turn + kFewWarps * kTurn);
     }
   }
 #pragma unroll
-  for (int n = 0; n < kFewColumns / 8; ++n) {
+  for (int n = 0; n < kColumns / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 2 * tiles; ++i) sums[warp][lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
   }
   __syncthreads();
 #pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kFewColumns; i += kFewThreads) {
-    const int row = i / kFewColumns;
-    const int64_t column = first_column + i % kFewColumns;
+  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kColumns; i += kFewThreads) {
+    const int row = i / kColumns;
+    const int64_t column = first_column + i % kColumns;
     if (column >= sizes.columns) continue;
     float sum = bias == nullptr ? 0.0F : to_float(bias[column]);
-    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][i % kFewColumns];
+    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][i % kColumns];
     const int64_t place = row * sizes.columns + column;
     put(y[place], addend == nullptr ? sum : to_float(addend[place]) + sum);
   }
@@ -106,11 +108,14 @@ void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* 
   const int64_t ahead = std::clamp<int64_t>(kFewBytesAhead / p.columns & ~int64_t{15}, 16, p.inner * 2);
   const FewSizes sizes{p.rows, p.columns, p.inner, static_cast<int>(ahead)};
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
-  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns), .threads = kFewThreads, .early = true};
+  const auto launch_tiles = [&](auto tiles) {
+    const Grid grid{.blocks = blocks_for(p.columns, kFewColumns<tiles.value>), .threads = kFewThreads, .early = true};
+    launch(stream, few_rows_product_kernel<tiles.value, T, Result>, grid, sizes, a, b, bias, addend, y);
+  };
   if (p.rows <= 8)
-    launch(stream, few_rows_product_kernel<1, T, Result>, grid, sizes, a, b, bias, addend, y);
+    launch_tiles(std::integral_constant<int, 1>{});
   else
-    launch(stream, few_rows_product_kernel<2, T, Result>, grid, sizes, a, b, bias, addend, y);
+    launch_tiles(std::integral_constant<int, 2>{});
 }
 
 }  // namespace

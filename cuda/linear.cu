@@ -5,8 +5,9 @@
 namespace mglmm::cuda {
 namespace {
 
-LinearSizes sizes_of(const ConstTensor& x, const Weight& weight) {
-  return {x.shape.count(0, x.shape.rank - 1), weight.shape[1], weight.shape[0]};
+// @param rows - x, or y.
+LinearSizes sizes_of(const ConstTensor& rows, const Weight& weight) {
+  return {rows.shape.count(0, rows.shape.rank - 1), weight.shape[1], weight.shape[0]};
 }
 
 }  // namespace
@@ -25,10 +26,10 @@ void run(const Linear& op, CudaStream& stream) {
 }
 
 void run(const LinearBackward& op, CudaStream& stream) {
-  const LinearSizes s = sizes_of(op.x, op.weight);
-  const Dtype dtype = op.x.dtype;
+  const LinearSizes s = sizes_of(op.dy, op.weight);
+  const Dtype dtype = op.dy.dtype;
   if (op.dx) linear_input_gradient(stream, s, dtype, op.dy.raw(), op.weight.raw(), op.dx.raw());
-  if (op.dweight) linear_weight_gradient(stream, s, dtype, op.dy.raw(), op.x.raw(), op.dweight.raw());
+  if (op.dweight && op.x) linear_weight_gradient(stream, s, dtype, op.dy.raw(), op.x->raw(), op.dweight.raw());
   if (op.dbias) linear_bias_gradient(stream, s, dtype, op.dy.raw(), op.dbias.raw());
 }
 

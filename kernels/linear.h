@@ -15,8 +15,8 @@ struct Linear {
 };
 
 struct LinearBackward {
-  ConstTensor dy;  // [..., out]  dtype of x
-  ConstTensor x;   // [..., in]
+  ConstTensor dy;  // [..., out]  dtype of weight
+  MaybeTensor x;   // [..., in]: of it dweight is made, and nothing else
   Weight weight;   // [out, in]
   Tensor dx;       // [..., in]: dy weight
   Tensor dweight;  // [out, in]: dy^T x; not of a packed weight

@@ -52,9 +52,15 @@ function derivativeOf(op: string): Derivative {
  * A call with a gradient.
  * @param shared - inputs that have no gradient of their own: by name, the tensor of the backward that is theirs too, a gradient it
  *   makes or one it is given.
+ * @param unread - fields that the backward reads in other calls, and not in this one: they are not kept for it.
  * @throws GradientError when a gradient is asked for of an op, or of an argument, that has none.
  */
-export function call(op: string, fields: Fields, shared: Readonly<Record<string, string>> = {}): Outputs {
+export function call(
+  op: string,
+  fields: Fields,
+  shared: Readonly<Record<string, string>> = {},
+  unread: readonly string[] = [],
+): Outputs {
   if (!ambient().gradients) return run(op, fields);
   // Inputs that get a gradient: single tensors by name; arrays of tensors hand over all of theirs.
   const trained: string[] = [];
@@ -71,7 +77,7 @@ export function call(op: string, fields: Fields, shared: Readonly<Record<string,
   const kept: Fields = {};
   for (const name of derivative.kept) {
     const value = name in outputs ? outputs[name] : fields[name];
-    if (value !== undefined) kept[name] = held(value, saved);
+    if (value !== undefined && !unread.includes(name)) kept[name] = held(value, saved);
   }
   const node = new GradNode(
     op,

@@ -11,5 +11,7 @@ import type { Tensor } from '../tensor/tensor';
  * @throws ShapeError, DtypeError for what does not fit; ArgumentError from `backward` for a packed weight that requires a gradient.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options?: { residual?: Tensor }): Tensor {
-  return call('linear', { x, weight, bias, residual: options?.residual }, { residual: 'dy' }).y as Tensor;
+  // Of x the weight's gradient is made, and nothing else.
+  const unread = weight?.requiresGrad ? [] : ['x'];
+  return call('linear', { x, weight, bias, residual: options?.residual }, { residual: 'dy' }, unread).y as Tensor;
 }

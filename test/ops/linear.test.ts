@@ -141,6 +141,7 @@ onEveryDevice('linear', () => {
     await expectGradient((residual) => linear(randn([3, 5], 1), randn([4, 5], 2), undefined, { residual }), [3, 4]);
     const dense = (x: Tensor, weight: Tensor, bias?: Tensor) => linear(x, weight, bias);
     await expectGradient(dense, [3, 5], [4, 5], [4]);
+    await expectGradient((x, bias) => linear(x, randn([4, 5], 1), bias), [3, 5], [4]);
     await expectGradient(dense, [2, 1, 5], [3, 5]);
     await expectGradient(dense, [5], [4, 5], [4]);
   });
