@@ -14,8 +14,8 @@ const text = `# Roofline
 
 What a run of each benchmark takes on an H200 at least: its bytes at ${memory / 1e12} TB/s (a copy, read and written), its floating point
 operations at ${products.bf16 / 1e12} TFLOP/s in bf16 on tensor cores or ${products.f32 / 1e12} in f32 outside of them, whichever is longer. **These are
-predictions. Nothing of this has run on a GPU, and nothing here is measured**: the three rates are assumed. \`bench/run.ts --device cuda\`
-measures those of the card it runs on, and says what share of them a kernel reaches. The rate in bf16 is that of \`wgmma\`, by which cuBLASLt and attention
+predictions**: the three rates are assumed. What an H200 gave is in \`docs/cuda.md\` and \`bench/results/h200.json\`; \`bench/run.ts --device cuda\`
+measures the rates of the card it runs on, and says what share of them a kernel reaches. The rate in bf16 is that of \`wgmma\`, by which cuBLASLt and attention
 of many queries in heads of 64 and 128 multiply; other attention goes by \`mma\`, and will stay further from it (\`docs/cuda.md\`).
 
 Made by \`npx tsx bench/roofline.ts >docs/roofline.md\` and \`npm run format\` from \`flops\` and \`bytes\` of the case files. A case that states one of the two is judged

@@ -55,12 +55,7 @@ function derivativeOf(op: string): Derivative {
  * @param unread - fields that the backward reads in other calls, and not in this one: they are not kept for it.
  * @throws GradientError when a gradient is asked for of an op, or of an argument, that has none.
  */
-export function call(
-  op: string,
-  fields: Fields,
-  shared: Readonly<Record<string, string>> = {},
-  unread: readonly string[] = [],
-): Outputs {
+export function call(op: string, fields: Fields, shared: Readonly<Record<string, string>> = {}, unread: readonly string[] = []): Outputs {
   if (!ambient().gradients) return run(op, fields);
   // Inputs that get a gradient: single tensors by name; arrays of tensors hand over all of theirs.
   const trained: string[] = [];
