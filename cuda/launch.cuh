@@ -86,18 +86,8 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
 // read. Waits until all that was launched before is done, and lets the kernel behind begin.
 __device__ __forceinline__ void begin_early() {
 #if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait; griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-
-// Asks for `bytes`, a multiple of 16, from a place that is one as well, into the second-level cache. What is written there
-// later is what is read after all.
-__device__ __forceinline__ void ask_ahead(const void* from, int bytes) {
-#if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes) : "memory");
-#else
-  static_cast<void>(from);
-  static_cast<void>(bytes);
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
 #endif
 }
 

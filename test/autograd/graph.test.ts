@@ -4,11 +4,14 @@ import {
   add,
   backward,
   GradientError,
+  linear,
   memory,
   mul,
   noGradients,
+  ones,
   recompute,
   Scope,
+  scale,
   swiglu,
   synchronize,
   type Tensor,
@@ -113,6 +116,25 @@ onEveryDevice('backward', (device) => {
     assert.equal(noGradients(() => mul(x, x)).requiresGrad, false);
     assert.equal(mul(tensor([1]), tensor([2])).requiresGrad, false);
     assert.equal(mul(x, tensor([2])).requiresGrad, true);
+  });
+});
+
+onEveryDevice('what is kept for backward', (device) => {
+  test('of a linear layer is x only where its weight is trained', async () => {
+    using _scope = Scope.open();
+    const [x, weight] = [randn([256, 1024], 1), randn([8, 1024], 2)];
+    x.requiresGrad = true;
+    for (const trained of [false, true]) {
+      weight.requiresGrad = trained;
+      await collectGarbage();
+      const before = memory(device).liveBytes;
+      const y = tidy(() => linear(scale(x, 2), weight));
+      await synchronize();
+      assert.equal(memory(device).liveBytes - before, 4 * (y.count + (trained ? x.count : 0)));
+      backward(y, ones([256, 8]));
+      x.grad?.dispose();
+      x.grad = undefined;
+    }
   });
 });
 
