@@ -103,7 +103,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads) append_kernel(NewTokens<T> in, Room room, RoomRefusals refusals) {
   begin_early();
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t blocks = room.blocks();
+  const auto blocks = static_cast<uint32_t>(room.blocks());
   const int64_t batch = blockIdx.x / blocks;
   const int64_t token = blockIdx.x % blocks;
   const int64_t position = room.offsets[batch] + token;
