@@ -45,14 +45,6 @@ AttentionInputs<T> inputs(const Op& op) {
           static_cast<float>(op.softmaxScale)};
 }
 
-// Whether the tiles of queries alone would leave multiprocessors idle for many tiles of keys: of what GPU, sizes do not ask.
-template <typename T>
-bool should_split(int64_t batch, const AttentionInputs<T>& in) {
-  constexpr int64_t kFewBlocks = 128;
-  const int64_t blocks = batch * in.queries.heads * blocks_for(in.queries.tokens, kTileQueries);
-  return in.keys.tokens >= 4 * kSplitKeys && blocks < kFewBlocks;
-}
-
 }  // namespace
 
 void run(const Attention& op, CudaStream& stream) {
@@ -61,7 +53,7 @@ void run(const Attention& op, CudaStream& stream) {
     const Sight sight(op);
     float* const logsumexp = op.logsumexp ? op.logsumexp.data<float>() : nullptr;
     if (attend_hopper(stream, op.q.shape[0], in, sight, op.y.data<T>(), logsumexp)) return;
-    attend(stream, op.q.shape[0], in, sight, op.y.data<T>(), logsumexp, should_split(op.q.shape[0], in));
+    attend(stream, op.q.shape[0], in, sight, op.y.data<T>(), logsumexp);
   });
 }
 

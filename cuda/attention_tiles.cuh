@@ -229,11 +229,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   float total = 0;
   for (int piece = 0; piece < pieces; ++piece)
     total += out.totals[index + piece].y * power_of_2(out.totals[index + piece].x - base);
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  if (out.logsumexp != nullptr && lane == 0)
-    out.logsumexp[index / out.splits] = total == 0.0F ? -Larger::kNone : largest * kLn2 + logf(total);
   T* to = out.y + in.results.offset(blockIdx.z, blockIdx.y, query);
-  for (int i = lane; i < dim; i += 32) {
+  for (int i = static_cast<int>(threadIdx.x) % 32; i < dim; i += 32) {
     float sum = 0;
     for (int piece = 0; piece < pieces; ++piece)
       sum += out.sums[(index + piece) * dim + i] * power_of_2(out.totals[index + piece].x - base);
