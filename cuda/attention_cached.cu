@@ -20,7 +20,7 @@ struct Room {
   const int32_t* offsets;
   const int32_t* given;  // lengths, or null
   PagedRows cache;
-  int64_t batch, tokens, pages;
+  int64_t tokens, pages;
   int32_t* real;  // [batch]: how many new tokens of a row count; none of a row that does not fit, which is refused
   // A row has a block at least, which looks at it.
   __host__ __device__ int64_t blocks() const { return tokens > 0 ? tokens : 1; }
@@ -162,7 +162,6 @@ void run(const AttentionCached& op, CudaStream& stream) {
   const Room room{op.offsets.data<int32_t>(),
                   op.lengths ? op.lengths->data<int32_t>() : nullptr,
                   cache,
-                  batch,
                   queries.tokens,
                   op.keyCache.shape[0],
                   stream.scratch_of<int32_t>(batch)};

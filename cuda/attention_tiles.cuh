@@ -192,10 +192,10 @@ __global__ void __launch_bounds__(kAttentionThreads, by_rows ? 2 : kTileBlocks<d
     }
   }
 
+  const float totals[2] = {softmax.sum(0), softmax.sum(1)};  // by all lanes, before some go on
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int64_t query = own_query + 8 * i;
-    const float sum = softmax.sum(i);
     if (query >= in.queries.count(batch)) continue;
     const int64_t index = (batch * in.queries.heads + head) * in.queries.tokens + in.queries.token(batch, query);
     if (out.splits > 1 && seen[i] > kSplitKeys) {
@@ -203,12 +203,12 @@ __global__ void __launch_bounds__(kAttentionThreads, by_rows ? 2 : kTileBlocks<d
       float* to = out.sums + (index * out.splits + split) * dim + 2 * (lane % 4);
 #pragma unroll
       for (int n = 0; n < kBlocks; ++n) *reinterpret_cast<float2*>(to + 8 * n) = {sums[n][2 * i], sums[n][2 * i + 1]};
-      if (lane % 4 == 0) out.totals[index * out.splits + split] = {softmax.largest[i], sum};
+      if (lane % 4 == 0) out.totals[index * out.splits + split] = {softmax.largest[i], totals[i]};
       continue;
     }
     if (split > 0) continue;
     store_query(out.y + in.results.offset(batch, head, query), out.logsumexp == nullptr ? nullptr : out.logsumexp + index,
-                sums, i, softmax.largest[i], sum);
+                sums, i, softmax.largest[i], totals[i]);
   }
 }
 

@@ -5,7 +5,6 @@
 // order. Which rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that
 // of the inner axis orders its sum.
 #pragma once
-#include <algorithm>
 #include <type_traits>
 
 #include "cuda/product.h"
@@ -24,8 +23,6 @@ constexpr int kFewAhead = 2;  // steps that are on their way while one is multip
 // once.
 template <int tiles>
 inline constexpr int kFewColumns = tiles == 1 ? 32 : 16;
-// Of the matrix, asked for while the kernel in front still runs: what comes meanwhile, and the cache holds.
-constexpr int64_t kFewBytesAhead = int64_t{16} << 20;
 
 template <int tiles>
 struct FewSums {
@@ -34,22 +31,19 @@ struct FewSums {
 
 struct FewSizes {
   int64_t rows, columns, inner;
-  int ahead;  // bytes of a column
 };
 
 // `tiles` of 8 rows. What is null is not added.
 template <int tiles, typename T, typename Result>
 __global__ void __launch_bounds__(kFewThreads, 2)
     few_rows_product_kernel(FewSizes sizes, const T* a, const T* b, const T* bias, const Result* addend, Result* y) {
+  begin_early();
   using Words = Packet<uint32_t, 4>;  // 8 numbers
   constexpr int kColumns = kFewColumns<tiles>;
   auto& sums = shared<FewSums<tiles>>().values;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kColumns;
-  if (threadIdx.x < kColumns && first_column + threadIdx.x < sizes.columns)
-    ask_ahead(b + (first_column + threadIdx.x) * sizes.inner, sizes.ahead);
-  begin_early();
   const auto words_at = [&](const T* matrix, int64_t row, int64_t rows, int64_t at) {
     if (row >= rows || at >= sizes.inner) return Words{};
     return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
@@ -105,8 +99,7 @@ __global__ void __launch_bounds__(kFewThreads, 2)
 
 template <typename T, typename Result>
 void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* b, const T* bias, Result* y) {
-  const int64_t ahead = std::clamp<int64_t>(kFewBytesAhead / p.columns & ~int64_t{15}, 16, p.inner * 2);
-  const FewSizes sizes{p.rows, p.columns, p.inner, static_cast<int>(ahead)};
+  const FewSizes sizes{p.rows, p.columns, p.inner};
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
   const auto launch_tiles = [&](auto tiles) {
     const Grid grid{.blocks = blocks_for(p.columns, kFewColumns<tiles.value>), .threads = kFewThreads, .early = true};

@@ -82,8 +82,8 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
 #endif
 }
 
-// First of all in every thread of a kernel that is launched `early`: until then it may only ask the cache for what it will
-// read. Waits until all that was launched before is done, and lets the kernel behind begin.
+// First of all in every thread of a kernel that is launched `early`, also of those that have nothing to do: waits until all
+// that was launched before is done, and lets the kernel behind begin.
 __device__ __forceinline__ void begin_early() {
 #if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();

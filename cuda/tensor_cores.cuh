@@ -40,7 +40,6 @@ using simulator::power_of_2;
 using simulator::wait_for_copies;
 
 inline float reciprocal(float x) { return 1.0F / x; }
-inline void ask_ahead(const void*, int) {}
 
 #else
 
@@ -56,14 +55,6 @@ __device__ __forceinline__ float reciprocal(float x) {
   float result;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
-}
-
-// Asks for `bytes`, a multiple of 16, from a place that is one as well, into the second-level cache, from sm_90 on. What is
-// written there later is what is read after all.
-__device__ __forceinline__ void ask_ahead(const void* from, int bytes) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from)), "r"(bytes) : "memory");
-#endif
 }
 
 __device__ __forceinline__ uint32_t shared_address(const void* memory) {

@@ -11,8 +11,9 @@ export class Program implements Disposable {
 
   /**
    * Adds the ops that `body` calls to the program instead of running them. The tensors it makes get their values when the
-   * program runs, and new ones with every run; those that are disposed by then need no memory between runs. What is to
-   * change from run to run is written into tensors that `body` reads: {@link copyInto}.
+   * program runs, and new ones with every run; those that are disposed by then need no memory between runs, but on a
+   * GPU what the program keeps for all of them. What is to change from run to run is written into tensors that `body` reads:
+   * {@link copyInto}.
    * @param body - synchronous; no gradient is recorded, so it is called inside {@link noGradients}.
    * @throws GradientError outside of noGradients; ArgumentError when the program has run before.
    */
