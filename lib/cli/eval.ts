@@ -23,7 +23,7 @@ import { type Context, formatTable } from './terminal';
 
 interface EvalOptions extends ModelOptions, AnsweringOptions {
   readonly split?: SplitName;
-  readonly scenesSeed?: number;
+  readonly scenesSeed?: readonly number[];
   readonly size?: number;
   readonly tasks?: string;
   readonly images?: string;
@@ -43,10 +43,12 @@ const protocol = 'generation-2';
 
 export function define(command: Command, context: Context): void {
   const count = number({ whole: true, from: 1 });
+  const seed = number({ whole: true, from: 0 });
+  const seeds = (text: string) => text.split(',').map(seed);
   command
     .argument('<what...>', `${madeUp}, which are made up, or files of samples, one a line as JSON: docs/data.md`)
     .addOption(new Option('--split <name>', 'of the scenes; default test').choices(['val', 'test', 'unseen'] satisfies SplitName[]))
-    .option('--scenes-seed <number>', 'what the scenes follow from; default 0', number({ whole: true, from: 0 }))
+    .option('--scenes-seed <numbers>', 'what the scenes follow from, with commas between, all scored as one; default 0', seeds)
     .option('--size <pixels>', 'of a side of a scene; default 256', count)
     .option('--tasks <names>', `of the scenes, with commas between; default ${taskNames.join(',')}`)
     .option('--images <dir>', 'where paths of pictures start; default the folder of each file')
@@ -87,10 +89,12 @@ class Parts implements AsyncDisposable {
     }
   }
 
-  #addScenes({ split = 'test', scenesSeed: seed = 0, size, tasks: names }: EvalOptions): void {
+  #addScenes({ split = 'test', scenesSeed = [0], size, tasks: names }: EvalOptions): void {
     const tasks = names === undefined ? undefined : Object.fromEntries(names.split(',').map((name) => [name.trim(), 1]));
-    this.datasets.push(new SceneDataset({ split, seed, size, tasks }));
-    this.prints.push({ split, seed, size, tasks });
+    for (const seed of scenesSeed) {
+      this.datasets.push(new SceneDataset({ split, seed, size, tasks }));
+      this.prints.push({ split, seed, size, tasks });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

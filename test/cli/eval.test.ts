@@ -53,6 +53,8 @@ describe('mglmm eval', () => {
     };
     const scores = await ask('one', '--limit', '4');
     assert.deepEqual([scores.samples, scores.data], [4, ['scenes of val, seed 3']]);
+    const several = await ask('several', '--limit', '4', '--scenes-seed', '3,4');
+    assert.deepEqual([several.samples, several.data], [8, ['scenes of val, seed 3', 'scenes of val, seed 4']]);
     for (const { task } of scores.tasks) assert.ok(['refer', 'conversation'].includes(task), task);
     assert.deepEqual(await ask('two', '--limit', '4', '--batch', '1'), scores);
     // More of the same goes on from there, and fewer are scored alone.
