@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <string>
 
 #include "cuda/stream.h"
@@ -20,9 +21,21 @@ constexpr size_t kOps = static_cast<size_t>(OpIndex::count);
 
 using Run = void (*)(const void*, CudaStream&);
 
+template <typename Field>
+void note_made(const Field& field, CudaStream& stream) {
+  if constexpr (std::derived_from<Field, Tensor>) {
+    stream.note_made(field);
+  } else if constexpr (requires { field.begin()->storage; }) {
+    for (const auto& element : field) note_made(element, stream);
+  }
+}
+
 template <typename Op>
 void run_as(const void* op, CudaStream& stream) {
   run(*static_cast<const Op*>(op), stream);
+  if (!stream.is_captured()) return;
+  Op noted = *static_cast<const Op*>(op);  // fields() is for what may change
+  noted.fields([&](const char*, const auto& field) { note_made(field, stream); });
 }
 
 #define MGLMM_ENTRY(Op) run_as<Op>,

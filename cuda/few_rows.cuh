@@ -1,9 +1,12 @@
 // Products of up to 16 rows by a matrix whose columns lie side by side, as a layer's weight does: those of a step of
-// generation, which cost what it takes to read the weight. A block 32 columns, or 16; of the inner axis its warps take
-// turns, 128 numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one
-// to a lane, in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its
-// order. Which rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that
-// of the inner axis orders its sum.
+// generation, which cost what it takes to read the weight. A block 32 columns; of the inner axis its warps take turns, 128
+// numbers each, and add up in the end. What a column holds of 32 neighbouring numbers comes in four packets, one to a lane,
+// in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its order.
+// Packets of the weight come to places of shared memory that only the lane which asked for them reads, so that no thread
+// waits for another, and a multiprocessor has room for blocks of the next product beside those of this one. Those ask for
+// the first of their weight at once, if it is settled, and wait for what is in front of them then: memory never idles. Which
+// rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of the inner
+// axis orders its sum.
 #pragma once
 #include <type_traits>
 
@@ -17,83 +20,111 @@ namespace {
 
 constexpr int kFewThreads = 256;
 constexpr int kFewWarps = kFewThreads / 32;
-constexpr int kFewSteps = 4;  // of 32 numbers, before another warp's turn
-constexpr int kFewAhead = 2;  // steps that are on their way while one is multiplied
-// Of a block: as many as two tiles of rows have the registers for. Half of them was 3 % slower, though more blocks run at
-// once.
-template <int tiles>
-inline constexpr int kFewColumns = tiles == 1 ? 32 : 16;
+constexpr int kFewColumns = 32;
+constexpr int kFewTurn = 128;  // numbers, before another warp's
+constexpr int kFewSteps = kFewTurn / 32;
+constexpr int kFewRing = 4;             // steps that there is room for: one that is multiplied, three on their way
+using FewPacket = Packet<uint32_t, 4>;  // 8 numbers
 
-template <int tiles>
-struct FewSums {
-  float values[kFewWarps][8 * tiles][kFewColumns<tiles>];
+// Of a warp. What it has added up takes the place of the first step in the end.
+union FewMemory {
+  FewPacket packets[kFewRing][kFewColumns / 8][32];
+  float sums[kFewRows][kFewColumns];
 };
 
 struct FewSizes {
   int64_t rows, columns, inner;
 };
 
-// `tiles` of 8 rows. What is null is not added.
+// `tiles` of 8 rows. What is null is not added. Whether b `is_settled`: CudaStream.
 template <int tiles, typename T, typename Result>
-__global__ void __launch_bounds__(kFewThreads, 2)
-    few_rows_product_kernel(FewSizes sizes, const T* a, const T* b, const T* bias, const Result* addend, Result* y) {
-  begin_early();
-  using Words = Packet<uint32_t, 4>;  // 8 numbers
-  constexpr int kColumns = kFewColumns<tiles>;
-  auto& sums = shared<FewSums<tiles>>().values;
+__global__ void __launch_bounds__(kFewThreads, 3)
+    few_rows_product_kernel(FewSizes sizes, bool is_settled, const T* a, const T* b, const T* bias, const Result* addend,
+                            Result* y) {
+  let_next_begin();
+  if (!is_settled) wait_for_previous();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kColumns;
-  const auto words_at = [&](const T* matrix, int64_t row, int64_t rows, int64_t at) {
-    if (row >= rows || at >= sizes.inner) return Words{};
-    return load_packet<4>(reinterpret_cast<const uint32_t*>(matrix + row * sizes.inner + at));
+  FewMemory* memory = dynamic_shared<FewMemory>();
+  FewMemory& own = memory[warp];
+  const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
+  // Of this lane's packets along the inner axis, those of a step after `step`.
+  const auto stride = [](int step) {
+    return step % kFewSteps == kFewSteps - 1 ? kFewWarps * kFewTurn - 32 * (kFewSteps - 1) : 32;
   };
-  constexpr int kTurn = 32 * kFewSteps;
-  float products[kColumns / 8][4] = {};
-  Words left[kFewAhead][tiles], right[kFewAhead][kColumns / 8];
-  const auto ask = [&](int step, int64_t turn) {
-    const int64_t at = turn + 32 * step + lane % 4 * 8;
+  const int64_t first = warp * kFewTurn + lane % 4 * 8;
+  // Where the next packets come from, of each column; one that is not there is the last, and nobody asks for its sum.
+  const T* columns[kFewColumns / 8];
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n)
-      right[step % kFewAhead][n] = words_at(b, first_column + 8 * n + lane / 4, sizes.columns, at);
+  for (int n = 0; n < kFewColumns / 8; ++n)
+    columns[n] = b + std::min(first_column + 8 * n + lane / 4, sizes.columns - 1) * sizes.inner + first;
+  int64_t left_of_columns = sizes.inner - first;
+  const auto ask = [&](int step) {
+    const bool exists = left_of_columns > 0;
 #pragma unroll
-    for (int tile = 0; tile < tiles; ++tile) left[step % kFewAhead][tile] = words_at(a, 8 * tile + lane / 4, sizes.rows, at);
+    for (int n = 0; n < kFewColumns / 8; ++n) {
+      copy_async(&own.packets[step % kFewRing][n][lane], exists ? columns[n] : b, exists);
+      columns[n] += stride(step);
+    }
+    left_of_columns -= stride(step);
+    commit_copies();
   };
 #pragma unroll
-  for (int step = 0; step < kFewAhead; ++step) ask(step, warp * kTurn);
+  for (int step = 0; step < kFewRing - 1; ++step) ask(step);
+  if (is_settled) wait_for_previous();
+  FewPacket next[tiles];
+  int64_t at = first;
+  const auto ask_rows = [&](int step) {
+#pragma unroll
+    for (int tile = 0; tile < tiles; ++tile) {
+      const int row = 8 * tile + lane / 4;
+      next[tile] = row < sizes.rows && at < sizes.inner
+                       ? load_packet<4>(reinterpret_cast<const uint32_t*>(a + row * sizes.inner + at))
+                       : FewPacket{};
+    }
+    at += stride(step);
+  };
+  ask_rows(0);
+  float products[kFewColumns / 8][4] = {};
+  const auto turns = (sizes.inner - warp * kFewTurn + kFewWarps * kFewTurn - 1) / (kFewWarps * kFewTurn);
+  const int steps = static_cast<int>(turns) * kFewSteps;
 #pragma unroll 1
-  for (int64_t turn = warp * kTurn; turn < sizes.inner; turn += kFewWarps * kTurn) {
+  for (int step = 0; step < steps; ++step) {
+    wait_for_copies<kFewRing - 2>();
+    FewPacket left[tiles], right[kFewColumns / 8];
 #pragma unroll
-    for (int step = 0; step < kFewSteps; ++step) {
+    for (int n = 0; n < kFewColumns / 8; ++n) right[n] = own.packets[step % kFewRing][n][lane];
 #pragma unroll
-      for (int half = 0; half < 4; half += 2) {
-        const Words& upper = left[step % kFewAhead][0];
-        const Words lower = tiles == 2 ? left[step % kFewAhead][tiles - 1] : Words{};
-        const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
+    for (int tile = 0; tile < tiles; ++tile) left[tile] = next[tile];
+    ask(step + kFewRing - 1);  // to where the step before this one was
+    ask_rows(step + 1);
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
-          multiply_add<T>(products[n], rows,
-                          {right[step % kFewAhead][n].values[half], right[step % kFewAhead][n].values[half + 1]});
-      }
-      const int next = step + kFewAhead;
-      ask(next % kFewSteps, next < kFewSteps ? turn : turn + kFewWarps * kTurn);
+    for (int half = 0; half < 4; half += 2) {
+      const FewPacket& upper = left[0];
+      const FewPacket lower = tiles == 2 ? left[tiles - 1] : FewPacket{};
+      const uint32_t rows[4] = {upper.values[half], lower.values[half], upper.values[half + 1], lower.values[half + 1]};
+#pragma unroll
+      for (int n = 0; n < kFewColumns / 8; ++n)
+        multiply_add<T>(products[n], rows, {right[n].values[half], right[n].values[half + 1]});
     }
   }
+  wait_for_copies<0>();
+  __syncwarp();
 #pragma unroll
-  for (int n = 0; n < kColumns / 8; ++n) {
+  for (int n = 0; n < kFewColumns / 8; ++n) {
 #pragma unroll
-    for (int i = 0; i < 2 * tiles; ++i) sums[warp][lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
+    for (int i = 0; i < 2 * tiles; ++i) own.sums[lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
   }
   __syncthreads();
 #pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kColumns; i += kFewThreads) {
-    const int row = i / kColumns;
-    const int64_t column = first_column + i % kColumns;
+  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kFewColumns; i += kFewThreads) {
+    const int row = i / kFewColumns;
+    const int64_t column = first_column + i % kFewColumns;
     if (column >= sizes.columns) continue;
     float sum = bias == nullptr ? 0.0F : to_float(bias[column]);
-    for (int part = 0; part < kFewWarps; ++part) sum += sums[part][row][i % kColumns];
-    const int64_t place = row * sizes.columns + column;
-    put(y[place], addend == nullptr ? sum : to_float(addend[place]) + sum);
+    for (int part = 0; part < kFewWarps; ++part) sum += memory[part].sums[row][i % kFewColumns];
+    const int64_t at = row * sizes.columns + column;
+    put(y[at], addend == nullptr ? sum : to_float(addend[at]) + sum);
   }
 }
 
@@ -101,9 +132,14 @@ template <typename T, typename Result>
 void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* b, const T* bias, Result* y) {
   const FewSizes sizes{p.rows, p.columns, p.inner};
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
+  const bool is_settled =
+      stream.is_settled(reinterpret_cast<const std::byte*>(b), p.columns * p.inner * static_cast<int64_t>(sizeof(T)));
+  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns),
+                  .threads = kFewThreads,
+                  .shared_bytes = kFewWarps * sizeof(FewMemory),
+                  .early = true};
   const auto launch_tiles = [&](auto tiles) {
-    const Grid grid{.blocks = blocks_for(p.columns, kFewColumns<tiles.value>), .threads = kFewThreads, .early = true};
-    launch(stream, few_rows_product_kernel<tiles.value, T, Result>, grid, sizes, a, b, bias, addend, y);
+    launch(stream, few_rows_product_kernel<tiles.value, T, Result>, grid, sizes, is_settled, a, b, bias, addend, y);
   };
   if (p.rows <= 8)
     launch_tiles(std::integral_constant<int, 1>{});

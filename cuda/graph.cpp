@@ -78,4 +78,11 @@ void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
   asked_.push_back({std::move(complaint), {answers_, answers_.get() + (word - words_)}, nullptr});
 }
 
+void CudaGraph::note_made(const std::byte* memory, int64_t bytes) { made_.emplace_back(memory, memory + bytes); }
+
+bool CudaGraph::has_made(const std::byte* memory, int64_t bytes) const {
+  return std::ranges::any_of(made_,
+                             [&](const auto& range) { return range.first < memory + bytes && memory < range.second; });
+}
+
 }  // namespace mglmm::cuda

@@ -1,6 +1,8 @@
 // What was enqueued on a stream while it was captured, as one launch. It keeps what its kernels read of the host: tables,
 // and the words that questions are answered in.
 #pragma once
+#include <utility>
+
 #include "cuda/stream.h"
 
 namespace mglmm::cuda {
@@ -23,7 +25,9 @@ class CudaGraph final : public Graph {
   // A word that stays over all launches until what it says is known. Throws KernelError when there are too many.
   Refusal* question();
   void doubt(const Refusal* word, CudaStream::Complaint complaint);
-  void finish();  // ends the capture; throws KernelError
+  void note_made(const std::byte* memory, int64_t bytes);
+  bool has_made(const std::byte* memory, int64_t bytes) const;  // any of it
+  void finish();                                                // ends the capture; throws KernelError
 
  private:
   struct Asked {
@@ -41,6 +45,7 @@ class CudaGraph final : public Graph {
   std::shared_ptr<Refusal> answers_;  // pinned
   size_t questions_ = 0;
   std::vector<Asked> asked_;
+  std::vector<std::pair<const std::byte*, const std::byte*>> made_;  // from, to
 };
 
 }  // namespace mglmm::cuda

@@ -38,7 +38,9 @@ inline void allow_shared(const void* kernel, int64_t bytes) {
   most = bytes;
 }
 
-// Whether `kernel` can begin early on the device of this thread: what is compiled for older ones would not wait.
+// Whether `kernel` can begin early on the device of this thread: what is compiled for older ones would not wait. All that
+// can are told the most shared memory there is: a multiprocessor divides its memory anew only when nothing runs there, so
+// that a kernel which wants it otherwise than the one in front would begin late.
 inline bool can_be_early(const void* kernel) {
   static std::mutex mutex;
   static std::map<std::pair<int, const void*>, bool> known;
@@ -50,6 +52,10 @@ inline bool can_be_early(const void* kernel) {
     cudaFuncAttributes attributes{};
     expect(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel is compiled for");
     place->second = attributes.ptxVersion >= 90;
+    if (place->second) {
+      expect(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared),
+             "asking for shared memory");
+    }
   }
   return place->second;
 }
@@ -82,13 +88,25 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
 #endif
 }
 
-// First of all in every thread of a kernel that is launched `early`, also of those that have nothing to do: waits until all
-// that was launched before is done, and lets the kernel behind begin.
-__device__ __forceinline__ void begin_early() {
+// Every thread of a kernel that is launched `early` calls both, first of all, also one that has nothing to do. The kernel
+// behind begins once all blocks of this one run; it waits for all that was launched before it as well, whatever that waits
+// for.
+__device__ __forceinline__ void let_next_begin() {
 #if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
 #endif
+}
+
+// Until all that was launched before is done. What may be read before is what CudaStream::is_settled.
+__device__ __forceinline__ void wait_for_previous() {
+#if !defined(MGLMM_SIMULATED) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+#endif
+}
+
+__device__ __forceinline__ void begin_early() {
+  let_next_begin();
+  wait_for_previous();
 }
 
 // A value in shared memory that the threads of a block have in common: one of each type T in a kernel, so give it a type of

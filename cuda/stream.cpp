@@ -298,6 +298,14 @@ std::unique_ptr<Graph> CudaStream::capture(const std::function<void()>& body) {
   return graph;
 }
 
+bool CudaStream::is_settled(const std::byte* memory, int64_t bytes) const {
+  return is_captured() && !graph_->has_made(memory, bytes);
+}
+
+void CudaStream::note_made(const TensorRef& tensor) {
+  if (is_captured() && tensor.storage != nullptr) graph_->note_made(tensor.raw(), tensor.bytes());
+}
+
 Refusal* CudaStream::question() {
   if (graph_ != nullptr) return graph_->question();
   auto* word = scratch_of<Refusal>(1);

@@ -113,6 +113,11 @@ class CudaStream final : public Stream {
   // Whether the device runs what is compiled for sm_90a, and that is compiled in: cuda/hopper.cuh.
   bool is_hopper() const { return is_hopper_; }
   bool tf32() const { return tf32_; }
+  bool is_captured() const { return graph_ != nullptr; }
+  // Whether memory has, before what is in front of a kernel that is enqueued now is done, what it will have when that is: in
+  // a graph, of which nothing makes or changes it.
+  bool is_settled(const std::byte* memory, int64_t bytes) const;
+  void note_made(const TensorRef& tensor);  // by an op, or changed
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
   // A table of the host, as scratch memory.

@@ -78,6 +78,32 @@ void check_launch_without_memory(CudaStream& stream) {
   throw std::runtime_error("simulator: expected the error of memory, got none");
 }
 
+// What a kernel may read before those in front of it are done.
+void check_settled(CudaStream& stream) {
+  std::vector<std::byte> memory(96);
+  const auto is_settled = [&](int64_t from, int64_t to) { return stream.is_settled(memory.data() + from, to - from); };
+  require(!is_settled(0, 96), "nothing is settled outside of a graph");
+  const auto graph = stream.capture([&] {
+    require(is_settled(0, 96), "a graph that has made nothing");
+    const auto storage = std::make_shared<Storage>();
+    storage->data = memory.data();
+    const auto made = [&](int64_t offset, int64_t elements) {
+      TensorRef tensor;
+      tensor.storage = storage;
+      tensor.offset = offset;
+      tensor.shape = {elements};
+      stream.note_made(tensor);
+    };
+    made(32, 8);
+    require(is_settled(0, 32) && is_settled(64, 96), "beside what is made");
+    require(!is_settled(0, 33) && !is_settled(63, 96) && !is_settled(40, 44) && !is_settled(0, 96), "what is made");
+    made(0, 0);
+    require(is_settled(0, 32), "a tensor without elements");
+    stream.note_made({});
+  });
+  require(!is_settled(0, 32), "nothing is settled behind a graph");
+}
+
 // More than pinned memory for small copies holds at a time.
 void check_small_uploads(CudaStream& stream) {
   std::vector<std::byte> from(64 << 10), to(from.size());
@@ -99,6 +125,7 @@ void check_small_uploads(CudaStream& stream) {
 void check_stream(CudaStream& stream) {
   for (const int open : {0, 3, 1022, 1023, 1024}) check_answers(stream, open);
   check_launch_without_memory(stream);
+  check_settled(stream);
   check_small_uploads(stream);
 }
 

@@ -7,6 +7,7 @@ import {
   concat,
   copyInto,
   embedding,
+  linear,
   memory,
   noGradients,
   Program,
@@ -36,6 +37,26 @@ onEveryDevice('Program', (device) => {
     copyInto(tensor([5, 0, -1]), x);
     program.run();
     assert.deepEqual(Array.from(await y.read()), [10, 0, -2]);
+  });
+
+  test('multiplies by a weight that it has changed itself', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const weights = [randn([512, 256], 5, 'bf16'), randn([512, 256], 6, 'bf16')] as const;
+    const weight = zeros([512, 256], 'bf16');
+    const given = zeros([512, 256], 'bf16');
+    const x = randn([1, 256], 7, 'bf16');
+    const y = noGradients(() =>
+      program.record(() => {
+        copyInto(given, weight);
+        return linear(x, weight);
+      }),
+    );
+    for (const i of [0, 1, 0, 1] as const) {
+      copyInto(weights[i], given);
+      program.run();
+      assert.deepEqual(await y.read(), await linear(x, weights[i]).read());
+    }
   });
 
   test('feeds itself: what a run makes can be what the next one reads', async () => {
