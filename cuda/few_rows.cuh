@@ -23,13 +23,24 @@ constexpr int kFewWarps = kFewThreads / 32;
 constexpr int kFewColumns = 32;
 constexpr int kFewTurn = 128;  // numbers, before another warp's
 constexpr int kFewSteps = kFewTurn / 32;
-constexpr int kFewRing = 4;             // steps that there is room for: one that is multiplied, three on their way
+// Steps that there is room for, one that is multiplied and those on their way: 64 KiB a block where three of them have room
+// on a multiprocessor, 48 KiB where not.
+constexpr int kFewRing = 4;
+constexpr int kFewRingSmall = 3;
+constexpr int kFewRingBytes = 160 << 10;  // of a multiprocessor, for the large one
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+constexpr int kFewBlocks = 2;  // of a multiprocessor, whose registers they share
+#else
+constexpr int kFewBlocks = 3;
+#endif
 using FewPacket = Packet<uint32_t, 4>;  // 8 numbers
 
-// Of a warp. What it has added up takes the place of the first step in the end.
+// Of a warp. What it has added up takes the place of packets in the end: rows that are 8 longer, so that those of half a
+// warp lie in all banks.
+template <int ring>
 union FewMemory {
-  FewPacket packets[kFewRing][kFewColumns / 8][32];
-  float sums[kFewRows][kFewColumns];
+  FewPacket packets[ring][kFewColumns / 8][32];
+  float sums[kFewRows][kFewColumns + 8];
 };
 
 struct FewSizes {
@@ -37,16 +48,16 @@ struct FewSizes {
 };
 
 // `tiles` of 8 rows. What is null is not added. Whether b `is_settled`: CudaStream.
-template <int tiles, typename T, typename Result>
-__global__ void __launch_bounds__(kFewThreads, 3)
+template <int tiles, int ring, typename T, typename Result>
+__global__ void __launch_bounds__(kFewThreads, kFewBlocks)
     few_rows_product_kernel(FewSizes sizes, bool is_settled, const T* a, const T* b, const T* bias, const Result* addend,
                             Result* y) {
   let_next_begin();
   if (!is_settled) wait_for_previous();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  FewMemory* memory = dynamic_shared<FewMemory>();
-  FewMemory& own = memory[warp];
+  auto* memory = dynamic_shared<FewMemory<ring>>();
+  FewMemory<ring>& own = memory[warp];
   const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
   // Of this lane's packets along the inner axis, those of a step after `step`.
   const auto stride = [](int step) {
@@ -63,15 +74,25 @@ __global__ void __launch_bounds__(kFewThreads, 3)
     const bool exists = left_of_columns > 0;
 #pragma unroll
     for (int n = 0; n < kFewColumns / 8; ++n) {
-      copy_async(&own.packets[step % kFewRing][n][lane], exists ? columns[n] : b, exists);
+      copy_async(&own.packets[step % ring][n][lane], exists ? columns[n] : b, exists);
       columns[n] += stride(step);
     }
     left_of_columns -= stride(step);
     commit_copies();
   };
 #pragma unroll
-  for (int step = 0; step < kFewRing - 1; ++step) ask(step);
+  for (int step = 0; step < ring - 1; ++step) ask(step);
   if (is_settled) wait_for_previous();
+  // Of the sums that this thread completes: of row `warp` of each tile, column `lane`.
+  const int64_t column = first_column + lane;
+  const auto completes = [&](int tile) { return column < sizes.columns && 8 * tile + warp < sizes.rows; };
+  float first_sums[tiles] = {}, addends[tiles] = {};
+#pragma unroll
+  for (int tile = 0; tile < tiles; ++tile) {
+    if (!completes(tile)) continue;
+    if (bias != nullptr) first_sums[tile] = to_float(bias[column]);
+    if (addend != nullptr) addends[tile] = to_float(addend[(8 * tile + warp) * sizes.columns + column]);
+  }
   FewPacket next[tiles];
   int64_t at = first;
   const auto ask_rows = [&](int step) {
@@ -90,13 +111,13 @@ __global__ void __launch_bounds__(kFewThreads, 3)
   const int steps = static_cast<int>(turns) * kFewSteps;
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
-    wait_for_copies<kFewRing - 2>();
+    wait_for_copies<ring - 2>();
     FewPacket left[tiles], right[kFewColumns / 8];
 #pragma unroll
-    for (int n = 0; n < kFewColumns / 8; ++n) right[n] = own.packets[step % kFewRing][n][lane];
+    for (int n = 0; n < kFewColumns / 8; ++n) right[n] = own.packets[step % ring][n][lane];
 #pragma unroll
     for (int tile = 0; tile < tiles; ++tile) left[tile] = next[tile];
-    ask(step + kFewRing - 1);  // to where the step before this one was
+    ask(step + ring - 1);  // to where the step before this one was
     ask_rows(step + 1);
 #pragma unroll
     for (int half = 0; half < 4; half += 2) {
@@ -113,18 +134,19 @@ __global__ void __launch_bounds__(kFewThreads, 3)
 #pragma unroll
   for (int n = 0; n < kFewColumns / 8; ++n) {
 #pragma unroll
-    for (int i = 0; i < 2 * tiles; ++i) own.sums[lane / 4 + i / 2 * 8][8 * n + lane % 4 * 2 + i % 2] = products[n][i];
+    for (int tile = 0; tile < tiles; ++tile) {
+      auto* pair = reinterpret_cast<float2*>(&own.sums[8 * tile + lane / 4][8 * n + lane % 4 * 2]);
+      *pair = {products[n][2 * tile], products[n][2 * tile + 1]};
+    }
   }
   __syncthreads();
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < sizes.rows * kFewColumns; i += kFewThreads) {
-    const int row = i / kFewColumns;
-    const int64_t column = first_column + i % kFewColumns;
-    if (column >= sizes.columns) continue;
-    float sum = bias == nullptr ? 0.0F : to_float(bias[column]);
-    for (int part = 0; part < kFewWarps; ++part) sum += memory[part].sums[row][i % kFewColumns];
-    const int64_t at = row * sizes.columns + column;
-    put(y[at], addend == nullptr ? sum : to_float(addend[at]) + sum);
+#pragma unroll
+  for (int tile = 0; tile < tiles; ++tile) {
+    if (!completes(tile)) continue;
+    const int row = 8 * tile + warp;
+    float sum = first_sums[tile];
+    for (int part = 0; part < kFewWarps; ++part) sum += memory[part].sums[row][lane];
+    put(y[row * sizes.columns + column], addend == nullptr ? sum : addends[tile] + sum);
   }
 }
 
@@ -134,12 +156,19 @@ void launch_few_rows(CudaStream& stream, const Product& p, const T* a, const T* 
   const auto* addend = reinterpret_cast<const Result*>(p.addend);
   const bool is_settled =
       stream.is_settled(reinterpret_cast<const std::byte*>(b), p.columns * p.inner * static_cast<int64_t>(sizeof(T)));
-  const Grid grid{.blocks = blocks_for(p.columns, kFewColumns),
-                  .threads = kFewThreads,
-                  .shared_bytes = kFewWarps * sizeof(FewMemory),
-                  .early = true};
+  const auto launch_ring = [&](auto tiles, auto ring) {
+    const Grid grid{.blocks = blocks_for(p.columns, kFewColumns),
+                    .threads = kFewThreads,
+                    .shared_bytes = kFewWarps * sizeof(FewMemory<ring.value>),
+                    .early = true};
+    launch(stream, few_rows_product_kernel<tiles.value, ring.value, T, Result>, grid, sizes, is_settled, a, b, bias, addend,
+           y);
+  };
   const auto launch_tiles = [&](auto tiles) {
-    launch(stream, few_rows_product_kernel<tiles.value, T, Result>, grid, sizes, is_settled, a, b, bias, addend, y);
+    if (stream.shared_bytes() >= kFewRingBytes)
+      launch_ring(tiles, std::integral_constant<int, kFewRing>{});
+    else
+      launch_ring(tiles, std::integral_constant<int, kFewRingSmall>{});
   };
   if (p.rows <= 8)
     launch_tiles(std::integral_constant<int, 1>{});

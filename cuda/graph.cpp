@@ -78,11 +78,13 @@ void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
   asked_.push_back({std::move(complaint), {answers_, answers_.get() + (word - words_)}, nullptr});
 }
 
-void CudaGraph::note_made(const std::byte* memory, int64_t bytes) { made_.emplace_back(memory, memory + bytes); }
+void CudaGraph::note_made(const std::byte* memory, int64_t bytes) { made_.emplace_back(memory, bytes); }
 
 bool CudaGraph::has_made(const std::byte* memory, int64_t bytes) const {
-  return std::ranges::any_of(made_,
-                             [&](const auto& range) { return range.first < memory + bytes && memory < range.second; });
+  const auto meets = [&](const auto& range) {
+    return range.second > 0 && range.first < memory + bytes && memory < range.first + range.second;
+  };
+  return std::ranges::any_of(made_, meets) || std::ranges::any_of(memory_.taken, meets);
 }
 
 }  // namespace mglmm::cuda

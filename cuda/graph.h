@@ -26,7 +26,7 @@ class CudaGraph final : public Graph {
   Refusal* question();
   void doubt(const Refusal* word, CudaStream::Complaint complaint);
   void note_made(const std::byte* memory, int64_t bytes);
-  bool has_made(const std::byte* memory, int64_t bytes) const;  // any of it
+  bool has_made(const std::byte* memory, int64_t bytes) const;  // any of it; of its own memory it makes all
   void finish();                                                // ends the capture; throws KernelError
 
  private:
@@ -45,7 +45,7 @@ class CudaGraph final : public Graph {
   std::shared_ptr<Refusal> answers_;  // pinned
   size_t questions_ = 0;
   std::vector<Asked> asked_;
-  std::vector<std::pair<const std::byte*, const std::byte*>> made_;  // from, to
+  std::vector<std::pair<const std::byte*, int64_t>> made_;
 };
 
 }  // namespace mglmm::cuda

@@ -47,17 +47,17 @@ inline bool can_be_early(const void* kernel) {
   int device = 0;
   expect(cudaGetDevice(&device), "asking for the device");
   const std::lock_guard lock(mutex);
-  const auto [place, is_new] = known.try_emplace({device, kernel}, false);
-  if (is_new) {
-    cudaFuncAttributes attributes{};
-    expect(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel is compiled for");
-    place->second = attributes.ptxVersion >= 90;
-    if (place->second) {
-      expect(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared),
-             "asking for shared memory");
-    }
+  const auto place = known.find({device, kernel});
+  if (place != known.end()) return place->second;
+  cudaFuncAttributes attributes{};
+  expect(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel is compiled for");
+  const bool can = attributes.ptxVersion >= 90;
+  if (can) {
+    expect(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared),
+           "asking for shared memory");
   }
-  return place->second;
+  known[{device, kernel}] = can;
+  return can;
 }
 #endif
 

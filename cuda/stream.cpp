@@ -96,6 +96,7 @@ std::byte* Pool::allocate_captured(int64_t bytes) {
     const cudaError_t error = fits ? cudaMallocAsync(&memory, static_cast<size_t>(size), aside_) : cudaErrorMemoryAllocation;
     expect_room(error, "allocating memory of a graph");
     expect(cudaStreamSynchronize(aside_), "allocating memory of a graph");
+    captured_memory->taken.emplace_back(static_cast<std::byte*>(memory), size);
   }
 #if defined(MGLMM_SIMULATED)
   poison_simulated(stream, memory, static_cast<size_t>(size));
@@ -177,6 +178,8 @@ CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
   small_ = pinned_ + kPinnedBytes;
   answers_ = reinterpret_cast<Refusal*>(small_ + 2 * kSmallHalf);
   expect(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), "asking for multiprocessors");
+  expect(cudaDeviceGetAttribute(&shared_bytes_, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device),
+         "asking for shared memory");
 #if defined(MGLMM_SM_90A) || defined(MGLMM_SIMULATED)
   int major = 0, minor = 0;
   expect(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking for the compute capability");

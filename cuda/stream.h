@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if defined(MGLMM_SIMULATED)
@@ -31,7 +32,8 @@ std::optional<std::string> lacking_code(int device);
 // What a graph's kernels have for themselves: taken when it was captured, kept as long as it lives. What one of them is done
 // with is there for those behind it, so that no allocation is a step of the graph, and its kernels follow one another.
 struct GraphMemory {
-  std::multimap<int64_t, std::byte*> free;  // by size
+  std::multimap<int64_t, std::byte*> free;                  // by size
+  std::vector<std::pair<const std::byte*, int64_t>> taken;  // all there ever was
 };
 
 // The memory of one stream. Tensors keep it alive: they may be freed after the stream is gone.
@@ -110,12 +112,13 @@ class CudaStream final : public Stream {
   cudaStream_t handle() const { return pool_->stream; }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
+  int shared_bytes() const { return shared_bytes_; }  // of a multiprocessor
   // Whether the device runs what is compiled for sm_90a, and that is compiled in: cuda/hopper.cuh.
   bool is_hopper() const { return is_hopper_; }
   bool tf32() const { return tf32_; }
   bool is_captured() const { return graph_ != nullptr; }
   // Whether memory has, before what is in front of a kernel that is enqueued now is done, what it will have when that is: in
-  // a graph, of which nothing makes or changes it.
+  // a graph, where it is not the graph's own, and no op makes or changes it.
   bool is_settled(const std::byte* memory, int64_t bytes) const;
   void note_made(const TensorRef& tensor);  // by an op, or changed
   void clear(void* memory, int64_t bytes);  // zeros
@@ -160,6 +163,7 @@ class CudaStream final : public Stream {
   std::vector<Block> scratch_;
   std::vector<Open> open_;
   int processors_ = 1;
+  int shared_bytes_ = 0;
   bool is_hopper_ = false;
   CudaGraph* graph_ = nullptr;  // that is being captured
   bool tf32_ = false;

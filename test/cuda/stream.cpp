@@ -100,6 +100,11 @@ void check_settled(CudaStream& stream) {
     made(0, 0);
     require(is_settled(0, 32), "a tensor without elements");
     stream.note_made({});
+    constexpr int64_t kBytes = 1000;
+    const std::byte* scratch = stream.scratch(kBytes);
+    require(!stream.is_settled(scratch, kBytes), "memory of the graph itself");
+    stream.keep_scratch(0);
+    require(!stream.is_settled(scratch, kBytes), "memory of the graph that it has given back");
   });
   require(!is_settled(0, 32), "nothing is settled behind a graph");
 }
