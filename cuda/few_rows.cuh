@@ -4,9 +4,9 @@
 // in the order in which tensor cores ask for them if those of a row come in the same: a sum does not mind its order.
 // Packets of the weight come to places of shared memory that only the lane which asked for them reads, so that no thread
 // waits for another, and a multiprocessor has room for blocks of the next product beside those of this one. Those ask for
-// the first of their weight at once, if it is settled, and wait for what is in front of them then: memory never idles. Which
-// rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of the inner
-// axis orders its sum.
+// the first of their weight at once, if it is settled, and wait for what is in front of them then, so that memory need not
+// idle. Which rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of
+// the inner axis orders its sum.
 #pragma once
 #include <type_traits>
 
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kFewThreads, kFewBlocks)
   auto* memory = dynamic_shared<FewMemory<ring>>();
   FewMemory<ring>& own = memory[warp];
   const int64_t first_column = static_cast<int64_t>(blockIdx.x) * kFewColumns;
-  // Of this lane's packets along the inner axis, those of a step after `step`.
+  // How far on along the inner axis the packets of the step after `step` are.
   const auto stride = [](int step) {
     return step % kFewSteps == kFewSteps - 1 ? kFewWarps * kFewTurn - 32 * (kFewSteps - 1) : 32;
   };
