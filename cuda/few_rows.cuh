@@ -8,6 +8,7 @@
 // idle. Which rows come along changes no row, as a row of a result is made of its own numbers alone, and no size but that of
 // the inner axis orders its sum.
 #pragma once
+#include <algorithm>
 #include <type_traits>
 
 #include "cuda/product.h"

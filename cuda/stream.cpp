@@ -96,8 +96,8 @@ std::byte* Pool::allocate_captured(int64_t bytes) {
     const cudaError_t error = fits ? cudaMallocAsync(&memory, static_cast<size_t>(size), aside_) : cudaErrorMemoryAllocation;
     expect_room(error, "allocating memory of a graph");
     expect(cudaStreamSynchronize(aside_), "allocating memory of a graph");
-    captured_memory->taken.emplace_back(static_cast<std::byte*>(memory), size);
   }
+  captured_memory->taken.emplace_back(static_cast<std::byte*>(memory), size);
 #if defined(MGLMM_SIMULATED)
   poison_simulated(stream, memory, static_cast<size_t>(size));
 #endif
