@@ -1,8 +1,8 @@
 // Attention for sm_90a (Shah et al. 2024, arXiv 2407.08608): a thread loads tiles of 128 keys and of their values by TMA
-// into a ring, two groups of four warps have 64 queries each and multiply by wgmma. The keys of a tile are multiplied
-// together with the values of the tile before, and the groups take turns in it, so that tensor cores work for one while the
-// other takes exponentials. For bf16 and f16, heads of 64 and 128 numbers, 64 queries and more. Results are rounded where
-// those of cuda/attention_tiles.cuh are.
+// into a ring, two or three groups of four warps have 64 queries each and multiply by wgmma. The keys of a tile are
+// multiplied together with the values of the tile before, and the groups take turns in it, so that tensor cores work for one
+// while the other takes exponentials. For bf16 and f16, heads of 64 and 128 numbers, 64 queries and more. Results are
+// rounded where those of cuda/attention_tiles.cuh are.
 //
 // Sight is that of cuda/attention.cuh, without bias.
 #pragma once
@@ -14,18 +14,27 @@
 
 namespace mglmm::cuda {
 
-inline constexpr int kGroups = 2;
 inline constexpr int kGroupQueries = 64;
-inline constexpr int kHopperQueries = kGroups * kGroupQueries;  // of a block
-inline constexpr int kHopperKeys = 128;                         // of a tile
-// A group of which one thread loads comes last. It gives its registers to the others: 168 a thread at first, of all 65536.
-inline constexpr int kConsumerWarps = 4 * kGroups;
-inline constexpr int kHopperThreads = kGroupThreads * (kGroups + 1);
+inline constexpr int kHopperKeys = 128;  // of a tile
+// Groups that multiply: in heads of 64, where a tile's exponentials take as long as its products, three, so that neither
+// tensor cores nor exponentials often wait for the other.
+template <int dim>
+inline constexpr int kGroups = dim == 64 ? 3 : 2;
+template <int dim>
+inline constexpr int kHopperQueries{kGroups<dim> * kGroupQueries};  // of a block
+template <int dim>
+inline constexpr int kConsumerWarps{4 * kGroups<dim>};
+// A group of which one thread loads comes last. It gives its registers to the others: 128 or 168 a thread at first, of all
+// 65536.
+template <int dim>
+inline constexpr int kHopperThreads{kGroupThreads * (kGroups<dim> + 1)};
 inline constexpr int kLoaderRegisters = 24;
-inline constexpr int kConsumerRegisters = 240;
+template <int dim>
+inline constexpr int kConsumerRegisters = dim == 64 ? 160 : 240;
 // Of barriers of threads: a group's own, and the one at which it waits for its turn.
 inline constexpr int kOwnBarrier = 1;
-inline constexpr int kTurnBarrier = kOwnBarrier + kGroups;
+template <int dim>
+inline constexpr int kTurnBarrier{kOwnBarrier + kGroups<dim>};
 
 // The ring has so many tiles, of keys and values both.
 template <int dim>
@@ -37,7 +46,7 @@ inline constexpr int kHopperTile{dim * kHopperKeys};
 
 // Queries and ring, and what it takes to begin at a multiple of 1024.
 template <int dim>
-inline constexpr int64_t kHopperSharedBytes = 1024 + 2 * (dim * kHopperQueries + 2 * kRingTiles<dim> * kHopperTile<dim>);
+inline constexpr int64_t kHopperSharedBytes{1024 + 2 * (dim * kHopperQueries<dim> + 2 * kRingTiles<dim> * kHopperTile<dim>)};
 
 namespace {
 
@@ -51,12 +60,9 @@ struct RingBarriers {
 // Where a tile is in the ring, and the parity of the phase that ends when it is there.
 template <int dim>
 struct RingPlace {
-  int slot = 0, parity = 0;
-  __device__ __forceinline__ void advance() {
-    const bool wraps = ++slot == kRingTiles<dim>;
-    if (wraps) slot = 0;
-    parity ^= static_cast<int>(wraps);
-  }
+  int slot, parity;
+  __device__ __forceinline__ explicit RingPlace(uint32_t tile)
+      : slot(static_cast<int>(tile % kRingTiles<dim>)), parity(static_cast<int>(tile / kRingTiles<dim> % 2)) {}
 };
 
 // `rows` rows of a head into shared memory, as columns of tiles.
@@ -80,10 +86,10 @@ struct HopperBlock {
   int batch, head, kv_head, first_query;
   int end;  // keys that any of its queries may see
   RingBarriers<dim>* barriers;
-  uint16_t* memory;  // queries of kGroups groups, keys of the ring, values of the ring
+  uint16_t* memory;  // queries of all groups, keys of the ring, values of the ring
   __device__ int tiles() const { return (end + kHopperKeys - 1) / kHopperKeys; }
   __device__ uint16_t* queries(int group) const { return memory + group * kGroupQueries * dim; }
-  __device__ uint16_t* keys(int slot) const { return memory + kHopperQueries * dim + slot * kHopperTile<dim>; }
+  __device__ uint16_t* keys(int slot) const { return memory + kHopperQueries<dim> * dim + slot * kHopperTile<dim>; }
   __device__ uint16_t* values(int slot) const { return keys(kRingTiles<dim> + slot); }
 };
 
@@ -91,22 +97,20 @@ struct HopperBlock {
 template <int dim>
 __device__ __forceinline__ void load_tiles(const HopperBlock<dim>& block, const HopperMaps& maps) {
   RingBarriers<dim>& barriers = *block.barriers;
-  expect_bytes(&barriers.queries, 2 * kHopperQueries * dim);
-  for (int group = 0; group < kGroups; ++group) {
+  expect_bytes(&barriers.queries, 2 * kHopperQueries<dim> * dim);
+  for (int group = 0; group < kGroups<dim>; ++group) {
     load_rows<dim>(block.queries(group), maps.queries, &barriers.queries, kGroupQueries,
                    block.first_query + group * kGroupQueries, block.head, block.batch);
   }
-  RingPlace<dim> place;
   const auto load = [&](uint16_t* to, const TensorMap& map, Barrier* there, Barrier* free, int tile) {
-    wait(free, 1 - place.parity);
+    wait(free, 1 - RingPlace<dim>(tile).parity);
     expect_bytes(there, 2 * kHopperTile<dim>);
     load_rows<dim>(to, map, there, kHopperKeys, tile * kHopperKeys, block.kv_head, block.batch);
   };
   for (int tile = 0; tile < block.tiles(); ++tile) {
-    const int slot = place.slot;
+    const int slot = RingPlace<dim>(tile).slot;
     load(block.keys(slot), maps.keys, &barriers.keys[slot], &barriers.free_keys[slot], tile);
     load(block.values(slot), maps.values, &barriers.values[slot], &barriers.free_values[slot], tile);
-    place.advance();
   }
 }
 
@@ -119,8 +123,8 @@ struct HopperConsumer {
   const int (&seen)[2];
   const int whole_tiles;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int group = static_cast<int>(threadIdx.x) / kGroupThreads;
-  RingPlace<dim> place, place_before;  // of the tile, and of the one before
+  // By a shuffle, so that ptxas knows it to be the same for the warp: it takes no register then.
+  const int group = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kGroupThreads, 0);
   OnlineSoftmax softmax;
   float sums[dim / 8][4] = {};
   float logits[kHopperKeys / 8][4];
@@ -140,15 +144,15 @@ struct HopperConsumer {
     if (taken < 0.0F) arrive(&block.barriers->queries);
   }
 
-  // Group 0, group 1, group 0 ... : each phase of a group's barrier has its own threads, which wait, and the other's.
-  __device__ __forceinline__ void await_turn() const { group_barrier(kTurnBarrier + group, kGroups * kGroupThreads); }
+  // Group after group, and again: each phase of a group's barrier has its own threads, which wait, and those of the one
+  // before.
+  __device__ __forceinline__ void await_turn() const { group_barrier(kTurnBarrier<dim> + group, 2 * kGroupThreads); }
   __device__ __forceinline__ void pass_turn() const {
-    static_assert(kGroups == 2);
-    group_arrive(kTurnBarrier + 1 - group, kGroups * kGroupThreads);
+    group_arrive(kTurnBarrier<dim> + (group == kGroups<dim> - 1 ? 0 : group + 1), 2 * kGroupThreads);
   }
 
   // Once the keys are there.
-  __device__ __forceinline__ void multiply_keys() {
+  __device__ __forceinline__ void multiply_keys(RingPlace<dim> place) {
     const uint64_t queries = matrix_at(block.queries(group), 0);
     const uint64_t keys = matrix_at(block.keys(place.slot), 0);
     fence_products(logits);
@@ -161,22 +165,24 @@ struct HopperConsumer {
     commit_products();
   }
 
-  // Of the tile before, once its values are there.
-  __device__ __forceinline__ void multiply_values() {
-    const uint64_t values = matrix_at(block.values(place_before.slot), 2 * kHopperKeys * kBoxColumns);
+  // Once the values are there.
+  __device__ __forceinline__ void multiply_values(RingPlace<dim> place) {
+    const uint64_t values = matrix_at(block.values(place.slot), 2 * kHopperKeys * kBoxColumns);
     fence_products(sums, p);
 #pragma unroll
     for (int k = 0; k < kHopperKeys / 16; ++k) multiply_async<T>(sums, p[k], further(values, 2 * 16 * k * kBoxColumns));
     commit_products();
   }
 
-  // Waits for the values of the tile before, `first` its first key. What nobody sees of it may hold a NaN, which a
-  // probability of 0 would not take away: it becomes 0. A row a thread of the group.
-  __device__ __forceinline__ void await_values(int first, bool whole) const {
-    wait(&block.barriers->values[place_before.slot], place_before.parity);
+  // What nobody sees of the values may hold a NaN, which a probability of 0 would not take away: it becomes 0. A row a
+  // thread of the group.
+  __device__ __forceinline__ void await_values(int tile, bool whole) const {
+    const RingPlace<dim> place(tile);
+    const int first = tile * kHopperKeys;
+    wait(&block.barriers->values[place.slot], place.parity);
     if (whole || (first + kHopperKeys <= block.end && !sight.hides_some)) return;
     static_assert(kHopperKeys == kGroupThreads);
-    uint16_t* const values = block.values(place_before.slot);
+    uint16_t* const values = block.values(place.slot);
     const int row = static_cast<int>(threadIdx.x) % kGroupThreads;
     if (first + row >= block.end || sight.hides(block.batch, first + row)) {
       for (int i = 0; i < dim; i += 8) {
@@ -221,20 +227,16 @@ struct HopperConsumer {
     for (int k = 0; k < kHopperKeys / 16; ++k) probabilities<T>(p[k], logits, k);
   }
 
-  __device__ __forceinline__ void advance() {
-    place_before = place;
-    place.advance();
-  }
-
   // The keys of a tile and the values of the one before. @param whole - whether all queries of the group see all of it.
   template <bool whole>
   __device__ __forceinline__ void take_tile(int tile) {
     RingBarriers<dim>& barriers = *block.barriers;
+    const RingPlace<dim> place(tile), place_before(tile - 1);
     wait(&barriers.keys[place.slot], place.parity);
-    await_values((tile - 1) * kHopperKeys, whole);
+    await_values(tile - 1, whole);
     await_turn();
-    multiply_keys();
-    multiply_values();
+    multiply_keys(place);
+    multiply_values(place_before);
     pass_turn();
     wait_for_products<1>(logits);
     release(&barriers.free_keys[place.slot]);
@@ -245,31 +247,29 @@ struct HopperConsumer {
     release(&barriers.free_values[place_before.slot]);
     softmax.rescale(sums);
     round_probabilities();
-    advance();
   }
 
-  // Turns are as many for both groups, as both take all tiles; the last one that group 1 passes is for the last values.
+  // Turns are as many for each group, as all take all tiles; the last one that the last group passes is for the last values.
   __device__ __forceinline__ void take_all() {
     RingBarriers<dim>& barriers = *block.barriers;
     const int tiles = block.tiles();
-    if (group == 1) pass_turn();
+    if (group == kGroups<dim> - 1) pass_turn();
     wait(&barriers.queries, 0);
     wait(&barriers.keys[0], 0);
     await_turn();
-    multiply_keys();
+    multiply_keys(RingPlace<dim>(0));
     pass_turn();
     wait_for_products<0>(logits);
     release(&barriers.free_keys[0]);
     hide(0);
     take_logits();
     round_probabilities();
-    advance();
     int tile = 1;
     for (; tile < whole_tiles; ++tile) take_tile<true>(tile);
     for (; tile < tiles; ++tile) take_tile<false>(tile);
-    await_values((tiles - 1) * kHopperKeys, false);
+    await_values(tiles - 1, false);
     if (group == 0) await_turn();
-    multiply_values();
+    multiply_values(RingPlace<dim>(tiles - 1));
     wait_for_products<0>(sums, p);
   }
 
@@ -311,7 +311,7 @@ struct HopperConsumer {
 
 // Blocks in AttentionOrder.
 template <int dim, typename T, typename Sight>
-__global__ void __launch_bounds__(kHopperThreads, 1)
+__global__ void __launch_bounds__(kHopperThreads<dim>, 1)
     attend_hopper_kernel(const __grid_constant__ TensorMap queries, const __grid_constant__ TensorMap keys,
                          const __grid_constant__ TensorMap values, AttentionOrder order, AttentionInputs<T> in, Sight sight,
                          T* y, float* logsumexp) {
@@ -322,7 +322,7 @@ __global__ void __launch_bounds__(kHopperThreads, 1)
   const auto heads = static_cast<int>(in.queries.heads);
   const int batch = place.head / heads;
   const int head = place.head % heads;
-  const int first_query = place.tile * kHopperQueries;
+  const int first_query = place.tile * kHopperQueries<dim>;
   // A query beyond the last sees what that one does.
   const auto keys_seen = [&](int query) {
     const auto last = static_cast<int>(in.queries.tokens) - 1;
@@ -334,8 +334,8 @@ __global__ void __launch_bounds__(kHopperThreads, 1)
     for (int slot = 0; slot < kRingTiles<dim>; ++slot) {
       init_barrier(&barriers.keys[slot], 1);
       init_barrier(&barriers.values[slot], 1);
-      init_barrier(&barriers.free_keys[slot], kConsumerWarps);
-      init_barrier(&barriers.free_values[slot], kConsumerWarps);
+      init_barrier(&barriers.free_keys[slot], kConsumerWarps<dim>);
+      init_barrier(&barriers.free_values[slot], kConsumerWarps<dim>);
     }
     fence_async();
   }
@@ -345,14 +345,14 @@ __global__ void __launch_bounds__(kHopperThreads, 1)
                                head,
                                head / (heads / static_cast<int>(in.keys.heads)),
                                first_query,
-                               keys_seen(first_query + kHopperQueries - 1),
+                               keys_seen(first_query + kHopperQueries<dim> - 1),
                                &barriers,
                                reinterpret_cast<uint16_t*>(memory + (-shared_address(memory) & 1023))};
-  if (warp >= kConsumerWarps) {
+  if (warp >= kConsumerWarps<dim>) {
     give_registers<kLoaderRegisters>();
-    if (warp == kConsumerWarps && lane == 0 && block.end > 0) load_tiles(block, {queries, keys, values});
+    if (warp == kConsumerWarps<dim> && lane == 0 && block.end > 0) load_tiles(block, {queries, keys, values});
   } else {
-    take_registers<kConsumerRegisters>();
+    take_registers<kConsumerRegisters<dim>>();
     const int own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
     const int seen[2] = {keys_seen(own_query), keys_seen(own_query + 8)};
     const int seen_by_group = keys_seen(first_query + warp / 4 * kGroupQueries);
@@ -371,11 +371,11 @@ void attend_hopper_of(CudaStream& stream, int64_t batch, const AttentionInputs<T
     return tensor_map(x, {dim, rows.tokens, rows.heads, batch}, {rows.token_stride, rows.head_stride, rows.batch_stride},
                       box_rows);
   };
-  const int64_t tiles = blocks_for(in.queries.tokens, kHopperQueries);
+  const int64_t tiles = blocks_for(in.queries.tokens, kHopperQueries<dim>);
   const int64_t heads = batch * in.queries.heads;
   const int64_t at_once = blocks_for(kBytesAtOnce, 4 * dim * in.keys.tokens) * (in.queries.heads / in.keys.heads);
   const AttentionOrder order{static_cast<int>(tiles), static_cast<int>(heads), static_cast<int>(std::min(heads, at_once))};
-  const Grid grid{.blocks = tiles * heads, .threads = kHopperThreads, .shared_bytes = kHopperSharedBytes<dim>};
+  const Grid grid{.blocks = tiles * heads, .threads = kHopperThreads<dim>, .shared_bytes = kHopperSharedBytes<dim>};
   launch(stream, attend_hopper_kernel<dim, T, Sight>, grid, map(in.q, in.queries, kGroupQueries),
          map(in.k, in.keys, kHopperKeys), map(in.v, in.keys, kHopperKeys), order, in, sight, y, logsumexp);
 }
