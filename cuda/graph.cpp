@@ -78,12 +78,10 @@ void CudaGraph::doubt(const Refusal* word, CudaStream::Complaint complaint) {
   asked_.push_back({std::move(complaint), {answers_, answers_.get() + (word - words_)}, nullptr});
 }
 
-void CudaGraph::note_made(const std::byte* memory, int64_t bytes) { made_.emplace_back(memory, bytes); }
+void CudaGraph::note_made(const MemoryRange& memory) { made_.push_back(memory); }
 
-bool CudaGraph::has_made(const std::byte* memory, int64_t bytes) const {
-  const auto meets = [&](const auto& range) {
-    return range.second > 0 && range.first < memory + bytes && memory < range.first + range.second;
-  };
+bool CudaGraph::has_made(const MemoryRange& memory) const {
+  const auto meets = [&](const MemoryRange& range) { return range.meets(memory); };
   return std::ranges::any_of(made_, meets) || std::ranges::any_of(memory_.taken, meets);
 }
 

@@ -25,9 +25,9 @@ class CudaGraph final : public Graph {
   // A word that stays over all launches until what it says is known. Throws KernelError when there are too many.
   Refusal* question();
   void doubt(const Refusal* word, CudaStream::Complaint complaint);
-  void note_made(const std::byte* memory, int64_t bytes);
-  bool has_made(const std::byte* memory, int64_t bytes) const;  // any of it; of its own memory it makes all
-  void finish();                                                // ends the capture; throws KernelError
+  void note_made(const MemoryRange& memory);
+  bool has_made(const MemoryRange& memory) const;  // any of it; of its own memory it makes all
+  void finish();                                   // ends the capture; throws KernelError
 
  private:
   struct Asked {
@@ -45,7 +45,7 @@ class CudaGraph final : public Graph {
   std::shared_ptr<Refusal> answers_;  // pinned
   size_t questions_ = 0;
   std::vector<Asked> asked_;
-  std::vector<std::pair<const std::byte*, int64_t>> made_;
+  std::vector<MemoryRange> made_;
 };
 
 }  // namespace mglmm::cuda

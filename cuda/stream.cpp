@@ -97,10 +97,7 @@ std::byte* Pool::allocate_captured(int64_t bytes) {
     expect_room(error, "allocating memory of a graph");
     expect(cudaStreamSynchronize(aside_), "allocating memory of a graph");
   }
-  captured_memory->taken.emplace_back(static_cast<std::byte*>(memory), size);
-#if defined(MGLMM_SIMULATED)
-  poison_simulated(stream, memory, static_cast<size_t>(size));
-#endif
+  captured_memory->taken.push_back({static_cast<std::byte*>(memory), size});
   return static_cast<std::byte*>(memory);
 }
 
@@ -198,9 +195,18 @@ CudaStream::~CudaStream() {
   cudaStreamDestroy(copies_);
 }
 
+std::byte* CudaStream::take(int64_t bytes) {
+  std::byte* memory = pool_->allocate(bytes);
+  if (held_ != nullptr && held_->touches({memory, bytes})) launch_held();  // a graph's memory goes from hand to hand
+#if defined(MGLMM_SIMULATED)
+  if (is_captured()) poison_simulated(pool_->stream, memory, static_cast<size_t>(bytes));
+#endif
+  return memory;
+}
+
 std::byte* CudaStream::scratch(int64_t bytes) {
   bytes = std::max<int64_t>(bytes, 1);
-  scratch_.push_back({pool_->allocate(bytes), bytes});
+  scratch_.push_back({take(bytes), bytes});
   return scratch_.back().memory;
 }
 
@@ -210,7 +216,7 @@ void CudaStream::keep_scratch(size_t count) {
 
 void CudaStream::allocate(Storage& storage) {
   if (storage.data != nullptr || storage.bytes == 0) return;
-  storage.data = pool_->allocate(storage.bytes);
+  storage.data = take(storage.bytes);
   storage.owner = pool_;
   storage.release = release_storage;
 }
@@ -296,17 +302,32 @@ std::unique_ptr<Graph> CudaStream::capture(const std::function<void()>& body) {
   graph->begin();
   graph_ = graph.get();
   body();
+  std::optional<Error> error;
+  try {
+    launch_held();
+  } catch (const Error& thrown) {
+    error = thrown;
+  }
   graph_ = nullptr;
   graph->finish();
+  if (error) throw *error;
   return graph;
 }
 
-bool CudaStream::is_settled(const std::byte* memory, int64_t bytes) const {
-  return is_captured() && !graph_->has_made(memory, bytes);
+void CudaStream::hold(std::unique_ptr<HeldWork> work) {
+  launch_held();
+  held_ = std::move(work);
+  if (!is_captured()) launch_held();
 }
 
+void CudaStream::launch_held() {
+  if (const auto work = std::exchange(held_, nullptr)) work->launch(*this);
+}
+
+bool CudaStream::is_settled(const MemoryRange& memory) const { return is_captured() && !graph_->has_made(memory); }
+
 void CudaStream::note_made(const TensorRef& tensor) {
-  if (is_captured() && tensor.storage != nullptr) graph_->note_made(tensor.raw(), tensor.bytes());
+  if (is_captured() && tensor.storage != nullptr) graph_->note_made({tensor.raw(), tensor.bytes()});
 }
 
 Refusal* CudaStream::question() {

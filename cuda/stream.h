@@ -29,11 +29,19 @@ void expect(cudaError_t error, const char* what);
 // Why a device cannot run what is compiled in, if it cannot.
 std::optional<std::string> lacking_code(int device);
 
+struct MemoryRange {
+  const std::byte* begin;
+  int64_t bytes;
+  bool meets(const MemoryRange& other) const {
+    return bytes > 0 && other.bytes > 0 && begin < other.begin + other.bytes && other.begin < begin + bytes;
+  }
+};
+
 // What a graph's kernels have for themselves: taken when it was captured, kept as long as it lives. What one of them is done
 // with is there for those behind it, so that no allocation is a step of the graph, and its kernels follow one another.
 struct GraphMemory {
-  std::multimap<int64_t, std::byte*> free;                  // by size
-  std::vector<std::pair<const std::byte*, int64_t>> taken;  // all there ever was
+  std::multimap<int64_t, std::byte*> free;  // by size
+  std::vector<MemoryRange> taken;           // all there ever was
 };
 
 // The memory of one stream. Tensors keep it alive: they may be freed after the stream is gone.
@@ -86,6 +94,16 @@ class Pool {
 using Refusal = unsigned long long;
 inline constexpr Refusal kNothingRefused = ~0ULL;
 
+class CudaStream;
+
+// What is yet to be launched.
+class HeldWork {
+ public:
+  virtual ~HeldWork() = default;
+  virtual void launch(CudaStream& stream) = 0;
+  virtual bool touches(const MemoryRange& memory) const = 0;
+};
+
 class CudaGraph;
 
 class CudaStream final : public Stream {
@@ -109,7 +127,14 @@ class CudaStream final : public Stream {
   void trim_memory() override;
   void allow_tf32(bool allowed) override { tf32_ = allowed; }
 
-  cudaStream_t handle() const { return pool_->stream; }
+  // For all that is enqueued: it comes behind what was held back.
+  cudaStream_t handle() {
+    launch_held();
+    return pool_->stream;
+  }
+  // In a graph, until something else is enqueued, so that the next op may add to it; else it is launched at once.
+  void hold(std::unique_ptr<HeldWork> work);
+  HeldWork* held() const { return held_.get(); }  // or null
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   int processors() const { return processors_; }
   int shared_bytes() const { return shared_bytes_; }  // of a multiprocessor
@@ -119,7 +144,7 @@ class CudaStream final : public Stream {
   bool is_captured() const { return graph_ != nullptr; }
   // Whether memory has, before what is in front of a kernel that is enqueued now is done, what it will have when that is: in
   // a graph, where it is not the graph's own, and no op makes or changes it.
-  bool is_settled(const std::byte* memory, int64_t bytes) const;
+  bool is_settled(const MemoryRange& memory) const;
   void note_made(const TensorRef& tensor);  // by an op, or changed
   void clear(void* memory, int64_t bytes);  // zeros
   void copy(void* to, const void* from, int64_t bytes);
@@ -153,6 +178,8 @@ class CudaStream final : public Stream {
     std::shared_ptr<const Refusal> answer;  // in pinned memory, which may be that of a graph
   };
   void decide();
+  void launch_held();
+  std::byte* take(int64_t bytes);
   std::byte* small_place(int64_t bytes);
 
   std::shared_ptr<Pool> pool_;
@@ -166,6 +193,7 @@ class CudaStream final : public Stream {
   int shared_bytes_ = 0;
   bool is_hopper_ = false;
   CudaGraph* graph_ = nullptr;  // that is being captured
+  std::unique_ptr<HeldWork> held_;
   bool tf32_ = false;
   std::byte* small_ = nullptr;               // pinned, two halves for small copies
   std::array<cudaEvent_t, 2> small_left_{};  // when the copies out of a half are done

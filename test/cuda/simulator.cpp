@@ -218,6 +218,7 @@ void check_all() {
 
   check_hopper(stream);
   check_stream(stream);
+  check_few_rows(stream);
 
   require_failure(stream, unaligned_copy, 32, "not aligned to 16 bytes");
   require_failure(stream, divergent_barrier, 64, "waits at the barrier of");

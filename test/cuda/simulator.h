@@ -28,5 +28,7 @@ void require_failure(CudaStream& stream, Kernel kernel, int threads, const std::
 void check_hopper(CudaStream& stream);
 // What cuda/stream.cpp and cuda/graph.cpp make of its runtime.
 void check_stream(CudaStream& stream);
+// cuda/few_rows.cuh, as far as no result shows it.
+void check_few_rows(CudaStream& stream);
 
 }  // namespace mglmm::cuda

@@ -81,7 +81,7 @@ void check_launch_without_memory(CudaStream& stream) {
 // What a kernel may read before those in front of it are done.
 void check_settled(CudaStream& stream) {
   std::vector<std::byte> memory(96);
-  const auto is_settled = [&](int64_t from, int64_t to) { return stream.is_settled(memory.data() + from, to - from); };
+  const auto is_settled = [&](int64_t from, int64_t to) { return stream.is_settled({memory.data() + from, to - from}); };
   require(!is_settled(0, 96), "nothing is settled outside of a graph");
   const auto graph = stream.capture([&] {
     require(is_settled(0, 96), "a graph that has made nothing");
@@ -102,9 +102,9 @@ void check_settled(CudaStream& stream) {
     stream.note_made({});
     constexpr int64_t kBytes = 1000;
     const std::byte* scratch = stream.scratch(kBytes);
-    require(!stream.is_settled(scratch, kBytes), "memory of the graph itself");
+    require(!stream.is_settled({scratch, kBytes}), "memory of the graph itself");
     stream.keep_scratch(0);
-    require(!stream.is_settled(scratch, kBytes), "memory of the graph that it has given back");
+    require(!stream.is_settled({scratch, kBytes}), "memory of the graph that it has given back");
   });
   require(!is_settled(0, 32), "nothing is settled behind a graph");
 }

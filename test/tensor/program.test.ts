@@ -16,6 +16,7 @@ import {
   Scope,
   scale,
   synchronize,
+  type Tensor,
   tensor,
   tidy,
   zeros,
@@ -57,6 +58,28 @@ onEveryDevice('Program', (device) => {
       program.run();
       assert.deepEqual(await results[0].read(), await linear(x, scale(weight, 2)).read());
       assert.deepEqual(await results[1].read(), await quantizedLinear(x, quantized).read());
+    }
+  });
+
+  // In a graph on a GPU products of few rows with the same x are one launch, where none reads what another makes.
+  test('multiplies the same rows by weights, and by what it made of them', async () => {
+    using _scope = Scope.open();
+    using program = new Program();
+    const given = zeros([16, 512], 'bf16');
+    const weights = [1, 2, 3, 4].map((seed) => randn([512 - 8 * seed, 512], seed, 'bf16'));
+    const square = randn([512, 512], 5, 'bf16');
+    const bias = randn([512], 6, 'bf16');
+    const products = (x: Tensor) => {
+      const made = linear(x, square, bias);
+      const read = [linear(x, made), linear(x, square, bias, { residual: made }), linear(made, square)];
+      return [...weights.map((weight) => linear(x, weight)), made, ...read, linear(scale(x, 2), square), linear(scale(x, 3), square)];
+    };
+    const results = noGradients(() => program.record(() => tidy(() => products(given))));
+    for (const seed of [7, 8, 9]) {
+      copyInto(randn([16, 512], seed, 'bf16'), given);
+      program.run();
+      const expected = noGradients(() => products(given));
+      for (const [i, y] of results.entries()) assert.deepEqual(await y.read(), await (expected[i] as Tensor).read());
     }
   });
 
