@@ -1,7 +1,7 @@
 // Attention for sm_90a (Shah et al. 2024, arXiv 2407.08608): a thread loads tiles of 128 keys and of their values by TMA
 // into a ring, two or three groups of four warps have 64 queries each and multiply by wgmma. The keys of a tile are
 // multiplied together with the values of the tile before, and the groups take turns in it, so that tensor cores work for one
-// while the other takes exponentials. For bf16 and f16, heads of 64 and 128 numbers, 64 queries and more. Results are
+// while others take exponentials. For bf16 and f16, heads of 64 and 128 numbers, 64 queries and more. Results are
 // rounded where those of cuda/attention_tiles.cuh are.
 //
 // Sight is that of cuda/attention.cuh, without bias.
@@ -84,7 +84,8 @@ struct HopperMaps {
 template <int dim>
 struct HopperBlock {
   int batch, head, kv_head, first_query;
-  int end;  // keys that any of its queries may see
+  int end;     // keys that any of its queries may see
+  int groups;  // that multiply, two at least: of the last of its queries there may be fewer
   RingBarriers<dim>* barriers;
   uint16_t* memory;  // queries of all groups, keys of the ring, values of the ring
   __device__ int tiles() const { return (end + kHopperKeys - 1) / kHopperKeys; }
@@ -114,14 +115,19 @@ __device__ __forceinline__ void load_tiles(const HopperBlock<dim>& block, const 
   }
 }
 
-// What 16 queries of a warp have of the tiles, `seen` first keys each; all queries of the group see `whole_tiles`.
+// What a group needs of the tiles: all of its queries see the first `whole`, none what is behind `own`.
+struct GroupTiles {
+  int whole, own;
+};
+
+// What 16 queries of a warp have of the tiles, `seen` first keys each.
 template <int dim, typename T, typename Sight>
 struct HopperConsumer {
   const HopperBlock<dim>& block;
   const Sight& sight;
   const float scale;  // to logits in units of ln 2
   const int (&seen)[2];
-  const int whole_tiles;
+  const GroupTiles tiles;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   // By a shuffle, so that ptxas knows it to be the same for the warp: it takes no register then.
   const int group = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kGroupThreads, 0);
@@ -131,8 +137,8 @@ struct HopperConsumer {
   uint32_t p[kHopperKeys / 16][4];
 
   __device__ __forceinline__ HopperConsumer(const HopperBlock<dim>& the_block, const Sight& the_sight, float logit_scale,
-                                            const int (&keys_seen)[2], int tiles_seen)
-      : block(the_block), sight(the_sight), scale(logit_scale), seen(keys_seen), whole_tiles(tiles_seen) {}
+                                            const int (&keys_seen)[2], GroupTiles group_tiles)
+      : block(the_block), sight(the_sight), scale(logit_scale), seen(keys_seen), tiles(group_tiles) {}
 
   __device__ __forceinline__ void release(Barrier* free) const {
     __syncwarp();
@@ -148,7 +154,7 @@ struct HopperConsumer {
   // before.
   __device__ __forceinline__ void await_turn() const { group_barrier(kTurnBarrier<dim> + group, 2 * kGroupThreads); }
   __device__ __forceinline__ void pass_turn() const {
-    group_arrive(kTurnBarrier<dim> + (group == kGroups<dim> - 1 ? 0 : group + 1), 2 * kGroupThreads);
+    group_arrive(kTurnBarrier<dim> + (group == block.groups - 1 ? 0 : group + 1), 2 * kGroupThreads);
   }
 
   // Once the keys are there.
@@ -249,11 +255,11 @@ struct HopperConsumer {
     round_probabilities();
   }
 
-  // Turns are as many for each group, as all take all tiles; the last one that the last group passes is for the last values.
+  // Turns are as many for each group, whatever it needs; the last one that the last group passes is for nothing. Tiles that
+  // it does not need it does not release either: nothing else comes to their places in the ring.
   __device__ __forceinline__ void take_all() {
     RingBarriers<dim>& barriers = *block.barriers;
-    const int tiles = block.tiles();
-    if (group == kGroups<dim> - 1) pass_turn();
+    if (group == block.groups - 1) pass_turn();
     wait(&barriers.queries, 0);
     wait(&barriers.keys[0], 0);
     await_turn();
@@ -265,11 +271,15 @@ struct HopperConsumer {
     take_logits();
     round_probabilities();
     int tile = 1;
-    for (; tile < whole_tiles; ++tile) take_tile<true>(tile);
-    for (; tile < tiles; ++tile) take_tile<false>(tile);
-    await_values(tiles - 1, false);
+    for (; tile < tiles.whole; ++tile) take_tile<true>(tile);
+    for (; tile < tiles.own; ++tile) take_tile<false>(tile);
+    await_values(tile - 1, false);
+    multiply_values(RingPlace<dim>(tile - 1));
+    for (; tile < block.tiles(); ++tile) {
+      await_turn();
+      pass_turn();
+    }
     if (group == 0) await_turn();
-    multiply_values(RingPlace<dim>(tiles - 1));
     wait_for_products<0>(sums, p);
   }
 
@@ -323,10 +333,11 @@ __global__ void __launch_bounds__(kHopperThreads<dim>, 1)
   const int batch = place.head / heads;
   const int head = place.head % heads;
   const int first_query = place.tile * kHopperQueries<dim>;
+  const auto tokens = static_cast<int>(in.queries.tokens);
+  const int groups = kGroups<dim> > 2 && tokens - first_query <= 2 * kGroupQueries ? 2 : kGroups<dim>;
   // A query beyond the last sees what that one does.
   const auto keys_seen = [&](int query) {
-    const auto last = static_cast<int>(in.queries.tokens) - 1;
-    return static_cast<int>(sight.keys(batch, query < last ? query : last));
+    return static_cast<int>(sight.keys(batch, query < tokens - 1 ? query : tokens - 1));
   };
   auto& barriers = shared<RingBarriers<dim>>();
   if (threadIdx.x == 0) {
@@ -334,8 +345,8 @@ __global__ void __launch_bounds__(kHopperThreads<dim>, 1)
     for (int slot = 0; slot < kRingTiles<dim>; ++slot) {
       init_barrier(&barriers.keys[slot], 1);
       init_barrier(&barriers.values[slot], 1);
-      init_barrier(&barriers.free_keys[slot], kConsumerWarps<dim>);
-      init_barrier(&barriers.free_values[slot], kConsumerWarps<dim>);
+      init_barrier(&barriers.free_keys[slot], 4 * groups);
+      init_barrier(&barriers.free_values[slot], 4 * groups);
     }
     fence_async();
   }
@@ -346,18 +357,22 @@ __global__ void __launch_bounds__(kHopperThreads<dim>, 1)
                                head / (heads / static_cast<int>(in.keys.heads)),
                                first_query,
                                keys_seen(first_query + kHopperQueries<dim> - 1),
+                               groups,
                                &barriers,
                                reinterpret_cast<uint16_t*>(memory + (-shared_address(memory) & 1023))};
   if (warp >= kConsumerWarps<dim>) {
     give_registers<kLoaderRegisters>();
     if (warp == kConsumerWarps<dim> && lane == 0 && block.end > 0) load_tiles(block, {queries, keys, values});
-  } else {
+  } else if (warp < 4 * groups) {
     take_registers<kConsumerRegisters<dim>>();
     const int own_query = first_query + 16 * warp + lane / 4;  // and the one 8 below
     const int seen[2] = {keys_seen(own_query), keys_seen(own_query + 8)};
-    const int seen_by_group = keys_seen(first_query + warp / 4 * kGroupQueries);
-    HopperConsumer<dim, T, Sight> consumer(block, sight, in.scale * kLog2E, seen,
-                                           sight.hides_some ? 0 : seen_by_group / kHopperKeys);
+    const int first_of_group = first_query + warp / 4 * kGroupQueries;
+    const int seen_by_some = keys_seen(first_of_group + kGroupQueries - 1);
+    const int released = block.tiles() - kRingTiles<dim>;  // their places in the ring are needed again
+    const int own = std::max((seen_by_some + kHopperKeys - 1) / kHopperKeys, std::max(released, 0) + 1);
+    const GroupTiles tiles{sight.hides_some ? 0 : keys_seen(first_of_group) / kHopperKeys, own};
+    HopperConsumer<dim, T, Sight> consumer(block, sight, in.scale * kLog2E, seen, tiles);
     if (block.end > 0) consumer.take_all();
     consumer.store(in, y, logsumexp);
   }

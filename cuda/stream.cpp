@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -301,16 +302,16 @@ std::unique_ptr<Graph> CudaStream::capture(const std::function<void()>& body) {
   auto graph = std::make_unique<CudaGraph>(*this);
   graph->begin();
   graph_ = graph.get();
-  body();
-  std::optional<Error> error;
+  std::exception_ptr failure;
   try {
+    body();
     launch_held();
-  } catch (const Error& thrown) {
-    error = thrown;
+  } catch (...) {
+    failure = std::current_exception();
   }
   graph_ = nullptr;
   graph->finish();
-  if (error) throw *error;
+  if (failure) std::rethrow_exception(failure);
   return graph;
 }
 

@@ -25,6 +25,8 @@ onEveryDevice('attention', () => {
     { batch: 1, heads: 2, kvHeads: 2, queries: 18, keys: 270, headDim: 256 },
     // 64 queries and more in heads of 64 and 128: tiles of 128 of both, through a ring of four or three tiles.
     { batch: 1, heads: 1, kvHeads: 1, queries: 200, keys: 530, headDim: 64 },
+    { batch: 1, heads: 1, kvHeads: 1, queries: 400, keys: 450, headDim: 64 },
+    { batch: 1, heads: 1, kvHeads: 1, queries: 330, keys: 150, headDim: 64 },
     { batch: 2, heads: 4, kvHeads: 2, queries: 64, keys: 128, headDim: 64 },
     { batch: 1, heads: 2, kvHeads: 1, queries: 140, keys: 70, headDim: 128 },
     { batch: 1, heads: 1, kvHeads: 1, queries: 67, keys: 261, headDim: 128 },
