@@ -8,6 +8,12 @@ import type { LlamaConfig } from './config';
 import type { CachedLayer } from './key_value_pool';
 import { LlamaMlp } from './mlp';
 
+/** States between two layers, `[batch, seq, dim]`: `x + update`, which the norm that reads them adds up on the way. */
+export interface LayerStates {
+  readonly x: Tensor;
+  readonly update?: Tensor;
+}
+
 /** One decoder layer: attention and MLP, each behind a norm and added to its input. */
 export class LlamaBlock extends Module {
   readonly selfAttn: LlamaAttention;
@@ -26,16 +32,18 @@ export class LlamaBlock extends Module {
 
   /** Whole sequences: `[batch, seq, dim]` to the same. */
   forward(x: Tensor, places: TokenPlaces): Tensor {
-    return this.#finish(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places));
+    const { x: sum, update } = this.#finish(x, this.selfAttn.forward(this.inputLayernorm.forward(x), places));
+    return add(sum, update);
   }
 
-  /** `[batch, seq, dim]` to the same, behind the tokens in `cached`, where these are appended. */
-  extend(x: Tensor, places: NewTokenPlaces, cached: CachedLayer): Tensor {
-    return this.#finish(x, this.selfAttn.extend(this.inputLayernorm.forward(x), places, cached));
+  /** The states of this layer, behind the tokens in `cached`, where these are appended. */
+  extend({ x, update }: LayerStates, places: NewTokenPlaces, cached: CachedLayer): Required<LayerStates> {
+    const { sum, y } = update ? this.inputLayernorm.forwardSum(x, update) : { sum: x, y: this.inputLayernorm.forward(x) };
+    return this.#finish(sum, this.selfAttn.extend(y, places, cached));
   }
 
-  #finish(x: Tensor, attended: Tensor): Tensor {
+  #finish(x: Tensor, attended: Tensor): Required<LayerStates> {
     const { sum, y } = this.postAttentionLayernorm.forwardSum(x, attended);
-    return add(sum, this.mlp.forward(y));
+    return { x: sum, update: this.mlp.forward(y) };
   }
 }

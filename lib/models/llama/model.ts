@@ -9,12 +9,13 @@ import { Embedding } from '../../nn/embedding';
 import { Linear } from '../../nn/linear';
 import { Module } from '../../nn/module';
 import { RmsNorm } from '../../nn/norm';
+import { add } from '../../ops/add';
 import { noGradients } from '../../tensor/ambient';
 import { tensor } from '../../tensor/create';
 import { Scope, tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import type { NewTokenPlaces } from './attention';
-import { LlamaBlock } from './block';
+import { type LayerStates, LlamaBlock } from './block';
 import type { LlamaConfig } from './config';
 import { type CacheOptions, KeyValueCache } from './key_value_cache';
 import type { CachedLayer } from './key_value_pool';
@@ -110,19 +111,23 @@ export class LlamaModel extends Module {
    * @returns `[batch, seq, dim]`, the states before the last norm, which no scope owns. No gradient.
    */
   *layerByLayer(embeddings: Tensor, places: NewTokenPlaces, cache: KeyValueCache): Generator<void, Tensor> {
-    let x = embeddings;
-    let isDone = false;
+    let states: LayerStates = { x: embeddings };
+    const drop = ({ x, update }: LayerStates) => {
+      if (x !== embeddings) x.dispose();
+      update?.dispose();
+    };
     try {
       for (const [i, layer] of this.layers.entries()) {
-        const y = noGradients(() => tidy(() => Scope.disown(layer.extend(x, places, cache.layers[i] as CachedLayer))));
-        if (x !== embeddings) x.dispose();
-        x = y;
+        const before = states;
+        states = noGradients(() => tidy(() => layer.extend(before, places, cache.layers[i] as CachedLayer)));
+        for (const made of [states.x, states.update as Tensor]) Scope.disown(made);
+        drop(before);
         yield;
       }
-      isDone = true;
-      return x;
+      const { x, update } = states;
+      return update ? noGradients(() => Scope.disown(add(x, update))) : x;
     } finally {
-      if (!isDone && x !== embeddings) x.dispose();
+      drop(states);
     }
   }
 }
