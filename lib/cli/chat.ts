@@ -2,6 +2,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
+import { onAbort } from '../abort';
 import { AbortedError, ArgumentError, MglmmError } from '../errors';
 import type { RgbImage } from '../image/decode';
 import type { Answer } from '../inference/answer';
@@ -80,7 +81,7 @@ class Session implements AsyncDisposable {
       this.#say('\n');
       close();
     });
-    signal.addEventListener('abort', close, { once: true });
+    const forget = onAbort(signal, close);
     this.#say(`${this.#picture.input.path}, ${this.#picture.image.width} x ${this.#picture.image.height}; /help says what can be done\n`);
     try {
       lines.prompt();
@@ -92,7 +93,7 @@ class Session implements AsyncDisposable {
         lines.prompt();
       }
     } finally {
-      signal.removeEventListener('abort', close);
+      forget();
       close();
     }
   }

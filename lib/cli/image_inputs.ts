@@ -1,6 +1,7 @@
 /** Pictures that are named on a command line: files, folders of them, or `-` for what is piped in. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import { onAbort } from '../abort';
 import { ArgumentError, ImageError } from '../errors';
 import { decodeImage, type RgbImage } from '../image/decode';
 import type { Context, Terminal } from './terminal';
@@ -52,8 +53,7 @@ async function readAll(stream: Terminal['in'], signal: AbortSignal): Promise<Uin
   if (!stream || stream.isTTY) throw new ArgumentError('- reads a picture from the standard input, but nothing is piped in');
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const stop = () => stream.destroy();
-  signal.addEventListener('abort', stop, { once: true });
+  const forget = onAbort(signal, () => stream.destroy());
   try {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       chunks.push(chunk);
@@ -61,7 +61,7 @@ async function readAll(stream: Terminal['in'], signal: AbortSignal): Promise<Uin
       if (bytes > maxStdinBytes) throw new ImageError(`the standard input has more than ${maxStdinBytes} bytes, expected one picture`);
     }
   } finally {
-    signal.removeEventListener('abort', stop);
+    forget();
   }
   return Buffer.concat(chunks);
 }

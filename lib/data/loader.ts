@@ -1,11 +1,14 @@
 /** Batches of samples with their pictures and masks decoded, the next ones ahead of time: what a training loop asks for. */
 import { availableParallelism } from 'node:os';
+import { orAborted } from '../abort';
 import { AbortedError, ArgumentError, DataError, SampleError, type SampleProblem } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
 import type { DecodedSample } from './decode_sample';
 import type { Draw, Draws } from './mixture';
 import { type Dataset, readSample, type Sample } from './sample';
+
+const abortedMessage = 'loader: aborted';
 
 export interface Batch {
   readonly samples: readonly Sample[];
@@ -104,7 +107,7 @@ export class Loader implements BatchSource, AsyncDisposable {
     if (!(Number.isSafeInteger(index) && index >= 0))
       throw new ArgumentError(`loader: batch ${String(index)} was asked for, expected a whole number, 0 or more`);
     if (this.#closed) throw new AbortedError('loader: it was closed');
-    if (signal?.aborted) throw aborted(signal);
+    if (signal?.aborted) throw new AbortedError(abortedMessage, { cause: signal.reason });
     const { ahead } = this.#options;
     const entry = this.#entry(index);
     entry.callers++;
@@ -115,7 +118,7 @@ export class Loader implements BatchSource, AsyncDisposable {
     }
     for (let next = index + 1; next <= index + ahead; next++) this.#entry(next);
     try {
-      return this.#give(index, await unlessAborted(entry.loaded, signal));
+      return this.#give(index, await orAborted(entry.loaded, signal, abortedMessage));
     } finally {
       entry.callers--;
       if (entry.callers === 0 && !signal?.aborted) this.#entries.delete(index);
@@ -203,21 +206,5 @@ function expectWhole(values: Readonly<Record<string, number>>, least: number): v
   for (const [name, value] of Object.entries(values)) {
     if (!(Number.isSafeInteger(value) && value >= least))
       throw new ArgumentError(`loader: ${name} is ${String(value)}, expected a whole number, ${least} or more`);
-  }
-}
-
-const aborted = ({ reason }: AbortSignal) => new AbortedError('loader: aborted', { cause: reason });
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  let stop: (() => void) | undefined;
-  const fired = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal));
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, fired]);
-  } finally {
-    if (stop) signal.removeEventListener('abort', stop);
   }
 }

@@ -2,6 +2,7 @@
  * Answers of a decoder to prompts, token by token. The forward of the next token is enqueued before the last one is read, so the
  * device does not wait for JavaScript; what turns out to follow the end of a row is given up.
  */
+import { onAbort } from '../abort';
 import { AbortedError } from '../errors';
 import { KeyValueCache } from '../models/llama/key_value_cache';
 import type { LlamaForCausalLM } from '../models/llama/model';
@@ -45,7 +46,7 @@ class Generation implements Disposable {
   readonly #sampler: Sampler;
   /** Fires with the caller's signal, and when all is done. */
   readonly #giveUp = new AbortController();
-  readonly #passOn = () => this.#giveUp.abort(this.#options.signal?.reason);
+  readonly #forgetSignal: () => void;
   readonly #held = new Set<Disposable>();
   #steps = 0;
 
@@ -56,8 +57,7 @@ class Generation implements Disposable {
     this.#options = options;
     this.#plan = plan;
     this.#sampler = this.#hold(new Sampler(prompts, options));
-    if (options.signal?.aborted) this.#passOn();
-    options.signal?.addEventListener('abort', this.#passOn, { once: true });
+    this.#forgetSignal = onAbort(options.signal, () => this.#giveUp.abort(options.signal?.reason));
   }
 
   async *events(): AsyncGenerator<GenerateEvent, void, undefined> {
@@ -241,7 +241,7 @@ class Generation implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#options.signal?.removeEventListener('abort', this.#passOn);
+    this.#forgetSignal();
     this.#giveUp.abort();
     for (const held of this.#held) held[Symbol.dispose]();
   }

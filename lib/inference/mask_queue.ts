@@ -1,4 +1,5 @@
 /** The masks of one answer, each begun as soon as the model asks for it, in order, while its text goes on. */
+import { onAbort } from '../abort';
 import type { Mask } from '../masks/mask';
 import type { Tensor } from '../tensor/tensor';
 import type { Engine } from './engine';
@@ -9,10 +10,9 @@ import type { Lease } from './shared_cache';
 export class MaskQueue implements Disposable {
   readonly #engine: Engine;
   readonly #picture: Picture;
-  readonly #signal?: AbortSignal;
   /** Fires with the caller's signal, and when all is done. */
   readonly #giveUp = new AbortController();
-  readonly #passOn = () => this.#giveUp.abort(this.#signal?.reason);
+  readonly #forgetSignal: () => void;
   readonly #masks: Promise<Mask>[] = [];
   #leasing?: Promise<Lease<MaskSource>>;
   #lease?: Lease<MaskSource>;
@@ -20,9 +20,7 @@ export class MaskQueue implements Disposable {
   constructor(engine: Engine, picture: Picture, signal?: AbortSignal) {
     this.#engine = engine;
     this.#picture = picture;
-    this.#signal = signal;
-    if (signal?.aborted) this.#passOn();
-    signal?.addEventListener('abort', this.#passOn, { once: true });
+    this.#forgetSignal = onAbort(signal, () => this.#giveUp.abort(signal?.reason));
   }
 
   get length(): number {
@@ -47,7 +45,7 @@ export class MaskQueue implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#signal?.removeEventListener('abort', this.#passOn);
+    this.#forgetSignal();
     this.#giveUp.abort();
     this.#leasing?.then(
       (lease) => lease[Symbol.dispose](),

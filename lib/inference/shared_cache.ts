@@ -2,7 +2,8 @@
  * What is made of images and prompts, by content, for all requests that need it: made once even when several ask at once, given
  * up when all of them have gone before it was there, kept afterwards as long as there is room, least recently used first to go.
  */
-import { AbortedError, DisposedError } from '../errors';
+import { orAborted } from '../abort';
+import { DisposedError } from '../errors';
 
 export interface Made<Value> {
   readonly value: Value;
@@ -79,7 +80,7 @@ export class SharedCache implements Disposable {
       inUse = false;
     };
     try {
-      const { value, settled } = await orAborted(entry.making, signal);
+      const { value, settled } = await orAborted(entry.making, signal, 'the request was aborted');
       return { value: value as Value, settled, cached: before !== undefined, [Symbol.dispose]: letGo };
     } catch (error) {
       letGo();
@@ -137,21 +138,5 @@ export class SharedCache implements Disposable {
   #touch(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-  }
-}
-
-/** `work`, but no longer than until `signal` fires. */
-export async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
-  if (!signal) return work;
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(new AbortedError('the request was aborted', { cause: signal.reason }));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }

@@ -1,4 +1,5 @@
 /** Giving up enqueued work: ops called under `abortable` are skipped once its signal fires, between one op and the next. */
+import { onAbort } from '../abort';
 import { AbortedError } from '../errors';
 import { native } from '../native';
 import { withAmbient } from './ambient';
@@ -16,7 +17,7 @@ export function abortable<Result>(signal: AbortSignal, body: () => Result): Resu
   if (token === undefined) {
     token = native.cancelToken();
     tokens.set(signal, token);
-    signal.addEventListener('abort', () => native.cancel(token), { once: true });
+    onAbort(signal, () => native.cancel(token));
   }
   return withAmbient({ token }, body);
 }
