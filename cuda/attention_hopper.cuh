@@ -81,8 +81,8 @@ struct HopperConsumer {
     commit_products();
   }
 
-  // What nobody sees of the values may hold a NaN, which a probability of 0 would not take away: it becomes 0. A row a
-  // thread of the group.
+  // Waits for the values of a tile. What nobody sees of them may hold a NaN, which a probability of 0 would not take away:
+  // it becomes 0. A row a thread of the group.
   __device__ __forceinline__ void await_values(int tile, bool whole) const {
     const RingPlace<dim> place(tile);
     const int first = tile * kHopperKeys;

@@ -186,7 +186,6 @@ __global__ void __launch_bounds__(kFewThreads, kFewBlocks)
 template <typename T, typename Result>
 class FewRowsWork final : public HeldWork {
  public:
-  using Products = FewProducts<T, Result>;
   using One = FewProduct<T, Result>;
 
   FewRowsWork(int rows, int inner, const T* a) : products_{rows, inner, a, {}} {}
@@ -244,7 +243,7 @@ class FewRowsWork final : public HeldWork {
     cuda::launch(stream, few_rows_product_kernel<tiles, ring, T, Result>, grid, products_);
   }
 
-  Products products_;
+  FewProducts<T, Result> products_;
   int count_ = 0;
   int64_t blocks_ = 0;
 };

@@ -1,8 +1,6 @@
 // What was enqueued on a stream while it was captured, as one launch. It keeps what its kernels read of the host: tables,
 // and the words that questions are answered in.
 #pragma once
-#include <utility>
-
 #include "cuda/stream.h"
 
 namespace mglmm::cuda {

@@ -7,8 +7,8 @@ import { AbortedError } from './errors';
  * @returns what forgets it.
  */
 export function onAbort(signal: AbortSignal | undefined, stop: () => void): () => void {
-  if (!signal) return () => undefined;
-  if (signal.aborted) stop();
+  if (signal?.aborted) stop();
+  if (!signal || signal.aborted) return () => undefined;
   setMaxListeners(0, signal);
   signal.addEventListener('abort', stop, { once: true });
   return () => signal.removeEventListener('abort', stop);
