@@ -59,8 +59,8 @@ function isUnique(scene: Scene, thing: SceneThing, test: Test): boolean {
 /** From the shortest on. */
 function nounsOf({ kind, color, pattern }: SceneThing, { without }: ExpressionOptions): { text: string; test: Test }[] {
   const looks: Partial<Pick<SceneThing, 'color' | 'pattern'>>[] = [{}, { color }];
-  if (pattern) looks.push({ pattern, color });
   if (pattern && kind !== 'person') looks.push({ pattern });
+  if (pattern) looks.push({ pattern, color });
   return looks
     .filter((look) => without === undefined || look[without] === undefined)
     .map((look) => ({

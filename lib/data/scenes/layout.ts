@@ -66,6 +66,8 @@ export function heldOutColor({ name }: Pick<Kind, 'name'>): ColorName {
   return colorNames[sum % colorNames.length] as ColorName;
 }
 
+const isHeldOut = ({ kind, color }: LaidThing) => color === heldOutColor(kind);
+
 export function layOut({ seed, split, index }: SceneKey): Layout {
   for (let attempt = 0; ; attempt++) {
     const chance = new Chance(forScene, seed, splitNames.indexOf(split), index, attempt);
@@ -75,8 +77,8 @@ export function layOut({ seed, split, index }: SceneKey): Layout {
     for (;;) {
       const layout = { background, things, shapes: shapesOf(background, things, style), grain: style.grain };
       const seen = visibleOf(layout);
-      if (seen.length === things.length && things.length > 0) return layout;
-      if (seen.length === 0) break;
+      if (seen.length === 0 || (split === 'unseen' && !seen.some(isHeldOut))) break;
+      if (seen.length === things.length) return layout;
       things = seen;
     }
   }

@@ -5,7 +5,7 @@ import { expressionFor } from './expressions';
 import type { Scene } from './scene';
 import { nameOf } from './scene_dataset';
 import { rootSaid, subtreeSaid } from './tasks/captions';
-import { lookOf, partGroups, type Said } from './wording';
+import { partGroups, type Said } from './wording';
 
 export interface MgscItem {
   readonly label: string;
@@ -28,7 +28,7 @@ export interface MgscConversation {
   readonly gcg_labels: readonly string[];
 }
 
-/** Things that are taken apart: the largest, of some size, with several parts. */
+/** Things that are taken apart: the largest, of some size, with several parts, where words mean them alone. */
 const [mostSubtrees, leastShare, leastParts] = [5, 0.01, 2];
 
 export function mgscConversations(scene: Scene): MgscConversation[] {
@@ -36,9 +36,10 @@ export function mgscConversations(scene: Scene): MgscConversation[] {
     .filter((thing) => thing.area >= leastShare * scene.width * scene.height && partGroups(thing, scene.leastArea).length >= leastParts)
     .sort((a, b) => b.area - a.area)
     .slice(0, mostSubtrees);
-  const subtrees = taken.map((thing) => {
-    const name = expressionFor(scene, thing, new Chance(scene.key.index, thing.id), { isShort: true })?.text ?? `the ${lookOf(thing)}`;
-    return conversationOf(scene, 'subtree', `subtree: ${name}`, subtreeSaid(scene, thing, name));
+  const subtrees = taken.flatMap((thing) => {
+    const chance = new Chance(scene.key.index, thing.id);
+    const found = expressionFor(scene, thing, chance, { isShort: true }) ?? expressionFor(scene, thing, chance);
+    return found ? [conversationOf(scene, 'subtree', `subtree: ${found.text}`, subtreeSaid(scene, thing, found.text))] : [];
   });
   return [conversationOf(scene, 'root', 'root', rootSaid(scene)), ...subtrees];
 }

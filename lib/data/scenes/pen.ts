@@ -30,6 +30,9 @@ export interface DrawnPart {
   pieces: number;
 }
 
+/** Not so far that black is lost in outlines, or orange becomes brown. */
+const towardsDark: Partial<Record<ColorName, number>> = { black: 0.18, orange: -0.14 };
+
 const fixed = (rgb: Rgb, color?: ColorName): Ink => ({ rgb, color });
 
 /**
@@ -60,7 +63,7 @@ export class Pen {
     this.chance = chance;
     const rgb = shadeOf(color, chance);
     this.main = { rgb, color, pattern };
-    this.dark = { rgb: lighter(rgb, color === 'black' ? 0.18 : -0.22), color };
+    this.dark = { rgb: lighter(rgb, towardsDark[color] ?? -0.22), color };
     const other = chance.pick(colorNames.filter((name) => name !== color));
     this.accent = fixed(shadeOf(other, chance), other);
     this.wood = fixed(lighter([134, 88, 50], chance.between(-0.15, 0.15)), 'brown');

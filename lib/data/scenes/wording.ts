@@ -17,7 +17,9 @@ export function vary(chance: Chance, template: string): string {
 const numbers = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve'];
 export const numberWord = (count: number): string => numbers[count] ?? String(count);
 
-export const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
+/** Of what is not counted there is none. */
+export const withArticle = (noun: string): string =>
+  /\b(?:flesh|hair)$/.test(noun) ? noun : `${/^[aeiou]/.test(noun) ? 'an' : 'a'} ${noun}`;
 export const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** A thing, a part or a region, for its mask. */
@@ -34,8 +36,8 @@ export type Said = string | Marked;
 export const marked = (phrase: string, ...of: readonly Shown[]): Marked => ({ phrase, of });
 
 /** `a, b and c`. */
-export function listed(items: readonly Said[]): Said[] {
-  return items.flatMap((item, i) => (i === 0 ? [item] : [i === items.length - 1 ? ' and ' : ', ', item]));
+export function listed(items: readonly Said[], last: 'and' | 'or' = 'and'): Said[] {
+  return items.flatMap((item, i) => (i === 0 ? [item] : [i === items.length - 1 ? ` ${last} ` : ', ', item]));
 }
 
 /** `sep` between all of them. */

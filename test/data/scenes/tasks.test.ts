@@ -12,13 +12,25 @@ import { colorNames } from '../../../lib/data/scenes/colors';
 import { type SplitName, splitNames } from '../../../lib/data/scenes/key';
 import { kinds } from '../../../lib/data/scenes/kinds';
 import { heldOutColor } from '../../../lib/data/scenes/layout';
-import { makeScene, type Scene } from '../../../lib/data/scenes/scene';
+import { makeScene, type Scene, type SceneThing } from '../../../lib/data/scenes/scene';
 import { SceneDataset, sceneSample } from '../../../lib/data/scenes/scene_dataset';
 import { type TaskName, taskNames, tasks } from '../../../lib/data/scenes/tasks';
-import { lookOf, middleOf, numberWord } from '../../../lib/data/scenes/wording';
+import { settingPhrase } from '../../../lib/data/scenes/tasks/captions';
+import {
+  groupName,
+  inOrder,
+  listed,
+  lookalikes,
+  lookOf,
+  middleOf,
+  numberWord,
+  sentence,
+  withArticle,
+} from '../../../lib/data/scenes/wording';
 import { ArgumentError } from '../../../lib/errors';
 import { rleArea, rleIou } from '../../../lib/image/rle';
 import { temporaryFolder } from '../../support/weights';
+import { partsOf, shownBy, theOne } from './meant';
 import type { Seen } from './survey';
 
 const scenes = Array.from({ length: 150 }, (_, index) => makeScene({ seed: 3, split: 'train', index, size: 128 }));
@@ -131,6 +143,33 @@ describe('the masks of', () => {
     }
   });
 
+  test('a phrase are of what it means, in its picture', () => {
+    let parts = 0;
+    for (const task of ['refer', 'multiple', 'empty', 'gcg', 'mgsc'] as const) {
+      for (const [scene, sample] of samplesOf(task, 80)) {
+        // A turn about one thing: its parts, called by their names alone.
+        const wholes = sample.conversation.flatMap(({ question, answer }) => {
+          const [, whole] = /^(.+) has <p>/.exec(answer) ?? [];
+          assert.ok(!whole || question.includes(`the ${whole.slice(4)}`), question);
+          return Array.from({ length: answer.split('[SEG]').length - 1 }, () => whole?.replace(/^The/, 'the'));
+        });
+        for (const [i, phrase] of phrasesOf(sample).entries()) {
+          const whole = wholes[i];
+          const [, color, name] = /^(?:an? )?(?:(\w+) )?(\w+)$/.exec(phrase) ?? [];
+          const shown = whole ? partsOf(theOne(scene, whole), name as string) : shownBy(scene, phrase);
+          if (whole)
+            assert.ok(
+              shown.every((one) => 'color' in one && (color ?? one.color) === one.color),
+              `${phrase} of ${whole}`,
+            );
+          assert.deepEqual(sample.masks[i], scene.maskOf(...shown), `${phrase} in ${sample.id}`);
+          parts += Number(shown.some((one) => 'isSeveral' in one));
+        }
+      }
+    }
+    assert.ok(parts > 200, `${parts}`);
+  });
+
   test('what is reasoned about are of the kind that has the use', () => {
     for (const [scene, sample] of samplesOf('reason', 60)) {
       for (const [i, phrase] of phrasesOf(sample).entries()) {
@@ -151,7 +190,7 @@ describe('answers', () => {
     for (const { scene, answer, question, id } of said('empty', 120)) {
       const [, list] = /I don't see any (.*) in this image\.$/.exec(answer) ?? [];
       assert.ok(list, answer);
-      for (const name of list.split(' and ')) {
+      for (const name of list.split(' or ')) {
         const kind = kinds.find((one) => name.split(' ').includes(one.name))?.name;
         const color = colorNames.find((one) => name.split(' ').includes(one));
         assert.ok(kind && question.includes(name), `${name} in ${question}`);
@@ -163,25 +202,47 @@ describe('answers', () => {
     assert.ok(denied >= 120);
   });
 
-  test('count, and name colours, as the scene has them', () => {
-    const numbers = ['none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'];
-    let [counted, colored] = [0, 0];
+  test('of conversations are what the scene says, whatever is asked', () => {
+    const asked = new Set<string>();
     for (const { scene, question, answer } of said('conversation', 150)) {
-      const [, plural] = /^How many (\w+) /.exec(question) ?? [];
-      const kind = kinds.find((one) => (one.plural ?? `${one.name}s`) === plural);
-      if (kind) {
-        const found = scene.things.filter((thing) => thing.kind === kind.name).length;
-        assert.equal(answer.toLowerCase(), `${numbers[found]}.`);
-        counted++;
-      }
-      const [, only] = /^(?:What colour is|Which colour has) the (\w+)\?$/.exec(question) ?? [];
-      const things = scene.things.filter((thing) => thing.kind === only);
-      if (things.length > 0) {
-        assert.equal(answer.toLowerCase(), `${things[0]?.color}.`);
-        colored++;
-      }
+      const x = (text = '') => middleOf(theOne(scene, text), scene)[0];
+      const area = (text = '') => theOne(scene, text).area;
+      const alike = (things: readonly SceneThing[]) =>
+        things.length === 0 ? 'nothing' : listed(lookalikes(things).map(groupName)).join('');
+      const known: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
+        [
+          /^What colour (?:is|are) the (\S+) of (.+)\?$/,
+          (part, whole) => String(partsOf(theOne(scene, whole as string), part as string)[0]?.color),
+        ],
+        [/^(?:What colour is|Which colour has) (.+)\?$/, (text) => theOne(scene, text as string).color],
+        [/^Is (.+?) (?:plain|striped), .+ (?:checked|plain)\?$/, (text) => theOne(scene, text as string).pattern ?? 'plain'],
+        [/^Is (the .+?) (?:to the )?left or .*right of (.+)\?$/, (a, b) => (x(a) < x(b) ? 'left' : 'right')],
+        [
+          /^(?:Is there|Can you see) an? (.+?)(?: (?:in th|here).*)?\?$/,
+          (name) => (scene.things.some(({ kind }) => kind === name) ? 'yes' : 'no'),
+        ],
+        [/^What (?:is|stands) on the table\?$/, () => alike(scene.things.filter(({ on }) => on !== undefined))],
+        [
+          /^What is (?:furthest to the|the) (left|right)/,
+          (side) => withArticle(lookOf(inOrder(scene.things).at(side === 'left' ? 0 : -1) as SceneThing)),
+        ],
+        [/^Which is (?:larger|bigger).*, (the .+) or (the .+)\?$/, (a, b) => (area(a) > area(b) ? a : b) as string],
+        [/^(?:Where is this|What place is this|Where was this)/, () => settingPhrase(scene)],
+        [
+          /^How many (animal|vehicle|plant|building)s /,
+          (name) => numberWord(scene.things.filter(({ group }) => group === name).length).replace(/^no$/, 'none'),
+        ],
+        [
+          /^How many (.+?) (?:are there|can you see)/,
+          (name) => numberWord(scene.things.filter(({ plural }) => plural === name).length).replace(/^no$/, 'none'),
+        ],
+      ];
+      const [pattern, truth] = known.find(([one]) => one.test(question)) ?? assert.fail(question);
+      const [, ...found] = pattern.exec(question) as RegExpExecArray;
+      assert.equal(answer, `${sentence(truth(...found))}.`, `${question} in ${scene.key.index}`);
+      asked.add(pattern.source);
     }
-    assert.ok(counted > 20 && colored > 4, `${counted} ${colored}`);
+    assert.equal(asked.size, 11);
   });
 
   test('of captions name everything once', () => {
@@ -220,9 +281,9 @@ describe('SceneDataset', () => {
       return [task, hash.digest('hex').slice(0, 8)];
     });
     assert.deepEqual(Object.fromEntries(said), {
-      ...{ caption: '3dd9dd31', conversation: 'd19f862b', refer: '2f067e8a', semantic: 'a5c1b182', instance: '0871cd3a' },
-      ...{ panoptic: 'c2885d78', multiple: 'b7dce9a6', empty: 'e951fe8a', reason: 'd83ecb30', gcg: '4e0030d1', mgsc: 'e6be5fc7' },
-      ...{ everything: '05d4de9e', looks: 'b12ea898', numbers: 'f7aaa6e9', places: '7e4594fe', details: '1a8ffd06' },
+      ...{ caption: 'e13c243f', conversation: '964ee64c', refer: '40a18af3', semantic: 'a5c1b182', instance: '0871cd3a' },
+      ...{ panoptic: 'c2885d78', multiple: '166c10e2', empty: '2459d669', reason: '457270b7', gcg: '4e0030d1', mgsc: '366fb9b6' },
+      ...{ everything: '213c9898', looks: 'd6f105e3', numbers: 'bdaca286', places: 'd49cfa66', details: '30c4ea4d' },
     });
   });
 

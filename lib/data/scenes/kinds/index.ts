@@ -12,10 +12,3 @@ export const kinds: readonly Kind[] = [...buildings, ...vehicles, ...plants, ...
 
 /** `people`, of `person`. */
 export const pluralOf = ({ name, plural = `${name}s` }: Kind): string => plural;
-
-/** Of one of {@link kinds}, by its name. */
-export function kindOf(name: string): Kind {
-  const found = kinds.find((kind) => kind.name === name);
-  if (!found) throw new Error(`there is no kind ${name}`);
-  return found;
-}

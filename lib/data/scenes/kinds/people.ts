@@ -13,7 +13,7 @@ const person: Kind = {
   height: [0.36, 0.56],
   width: 0.46,
   uses: ['tell you a story', 'read a book'],
-  parts: { head: undefined, cap: undefined, hair: 'hair', shirt: undefined, trousers: 'trousers', shoe: 'shoes' },
+  parts: { head: undefined, cap: undefined, hair: undefined, shirt: undefined, trousers: 'trousers', shoe: 'shoes' },
   draw(pen) {
     const { chance } = pen;
     const wide = chance.between(0.1, 0.13);

@@ -84,13 +84,12 @@ function around(i: number, count: number): [x: number, y: number] {
 
 const mushroom: Kind = {
   name: 'mushroom',
-  group: 'plant',
   places: ['ground'],
   settings: 'outdoors',
   height: [0.16, 0.26],
   width: 0.9,
   lean: 1.5,
-  uses: ['be found under the trees in autumn', 'be put into a soup, if it is no poisonous one'],
+  uses: ['be found under the trees in autumn', 'be put into a soup, if it is not a poisonous one'],
   parts: { cap: undefined, stem: undefined, gills: 'gills' },
   draw(pen) {
     const { chance } = pen;

@@ -8,7 +8,6 @@ import {
   lookalikes,
   lookOf,
   marked,
-  middleOf,
   numberWord,
   partGroups,
   plain,
@@ -36,11 +35,15 @@ export const settingPhrase = ({ setting }: Scene): string =>
 
 /** Where a thing is; a group is where its first is. */
 function placePhrase(scene: Scene, { first, things }: ThingGroup): string {
-  if (first.on !== undefined && things.every(({ on }) => on === first.on)) return ` on the ${scene.things[first.on]?.kind}`;
+  const under = first.on === undefined ? undefined : scene.things[first.on];
+  if (under && things.every(({ on }) => on === under.id)) {
+    const isOnly = scene.things.filter(({ kind }) => kind === under.kind).length === 1;
+    return isOnly ? ` on the ${under.kind}` : ` on ${withArticle(under.kind)}`;
+  }
   if (first.place === 'sky' && things.every(({ place }) => place === 'sky')) return ' in the sky';
   if (things.length > 1) return '';
-  const [x] = middleOf(first, scene);
-  return x < 1 / 3 ? ' on the left' : x > 2 / 3 ? ' on the right' : ' in the middle';
+  const [side] = sidesOf(scene, first);
+  return side ? ` ${side.text}` : '';
 }
 
 /** `There is a red car on the left and two trees.` */
@@ -114,14 +117,18 @@ export const mgsc: Task = (dialogue) => {
     );
 };
 
-/** All there is to see, one turn for the regions and one or two for each thing: what vision is trained by before there are questions. */
+/** All there is to see, one turn for the regions and one or two for each thing that words mean alone: what vision is trained by before there are questions. */
 export const everything: Task = (dialogue) => {
-  const { scene } = dialogue;
+  const { scene, chance } = dialogue;
   dialogue.turn(`describe the regions in ${shown}. ${interleaved}`, ...regionsSaid(scene), '.');
+  const looks = lookalikes(scene.things);
   for (const thing of scene.things) {
-    dialogue.turn(`describe the ${lookOf(thing)}. ${interleaved}`, marked(allOf(scene, thing), thing), '.');
+    const isAlone = looks.some(({ first, things }) => first === thing && things.length === 1);
+    const name = isAlone ? `the ${lookOf(thing)}` : expressionFor(scene, thing, chance)?.text;
+    if (name === undefined) continue;
+    dialogue.turn(`describe ${name}. ${interleaved}`, marked(allOf(scene, thing), thing), '.');
     if (partGroups(thing, scene.leastArea).length > 1)
-      dialogue.turn(`describe the ${lookOf(thing)} and its parts. ${interleaved}`, ...subtreeSaid(scene, thing));
+      dialogue.turn(`describe ${name} and its parts. ${interleaved}`, ...subtreeSaid(scene, thing, name));
   }
 };
 
@@ -142,7 +149,7 @@ export const rootSaid = (scene: Scene): Said[] =>
   joined([thingsSaid(scene), [`Around ${scene.things.length > 1 ? 'them' : 'it'} are `, ...regionsSaid(scene), '.']]);
 
 /** A thing and its parts. */
-export function subtreeSaid(scene: Scene, thing: SceneThing, name = `the ${lookOf(thing)}`): Said[] {
+export function subtreeSaid(scene: Scene, thing: SceneThing, name: string): Said[] {
   const groups = partGroups(thing, scene.leastArea);
   const items = groups.map((group) => {
     const noun = `${group.color ? `${group.color} ` : ''}${group.name}`;

@@ -44,7 +44,7 @@ export const colorOf: AskOf = (thing, scene, chance) => {
 };
 
 export const partColorOf: AskOf = (thing, scene, chance) => {
-  const found = expressionFor(scene, thing, chance, { isShort: true });
+  const found = expressionFor(scene, thing, chance, { isShort: true, without: 'color' });
   const part = chance.shuffled(partGroups(thing, scene.leastArea).filter((group) => group.color))[0];
   return found && part && [`what colour ${part.isSeveral ? 'are' : 'is'} the ${part.name} of ${found.text}?`, part.color as string];
 };

@@ -129,7 +129,7 @@ export const empty: Task = (dialogue) => {
     askFor(listed(names).join('')),
     'Sure, ',
     ...saidTargets(inOrderAsked),
-    `. But I don't see any ${listed(gone).join('')} in this image.`,
+    `. But I don't see any ${listed(gone, 'or').join('')} in this image.`,
   );
 };
 
@@ -158,20 +158,23 @@ export const reason: Task = (dialogue) => {
     const answer = [...new Set(inOrder(alike).map(({ kind }) => kind))].map((kind) => byKind(scene.things, kind));
     dialogue.turn(
       `(what (here |)is ${withArticle(subject.group)}?|(mark|segment|find) whatever is ${withArticle(subject.group)}.|is there ${withArticle(subject.group)}? (mark|segment) it.)`,
-      'That is ',
+      thatIs(alike),
       ...listed(answer),
       '.',
     );
     return;
   }
   const use = chance.pick(subject.uses);
+  const same = scene.things.filter(({ kind }) => kind === subject.kind);
   dialogue.turn(
     `((what|which of these things) (in this (picture|image) |)could ${use}?( (segment|mark) it(|, please).|)|(find|mark|segment) (something|the thing) that could ${use}.)`,
-    'That is ',
-    byKind(scene.things, subject.kind),
+    thatIs(same),
+    byKind(same, subject.kind),
     '.',
   );
 };
+
+const thatIs = ({ length }: readonly SceneThing[]) => (length === 1 ? 'That is ' : 'Those are ');
 
 /** `the two cars`, with one mask. */
 function byKind(things: readonly SceneThing[], kind: string): Said {
