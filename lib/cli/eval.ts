@@ -8,11 +8,11 @@ import type { Dataset } from '../data/sample';
 import type { SplitName } from '../data/scenes/key';
 import { SceneDataset } from '../data/scenes/scene_dataset';
 import { taskNames } from '../data/scenes/tasks';
-import { DataError } from '../errors';
+import { ArgumentError, DataError } from '../errors';
 import { countsOf, hundredths, writePage } from '../eval/page';
 import { type EvaluationSettings, readRecords } from '../eval/record';
 import { runEvaluation } from '../eval/run';
-import { sceneSimilarity } from '../eval/scene_phrases';
+import { sceneCategories, sceneSimilarity } from '../eval/scene_phrases';
 import { type EvaluationScores, scoresOf } from '../eval/scores';
 import type { Mglmm } from '../inference/mglmm';
 import { defaultOut, inFolder } from './answer_files';
@@ -59,12 +59,22 @@ export function define(command: Command, context: Context): void {
     .option('--overwrite', 'begin again, whatever the folder has')
     .option('--json', 'print the scores as JSON');
   answeringOptions(modelOptions(command)).action(async (what: string[], options: EvalOptions) => {
+    expectFitting(what, options);
     await using parts = await Parts.open(what, options, context);
     const [first] = what as [string];
     const name = first === madeUp ? `${madeUp}-${options.split ?? 'test'}` : basename(first, extname(first));
     const out = options.out ?? join(defaultOut, `eval-${name}`);
     await inFolder(out, () => evaluate(parts, out, options, context));
   });
+}
+
+/** @throws ArgumentError for options that mean nothing to what is asked. */
+function expectFitting(what: readonly string[], { split, scenesSeed, size, tasks, images }: EvalOptions): void {
+  const given = (names: Readonly<Record<string, unknown>>) => Object.keys(names).find((name) => names[name] !== undefined);
+  const needless = what.includes(madeUp)
+    ? what.every((one) => one === madeUp) && given({ '--images': images })
+    : given({ '--split': split, '--scenes-seed': scenesSeed, '--size': size, '--tasks': tasks });
+  if (needless) throw new ArgumentError(`eval: ${needless} is given, which means nothing to ${what.join(', ')}`);
 }
 
 /** The data sets that are named, and what tells each from others of the same name. */
@@ -79,7 +89,7 @@ class Parts implements AsyncDisposable {
         if (one === madeUp) parts.#addScenes(options);
         else {
           parts.datasets.push(await JsonlDataset.open(one, { images: options.images, signal }));
-          parts.prints.push(await fingerprint(one));
+          parts.prints.push(options.images === undefined ? await fingerprint(one) : [await fingerprint(one), options.images]);
         }
       }
       return parts;
@@ -104,13 +114,13 @@ class Parts implements AsyncDisposable {
 
 async function evaluate(parts: Parts, out: string, options: EvalOptions, context: Context): Promise<void> {
   const { terminal, signal } = context;
-  const { limit, batch, overwrite, shown, json, model: path, clip, sam, tokenizer, template, dtype } = options;
+  const { limit, batch, overwrite, shown, json, model: path, clip, sam, tokenizer, template, dtype, adapter } = options;
   const samples = parts.datasets.reduce((sum, { length }) => sum + Math.min(limit ?? length, length), 0);
   if (samples === 0) throw new DataError('there are no samples');
   const settings: EvaluationSettings = {
     protocol,
     model: await fingerprint(path),
-    others: await Promise.all([clip, sam, tokenizer].map((one) => (one === undefined ? null : fingerprint(one)))),
+    others: await Promise.all([clip, sam, tokenizer, adapter].map((one) => (one === undefined ? null : fingerprint(one)))),
     parts: parts.prints,
     template,
     dtype,
@@ -138,7 +148,7 @@ async function evaluate(parts: Parts, out: string, options: EvalOptions, context
     await model?.dispose();
   }
   const isOfScenes = parts.datasets.every((one) => one instanceof SceneDataset);
-  const scores = await scoresOf(within(records, limit), isOfScenes ? { similarity: sceneSimilarity } : {});
+  const scores = await scoresOf(within(records, limit), isOfScenes ? { similarity: sceneSimilarity, categories: sceneCategories } : {});
   const names = parts.datasets.map(({ name }) => name);
   const metrics = { model: path, data: names, settings, ...scores };
   await writeFile(join(out, 'metrics.json'), `${JSON.stringify(metrics, undefined, 2)}\n`);
@@ -152,6 +162,7 @@ async function evaluate(parts: Parts, out: string, options: EvalOptions, context
   }).finally(() => drawing.clear());
   terminal.out.write(json ? `${JSON.stringify(metrics)}\n` : `${tableOf(scores)}\n`);
   terminal.err.write(`${countsOf(scores)}; written to ${page}\n`);
+  if (scores.samples === 0) throw new DataError(`no sample could be asked; ${records} says why, mglmm data check as well`);
 }
 
 /** An earlier run may have asked more. */

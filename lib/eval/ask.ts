@@ -1,6 +1,6 @@
 /** Asks a model what a sample asks: each answer is generated, and nothing of the true one is shown to the model. */
 import type { Sample } from '../data/sample';
-import { AbortedError, DisposedError, MglmmError } from '../errors';
+import { ImageError, LengthError } from '../errors';
 import type { RgbImage } from '../image/decode';
 import type { Answer } from '../inference/answer';
 import type { Mglmm } from '../inference/mglmm';
@@ -19,7 +19,7 @@ export interface AskedSample {
 /** Each question of these is asked by itself, as their benchmarks do; others go on from what the model answered before. */
 const askedApart = new Set(['refer', 'reason', 'multiple', 'empty', 'semantic', 'instance', 'panoptic', 'gcg', 'mgsc', 'caption']);
 
-/** The turns of each sample, answered: questions that stand alone together, conversations side by side. */
+/** The turns of each sample, answered: questions that stand alone together, conversations one after another. */
 export async function ask(model: Answering, asked: readonly AskedSample[], options: AnswerOptions): Promise<AnsweredTurn[][]> {
   const isApart = ({ sample }: AskedSample) => sample.conversation.length === 1 || askedApart.has(sample.task);
   const apart = asked.filter(isApart);
@@ -31,12 +31,17 @@ export async function ask(model: Answering, asked: readonly AskedSample[], optio
   return asked.map((one) => turns.get(one) as AnsweredTurn[]);
 }
 
-type Result = Answer | MglmmError;
+/** What was asked and cannot be answered, however often it is asked. */
+type Refusal = LengthError | ImageError;
+
+const isRefusal = (value: unknown): value is Refusal => value instanceof LengthError || value instanceof ImageError;
+
+type Result = Answer | Refusal;
 
 /** Questions that cannot be answered together are asked one by one, so that one which is too long does not take the others along. */
 async function answerEach(model: Answering, questions: Parameters<Mglmm['answerAll']>[0], options: AnswerOptions): Promise<Result[]> {
   const together = await orRefusal(() => model.answerAll(questions, options));
-  if (!(together instanceof MglmmError)) return together;
+  if (!isRefusal(together)) return together;
   if (questions.length === 1) return [together];
   const results: Result[] = [];
   for (const question of questions) results.push(...(await answerEach(model, [question], options)));
@@ -50,12 +55,12 @@ async function converse(model: Answering, { sample, image }: AskedSample, option
   return results;
 }
 
-/** What a model says of itself that it cannot do is a result; an evaluation that is given up, and a model that is gone, are not. */
-async function orRefusal<T>(work: () => Promise<T>): Promise<T | MglmmError> {
+/** That a question is too long for a model is a result; that memory ran out, or a device failed, is none. */
+async function orRefusal<T>(work: () => Promise<T>): Promise<T | Refusal> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof MglmmError && !(error instanceof AbortedError) && !(error instanceof DisposedError)) return error;
+    if (isRefusal(error)) return error;
     throw error;
   }
 }
@@ -67,7 +72,7 @@ function answeredTurns({ conversation, masks }: Sample, results: readonly Result
     const truthMasks = masks.slice(used, used + count).map(({ size, counts }) => ({ size, counts }));
     used += count;
     const result = results[i] as Result;
-    if (result instanceof MglmmError) {
+    if (isRefusal(result)) {
       return { question, truth, truthMasks, answer: '', segments: [], ids: [], repairs: [], error: result.message };
     }
     const { text, segments, ids, finish, repairs } = result;

@@ -1,8 +1,6 @@
 /** What an evaluation keeps: a line a sample, from which every score can be computed again without the model. */
-import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rm, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { DataError } from '../errors';
 import type { FinishReason } from '../generate/options';
 import type { Rle } from '../image/rle';
@@ -75,8 +73,12 @@ export class RecordFile implements AsyncDisposable {
    * @throws DataError when what is there has other settings, or is no such file.
    */
   static async open(path: string, settings: EvaluationSettings, overwrite = false): Promise<RecordFile> {
-    await mkdir(dirname(path), { recursive: true });
-    if (overwrite) await rm(path, { force: true });
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      if (overwrite) await rm(path, { force: true });
+    } catch (error) {
+      throw new DataError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error });
+    }
     const done = new Map<number, Set<number>>();
     const whole = await wholeBytes(path);
     if (whole > 0) {
@@ -110,10 +112,10 @@ export class RecordFile implements AsyncDisposable {
   }
 }
 
-/** All records of a file, in the order they were made. @throws DataError for a line that is no record. */
+/** All records of a file, in the order they were made. @throws DataError for a line that is no record, and where there is no file. */
 export async function* readRecords(path: string): AsyncGenerator<SampleRecord, void, undefined> {
   let number = 0;
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(path)) {
     if (++number === 1) continue;
     const record = parsed(path, number, line) as Partial<SampleRecord> | null;
     if (!Number.isInteger(record?.part) || !Number.isInteger(record?.index) || !Array.isArray(record?.turns))
@@ -122,8 +124,15 @@ export async function* readRecords(path: string): AsyncGenerator<SampleRecord, v
   }
 }
 
+async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
+  await using file = await open(path).catch((error: Error) => {
+    throw new DataError(`${path}: cannot be read: ${error.message}`, { cause: error });
+  });
+  yield* file.readLines();
+}
+
 async function settingsOf(path: string): Promise<EvaluationSettings> {
-  for await (const line of createInterface({ input: createReadStream(path) })) {
+  for await (const line of linesOf(path)) {
     const { settings } = (parsed(path, 1, line) ?? {}) as { settings?: EvaluationSettings };
     if (typeof settings !== 'object' || settings === null) break;
     return settings;

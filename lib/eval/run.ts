@@ -1,7 +1,8 @@
 /** Runs a model over samples by generation. What is answered is in a file at once, so that a run that was stopped goes on from there. */
 import { DecodePool } from '../data/decode_pool';
 import { type Dataset, readSample } from '../data/sample';
-import { AbortedError, SampleError } from '../errors';
+import { AbortedError, ArgumentError, SampleError } from '../errors';
+import { expectOptions, integerFrom } from '../inference/checks';
 import type { AnswerOptions } from '../inference/request';
 import { type Answering, type AskedSample, ask } from './ask';
 import { type EvaluationSettings, RecordFile, type SampleRecord } from './record';
@@ -30,7 +31,7 @@ export type ModelToAsk = Answering | (() => Promise<Answering>);
 
 /**
  * Asks `model` every sample of `parts` that `file` does not have yet. A sample that is not as it must be is a record with a `fault`.
- * @throws DataError when `file` was begun with other settings; AbortedError when `signal` fires, with all that was answered kept.
+ * @throws DataError when `file` was begun with other settings or cannot be written; ArgumentError for options that ask nothing; AbortedError when `signal` fires, with all that was answered kept.
  */
 export async function runEvaluation(
   model: ModelToAsk,
@@ -40,6 +41,8 @@ export async function runEvaluation(
 ): Promise<void> {
   const { settings, overwrite, limit = Number.POSITIVE_INFINITY, batch = 4, onProgress, ...answers } = options;
   const { signal, ...asked } = answers;
+  if (parts.length === 0) throw new ArgumentError('runEvaluation: parts is empty, expected a data set at least');
+  expectOptions('runEvaluation', { batch, limit: options.limit }, { batch: integerFrom(1), limit: integerFrom(1) });
   const data = parts.map(({ name, length }) => ({ name, length }));
   await using records = await RecordFile.open(file, { ...settings, data, answers: asked }, overwrite);
   const total = parts.reduce((sum, { length }) => sum + Math.min(limit, length), 0);

@@ -1,6 +1,15 @@
-/** Phrases about scenes, compared for mask recall by what they name: `sharedWords` alone takes a striped red dog for a striped red cat. */
+/** What phrases about scenes name. `sharedWords` alone takes a striped red dog for a striped red cat in mask recall. */
 import { colorNames } from '../data/scenes/colors';
+import { kinds } from '../data/scenes/kinds';
+import { pixelClassNames } from '../data/scenes/pixel_classes';
 import { type PhraseSimilarity, sharedWords } from '../metrics/texts';
+import type { Category } from './scorers';
+
+/** Kinds of things, regions, and parts of kinds: `chair leg`. */
+export const sceneCategories: readonly Category[] = [
+  ...pixelClassNames.kind.map((name) => ({ name })),
+  ...kinds.flatMap(({ name, parts }) => Object.keys(parts).map((part) => ({ name: `${name} ${part}`, isPart: true }))),
+];
 
 /** From 0 to 1: the share of words in common, and 0 where the nouns differ or each has a colour and not the same. */
 export const sceneSimilarity: PhraseSimilarity = (truth, phrase) => {

@@ -14,6 +14,13 @@ type Size = readonly [height: number, width: number];
 
 type Metrics = Record<string, number>;
 
+/** A category of a data set, as COCO lists them. */
+export interface Category {
+  readonly name: string;
+  /** Whether it is part of what another category has: `chair leg`. */
+  readonly isPart?: boolean;
+}
+
 /** Adds up turns of a kind. */
 export interface Scorer {
   /**
@@ -114,10 +121,14 @@ class Segments implements Scorer {
   readonly #quality = new PanopticQuality();
   readonly #mergedQuality = new PanopticQuality();
   readonly #miou = new SemanticMiou();
+  readonly #partMiou = new SemanticMiou();
+  /** Of a category whether it is a part; undefined where nobody knows which there are. */
+  readonly #isPart?: ReadonlyMap<string, boolean>;
 
   /** @param isMerged - whether things of a category are one: semantic segmentation. */
-  constructor(isMerged: boolean) {
+  constructor(isMerged: boolean, categories?: readonly Category[]) {
     this.#isMerged = isMerged;
+    this.#isPart = categories && new Map(categories.map(({ name, isPart = false }) => [name, isPart]));
   }
 
   add(turn: AnsweredTurn, size: Size): number {
@@ -126,8 +137,14 @@ class Segments implements Scorer {
       const rle = turn.truthMasks[i];
       return rle ? [{ category: categoryOf(phrase), rle }] : [];
     });
-    const image: PanopticImage = { size, predicted: painted(named, size), truth: painted(truth, size) };
-    this.#miou.add(image);
+    const isPart = this.#isPart;
+    // What has the name of no category is void: it covers what it lies on, and is nothing itself.
+    const predicted = painted(named, size).filter(({ category }) => isPart?.has(category) !== false);
+    const image: PanopticImage = { size, predicted, truth: painted(truth, size) };
+    const ofWholes = (segments: readonly CategorySegment[]) => segments.filter(({ category }) => !isPart?.get(category));
+    const ofParts = (segments: readonly CategorySegment[]) => segments.filter(({ category }) => isPart?.get(category));
+    this.#miou.add({ size, predicted: ofWholes(predicted), truth: ofWholes(image.truth) });
+    this.#partMiou.add({ size, predicted: ofParts(predicted), truth: ofParts(image.truth) });
     this.#quality.add(image);
     this.#mergedQuality.add({ size, predicted: byCategory(image.predicted), truth: byCategory(image.truth) });
     const alone = this.#isMerged ? new SemanticMiou() : new PanopticQuality();
@@ -138,10 +155,11 @@ class Segments implements Scorer {
   }
 
   metrics(): Metrics {
-    const { miou } = this.#miou.scores();
+    const [{ miou }, { miou: ofParts }] = [this.#miou.scores(), this.#partMiou.scores()];
+    const mious: Metrics = { mIoU: miou, ...(Number.isNaN(ofParts) ? {} : { 'mIoU (parts)': ofParts }) };
     const { pq, sq, rq } = this.#quality.scores();
     const merged = this.#mergedQuality.scores().pq;
-    return this.#isMerged ? { mIoU: miou } : { PQ: pq, SQ: sq, RQ: rq, 'PQ (merged)': merged, mIoU: miou };
+    return this.#isMerged ? mious : { PQ: pq, SQ: sq, RQ: rq, 'PQ (merged)': merged, ...mious };
   }
 }
 
@@ -175,8 +193,15 @@ class Answers implements Scorer {
   }
 }
 
+export interface ScoringOptions {
+  /** Of phrases, for mask recall; default {@link sharedWords}. */
+  readonly similarity?: PhraseSimilarity;
+  /** All that the data set has; what an answer names otherwise is void then. Default any name is one. */
+  readonly categories?: readonly Category[];
+}
+
 /** The scorer of a task; samples of tasks that are not known here are scored by their masks, or by their words where they have none. */
-export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimilarity): Scorer {
+export function scorerOf(task: string, hasMasks: boolean, { similarity = sharedWords, categories }: ScoringOptions = {}): Scorer {
   switch (task) {
     case 'refer':
     case 'reason':
@@ -188,10 +213,10 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
     case 'mgsc':
       return new Grounding(similarity);
     case 'semantic':
-      return new Segments(true);
+      return new Segments(true, categories);
     case 'instance':
     case 'panoptic':
-      return new Segments(false);
+      return new Segments(false, categories);
     case 'caption':
       return new Captions();
     case 'conversation':
@@ -203,5 +228,5 @@ export function scorerOf(task: string, hasMasks: boolean, similarity: PhraseSimi
 
 /** How good a turn is by itself, from 0 to 1. @param hasMasks - whether any turn of its sample has. */
 export function turnValue(task: string, hasMasks: boolean, size: Size, turn: AnsweredTurn): number {
-  return scorerOf(task, hasMasks, sharedWords).add(turn, size, 0);
+  return scorerOf(task, hasMasks).add(turn, size, 0);
 }

@@ -1,9 +1,9 @@
 /** Scores of records: a row a task. docs/evaluation.md says which metrics belong to which task, and why. */
 import { captionTokenizer } from '../metrics/caption_tokens';
-import { type PhraseSimilarity, sharedWords } from '../metrics/texts';
+import { sharedWords } from '../metrics/texts';
 import type { RepairKind } from '../text/segcap';
 import type { AnsweredTurn, SampleRecord } from './record';
-import { type Scorer, scorerOf } from './scorers';
+import { type Scorer, type ScoringOptions, scorerOf } from './scorers';
 
 export interface TaskScores {
   /** A task, two together (`multiple + empty`), or a part of one (`mgsc: parts`). */
@@ -15,6 +15,8 @@ export interface TaskScores {
 
 export interface EvaluationScores {
   readonly captionTokenizer: string;
+  /** The name of the function that compared phrases. */
+  readonly similarity: string;
   /** Samples in the scores; those with a fault are not. */
   readonly samples: number;
   readonly faults: number;
@@ -42,15 +44,10 @@ function rowsOf(task: string, { question }: AnsweredTurn): string[] {
 /** More samples than a data set has. */
 const partSpan = 2 ** 32;
 
-export interface ScoringOptions {
-  /** Of phrases, for mask recall; default {@link sharedWords}. */
-  readonly similarity?: PhraseSimilarity;
-}
-
 /** Scores of all records. */
 export async function scoresOf(
   records: AsyncIterable<SampleRecord> | Iterable<SampleRecord>,
-  { similarity = sharedWords }: ScoringOptions = {},
+  { similarity = sharedWords, categories }: ScoringOptions = {},
 ): Promise<EvaluationScores> {
   const rows = new Map<string, { scorer: Scorer; turns: number }>();
   const counts = { samples: 0, faults: 0, turns: 0, unanswered: 0, cut: 0, malformed: 0 };
@@ -69,7 +66,7 @@ export async function scoresOf(
       if (turn.repairs.length > 0) counts.malformed++;
       for (const kind of new Set(turn.repairs)) repairs[kind] = (repairs[kind] ?? 0) + 1;
       for (const name of rowsOf(task, turn)) {
-        const row = rows.get(name) ?? { scorer: scorerOf(task, hasMasks, similarity), turns: 0 };
+        const row = rows.get(name) ?? { scorer: scorerOf(task, hasMasks, { similarity, categories }), turns: 0 };
         rows.set(name, row);
         row.scorer.add(turn, size, part * partSpan + index);
         row.turns++;
@@ -80,7 +77,7 @@ export async function scoresOf(
   for (const [task, { scorer, turns }] of rows) tasks.push({ task, turns, metrics: await scorer.metrics() });
   const order = (task: string) => (known.indexOf(task) < 0 ? known.length : known.indexOf(task));
   tasks.sort((a, b) => order(a.task) - order(b.task) || a.task.localeCompare(b.task));
-  return { captionTokenizer, ...counts, repairs, tasks };
+  return { captionTokenizer, similarity: similarity.name, ...counts, repairs, tasks };
 }
 
 /** In the order of the paper's table of abilities. */

@@ -89,6 +89,17 @@ describe('mglmm eval', () => {
     assert.match((await evaluate([folder.file('empty.jsonl', ''), ...out])).err, /^mglmm: there are no samples\n$/);
     assert.match((await evaluate(['scenes', '--split', 'best', ...out])).err, /Allowed choices are val, test, unseen/);
     assert.match((await evaluate(['scenes', '--tasks', 'sing', ...out])).err, /^mglmm: scenes: tasks has sing, expected caption, /);
+    const file = folder.file('some.jsonl', '{}\n');
+    assert.match(
+      (await evaluate([file, '--tasks', 'refer', ...out])).err,
+      /^mglmm: eval: --tasks is given, which means nothing to .*some\.jsonl\n$/,
+    );
+    assert.match(
+      (await evaluate(['scenes', '--images', '.', ...out])).err,
+      /^mglmm: eval: --images is given, which means nothing to scenes\n$/,
+    );
     assert.ok(!existsSync(folder.file('out')));
+    const { code, err } = await evaluate([file, ...out]);
+    assert.ok(code === 1 && err.includes('mglmm: no sample could be asked'), err);
   });
 });

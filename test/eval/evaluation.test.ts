@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
-import { ImageError, JsonlDataset, LengthError } from '../../lib';
+import { ArgumentError, ImageError, JsonlDataset, KernelError, LengthError, OutOfMemoryError } from '../../lib';
 import type { Answering } from '../../lib/eval/ask';
 import { writePage } from '../../lib/eval/page';
 import { readRecords, type SampleRecord } from '../../lib/eval/record';
@@ -152,6 +152,38 @@ describe('scores', () => {
 
 const none = { samples: 0, turns: 0, faults: 0, unanswered: 0, cut: 0, malformed: 0 };
 
+describe('categories', () => {
+  const size = [36, 48] as const;
+  /** `names` of thirds of the picture, of which the model finds `found`. */
+  const record = (index: number, names: readonly string[], found: readonly string[]): SampleRecord => {
+    const said = (phrases: readonly string[]) => phrases.map((phrase) => `<p> ${phrase} </p> [SEG]`).join(', ');
+    const third = (i: number) => columns(16 * i, 16 * (i + 1));
+    const segments = found.map((phrase, i) => ({ phrase, span: [0, 0] as const, score: 1, segmentation: third(i) }));
+    const turn = {
+      question: '?',
+      truth: said(names),
+      truthMasks: names.map((_, i) => third(i)),
+      answer: '',
+      segments,
+      ids: [],
+      repairs: [],
+    };
+    return { part: 0, index, id: `${index}`, task: 'semantic', size, turns: [turn] };
+  };
+  const records = [record(0, ['car', 'chair leg'], ['car', 'spaceship']), record(1, ['car', 'chair'], ['car', 'chair'])];
+
+  test('that are known make of any other name nothing, and parts a score of their own', async () => {
+    const categories = [{ name: 'car' }, { name: 'chair' }, { name: 'chair leg', isPart: true }];
+    const [semantic] = (await scoresOf(records, { categories })).tasks;
+    assert.deepEqual(semantic?.metrics, { mIoU: 1, 'mIoU (parts)': 0 });
+  });
+
+  test('that nobody knows are whatever is named, and one that is made up costs its share', async () => {
+    const [semantic] = (await scoresOf(records)).tasks;
+    assert.deepEqual(semantic?.metrics, { mIoU: 2 / 4 });
+  });
+});
+
 describe('questions', () => {
   test('that are refused are asked one by one, and scored as if nothing was said', async () => {
     using folder = temporaryFolder();
@@ -192,6 +224,11 @@ describe('questions', () => {
       answerAll: () => Promise.reject(new TypeError('a bug')),
     });
     await assert.rejects(evaluate(folder, undefined, {}, failing), { message: 'a bug' });
+    // Nor is it the model's answer that there is no memory left.
+    for (const error of [new OutOfMemoryError('full'), new KernelError('lost'), new ArgumentError('no masks')]) {
+      const ending = (): Answering => ({ chat: () => assert.fail(), answerAll: () => Promise.reject(error) });
+      await assert.rejects(evaluate(folder, undefined, {}, ending), error);
+    }
     const gone = (): Answering => ({ chat: () => assert.fail(), answerAll: () => Promise.reject(new ImageError('not this one')) });
     assert.ok((await evaluate(folder, undefined, { limit: 2 }, gone)).scores.unanswered === 2);
   });
@@ -223,6 +260,19 @@ describe('a run', () => {
     truncateSync(begun, 10); // within the settings
     assert.deepEqual((await evaluate(other)).records, whole.records);
     assert.ok(bytes.length > 0);
+  });
+
+  test('that would ask nothing is refused, and a file that is none', async () => {
+    using folder = temporaryFolder();
+    const { path } = await writeQuestions(folder);
+    await using dataset = await JsonlDataset.open(path);
+    const run = (options: EvaluationOptions, file = folder.file('none.jsonl'), parts = [dataset]) =>
+      runEvaluation(() => assert.fail('opened'), parts, file, options);
+    await assert.rejects(run({ limit: Number.NaN }), { message: 'runEvaluation: limit is NaN, expected a whole number from 1' });
+    await assert.rejects(run({ batch: 0 }), { name: 'ArgumentError', message: /batch is 0/ });
+    await assert.rejects(run({}, undefined, []), { name: 'ArgumentError', message: /parts is empty/ });
+    await assert.rejects(run({}, join(path, 'in a file.jsonl')), { name: 'DataError', message: /cannot be written/ });
+    await assert.rejects(recordsOf(folder.file('none.jsonl')), { name: 'DataError', message: /none\.jsonl: cannot be read/ });
   });
 
   test('does not open a model that has nothing to do', async () => {
