@@ -29,7 +29,7 @@ export default Object.entries({ SAM: sam, CLIP: clip }).map(([network, options])
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([${mean}], [${std}]))
         def preprocess():
           resized = image.resize((${resized[1]}, ${resized[0]}), Image.${filter.toUpperCase()}).crop((${left}, 0, ${right}, ${bottom}))
-          pixels = torch.from_numpy(numpy.array(resized)).permute(2, 0, 1)
+          pixels = torch.from_numpy(numpy.array(resized)).to(device).permute(2, 0, 1)
           return F.pad((pixels * ${rescale} - mean) / std, (0, ${width - (right - left)}, 0, ${height - bottom}))
       `,
       run: 'preprocess()',
