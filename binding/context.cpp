@@ -20,6 +20,7 @@ Executor& Context::executor(Device device) {
     if (index_of(device) >= count) {
       throw Error(kDeviceError, "there is no " + to_string(device) + ", the last is cuda:" + std::to_string(count - 1));
     }
+    if (const auto problem = cuda_->device_problem(index_of(device))) throw Error(kDeviceError, *problem);
     backend = cuda_;
   } else {
     backend = &load_cpu_backend(cpu_level);

@@ -67,6 +67,7 @@ void Executor::loop() {
   for (;;) {
     const auto awake_until = std::chrono::steady_clock::now() + kAwake;
     while (pending() == 0 && std::chrono::steady_clock::now() < awake_until) std::this_thread::yield();
+    if (pending() == 0) settle();
     {
       std::unique_lock lock(mutex_);
       asleep_ = true;
@@ -88,6 +89,14 @@ void Executor::loop() {
 Stream& Executor::stream() {
   if (!stream_) throw Error(*unopened_);
   return *stream_;
+}
+
+void Executor::settle() {
+  try {
+    if (stream_) stream_->settle();
+  } catch (const Error& error) {
+    note(error);
+  }
 }
 
 void Executor::set_memory_limit(int64_t bytes) {

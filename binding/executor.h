@@ -55,6 +55,7 @@ class Executor {
  private:
   void open();
   void loop();
+  void settle();
 
   const Backend& backend_;
   const Device device_;

@@ -30,15 +30,16 @@ void run_op(int op_index, const void* op, Stream& stream) { kRuns[static_cast<si
 
 void set_threads(int threads) { omp_set_num_threads(threads); }
 int device_count() { return 1; }
+std::optional<std::string> device_problem(int) { return std::nullopt; }
 std::unique_ptr<Stream> open(int) { return nullptr; }
 
 }  // namespace
 }  // namespace mglmm::cpu
 
 extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_backend() {
-  static const mglmm::Backend backend{mglmm::Backend::kAbi,    static_cast<int>(mglmm::OpIndex::count),
-                                      "cpu " MGLMM_CPU_LEVEL,  mglmm::cpu::run_op,
-                                      mglmm::cpu::set_threads, mglmm::cpu::device_count,
-                                      mglmm::cpu::open};
+  static const mglmm::Backend backend{mglmm::Backend::kAbi,       static_cast<int>(mglmm::OpIndex::count),
+                                      "cpu " MGLMM_CPU_LEVEL,     mglmm::cpu::run_op,
+                                      mglmm::cpu::set_threads,    mglmm::cpu::device_count,
+                                      mglmm::cpu::device_problem, mglmm::cpu::open};
   return &backend;
 }

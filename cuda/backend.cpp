@@ -73,8 +73,13 @@ extern "C" __attribute__((visibility("default"))) const mglmm::Backend* mglmm_ba
 #else
   constexpr const char* kName = "cuda";
 #endif
-  static const Backend backend{
-      Backend::kAbi, static_cast<int>(OpIndex::count), kName, cuda::run_op, cuda::set_threads, cuda::device_count,
-      cuda::open};
+  static const Backend backend{Backend::kAbi,
+                               static_cast<int>(OpIndex::count),
+                               kName,
+                               cuda::run_op,
+                               cuda::set_threads,
+                               cuda::device_count,
+                               cuda::lacking_code,
+                               cuda::open};
   return &backend;
 }

@@ -232,9 +232,14 @@ bool multiply(CudaStream& stream, const Product& p, const std::byte* a, const st
   const float one = 1;
   const float share = p.addend == nullptr ? 0 : 1;  // of the addend
   std::byte* workspace = choice.workspace == 0 ? nullptr : stream.scratch(static_cast<int64_t>(choice.workspace));
-  const cublasStatus_t status = cublasLtMatmul(
-      handle, &problem.operation.opaque, &one, b, &problem.first.opaque, a, &problem.second.opaque, &share, at.addend,
-      &problem.result.opaque, y, &problem.result.opaque, &choice.algorithm, workspace, choice.workspace, stream.handle());
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  const auto multiply = [&] {
+    status = cublasLtMatmul(handle, &problem.operation.opaque, &one, b, &problem.first.opaque, a, &problem.second.opaque,
+                            &share, at.addend, &problem.result.opaque, y, &problem.result.opaque, &choice.algorithm,
+                            workspace, choice.workspace, stream.handle());
+    return status == CUBLAS_STATUS_ALLOC_FAILED ? cudaErrorMemoryAllocation : cudaSuccess;
+  };
+  stream.expect_enqueued(multiply, "multiplying matrices");
   if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE) {
     expect_done(status, "multiplying matrices");
     return true;

@@ -29,6 +29,7 @@ void CudaGraph::begin() {
 
 // What was launched is waited for.
 CudaGraph::~CudaGraph() {
+  pool_->bind();
   cudaStreamSynchronize(pool_->stream);
   if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
   pool_->free(memory_);

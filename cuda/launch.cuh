@@ -25,7 +25,7 @@ struct Grid {
 #if !defined(MGLMM_SIMULATED)
 // Lets blocks of `kernel` have that much shared memory, on the device of this thread. What a kernel may have is that of all
 // streams: one that asks for less does not take from another that is about to launch, and who asks again does not wait.
-inline void allow_shared(const void* kernel, int64_t bytes) {
+inline void allow_shared(CudaStream& stream, const void* kernel, int64_t bytes) {
   static std::mutex mutex;
   static std::map<std::pair<int, const void*>, int64_t> allowed;
   int device = 0;
@@ -33,15 +33,17 @@ inline void allow_shared(const void* kernel, int64_t bytes) {
   const std::lock_guard lock(mutex);
   int64_t& most = allowed[{device, kernel}];
   if (bytes <= most) return;
-  expect(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-         "asking for shared memory");
+  const auto most_bytes = static_cast<int>(bytes);
+  stream.expect_enqueued(
+      [&] { return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most_bytes); },
+      "asking for shared memory");
   most = bytes;
 }
 
 // Whether `kernel` can begin early on the device of this thread: what is compiled for older ones would not wait. All that
 // can are told the most shared memory there is: a multiprocessor divides its memory anew only when nothing runs there, so
 // that a kernel which wants it otherwise than the one in front would begin late.
-inline bool can_be_early(const void* kernel) {
+inline bool can_be_early(CudaStream& stream, const void* kernel) {
   static std::mutex mutex;
   static std::map<std::pair<int, const void*>, bool> known;
   int device = 0;
@@ -50,7 +52,7 @@ inline bool can_be_early(const void* kernel) {
   const auto place = known.find({device, kernel});
   if (place != known.end()) return place->second;
   cudaFuncAttributes attributes{};
-  expect(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel is compiled for");
+  stream.expect_enqueued([&] { return cudaFuncGetAttributes(&attributes, kernel); }, "asking what a kernel is compiled for");
   const bool can = attributes.ptxVersion >= 90;
   if (can) {
     expect(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared),
@@ -65,15 +67,19 @@ inline bool can_be_early(const void* kernel) {
 template <typename... Parameters, typename... Arguments>
 void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks * grid.y * grid.z == 0) return;
-  if (grid.blocks > INT32_MAX) throw Error(kKernelError, "more blocks than a GPU takes: " + std::to_string(grid.blocks));
+  if (grid.blocks > INT32_MAX || grid.y > UINT16_MAX || grid.z > UINT16_MAX) {
+    throw Error(kKernelError, "more blocks than a GPU takes: " + std::to_string(grid.blocks) + " x " +
+                                  std::to_string(grid.y) + " x " + std::to_string(grid.z));
+  }
   const dim3 blocks{static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)};
 #if defined(MGLMM_SIMULATED)
   const simulator::Grid simulated{blocks, dim3{static_cast<unsigned>(grid.threads)}, static_cast<size_t>(grid.shared_bytes)};
-  enqueue_simulated(stream.handle(), [simulated, kernel, ... values = static_cast<Parameters>(arguments)] {
+  const auto run = [simulated, kernel, ... values = static_cast<Parameters>(arguments)] {
     simulator::run_grid(simulated, [&] { kernel(values...); });
-  });
+  };
+  const auto enqueue = [&, to = stream.handle()] { return launch_simulated(to, run); };
 #else
-  if (grid.shared_bytes > 48 << 10) allow_shared(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
+  if (grid.shared_bytes > 48 << 10) allow_shared(stream, reinterpret_cast<const void*>(kernel), grid.shared_bytes);
   cudaLaunchConfig_t config{};
   config.gridDim = blocks;
   config.blockDim = dim3(static_cast<unsigned>(grid.threads));
@@ -83,9 +89,10 @@ void launch(CudaStream& stream, void (*kernel)(Parameters...), const Grid& grid,
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   config.attrs = &early;
-  config.numAttrs = grid.early && can_be_early(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
-  expect(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "launching a kernel");
+  config.numAttrs = grid.early && can_be_early(stream, reinterpret_cast<const void*>(kernel)) ? 1 : 0;
+  const auto enqueue = [&] { return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...); };
 #endif
+  stream.expect_enqueued(enqueue, "launching a kernel");
 }
 
 // Every thread of a kernel that is launched `early` calls both, first of all, also one that has nothing to do. The kernel

@@ -63,7 +63,10 @@ Pool::Pool(int device) : device_(device) {
   expect(cudaStreamCreateWithFlags(&aside_, cudaStreamNonBlocking), "making a stream");
 }
 
+void Pool::bind() const { cudaSetDevice(device_); }
+
 Pool::~Pool() {
+  bind();
   for (std::byte* memory : waiting_) cudaFreeAsync(memory, stream);
   if (aside_ != nullptr) cudaStreamDestroy(aside_);
   if (stream != nullptr) cudaStreamDestroy(stream);
@@ -159,6 +162,7 @@ std::string Pool::used() const {
 }
 
 MemoryFigures Pool::figures() const {
+  bind();
   unsigned long long reserved = 0;
   cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved);
   return {live, peak, std::max<int64_t>(0, static_cast<int64_t>(reserved) - live), 0, limit};
@@ -187,6 +191,7 @@ CudaStream::CudaStream(int device) : pool_(std::make_shared<Pool>(device)) {
 }
 
 CudaStream::~CudaStream() {
+  pool_->bind();
   cudaStreamSynchronize(handle());
   keep_scratch(0);
   cudaFreeHost(pinned_);

@@ -57,6 +57,8 @@ class Pool {
   // must not get into a graph that is being captured.
   void release(std::byte* memory, int64_t bytes);
   void trim();
+  void free_released();           // what was released, in the order of the stream
+  void bind() const;              // makes its device that of the thread, which may be JavaScript's
   MemoryFigures figures() const;  // any thread
   // Between them what this thread allocates comes from a graph's memory, and what it releases goes there.
   void begin_capture(GraphMemory& memory);
@@ -80,7 +82,6 @@ class Pool {
 
  private:
   std::byte* allocate_captured(int64_t bytes);
-  void free_released();
   std::string used() const;  // of what device, and how much
 
   int device_;
@@ -120,6 +121,9 @@ class CudaStream final : public Stream {
   void upload(std::byte* to, const std::byte* from, int64_t bytes) override;
   void download(std::byte* to, const std::byte* from, int64_t bytes) override;
   void synchronize() override;
+  void settle() override {
+    if (!is_captured()) pool_->free_released();
+  }
   std::unique_ptr<Graph> capture(const std::function<void()>& body) override;
   MemoryFigures memory() const override { return pool_->figures(); }
   void reset_peak() override { pool_->peak = pool_->live.load(); }
@@ -131,6 +135,12 @@ class CudaStream final : public Stream {
   cudaStream_t handle() {
     launch_held();
     return pool_->stream;
+  }
+  // As expect() of what `call` gives, which enqueues. If memory is missing, as that of a kernel which is launched for the
+  // first time, it is called again once free memory has gone back to the driver; in a graph it is not, for that waits.
+  template <typename Call>
+  void expect_enqueued(Call&& call, const char* what) {
+    pool_->expect_room(is_captured() ? call() : pool_->with_room(call), what);
   }
   // In a graph, until something else is enqueued, so that the next op may add to it; else it is launched at once.
   void hold(std::unique_ptr<HeldWork> work);

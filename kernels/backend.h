@@ -1,6 +1,8 @@
 // A backend is a shared library beside the addon that keeps the ops of kernels/ops.h on one kind of device.
 #pragma once
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "kernels/stream.h"
 
@@ -8,7 +10,7 @@ namespace mglmm {
 
 struct Backend {
   // Grows whenever kernels/ changes a struct; addon and backend come from one build, this catches a mixed folder.
-  static constexpr int kAbi = 4;
+  static constexpr int kAbi = 5;
 
   int abi;
   int op_count;
@@ -19,6 +21,8 @@ struct Backend {
   void (*set_threads)(int threads);
   // How many devices it finds; throws DeviceError when it cannot look. At most 255.
   int (*device_count)();
+  // Why one of them cannot be used, where that shows before it is opened.
+  std::optional<std::string> (*device_problem)(int device);
   // A stream on one of them, for the calling thread; null when its memory is the host's, which the binding keeps.
   std::unique_ptr<Stream> (*open)(int device);
 };

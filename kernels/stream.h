@@ -56,6 +56,8 @@ struct Stream {
   virtual void download(std::byte* to, const std::byte* from, int64_t bytes) = 0;
   // Waits until all that was enqueued is done, and every doubt decided.
   virtual void synchronize() = 0;
+  // Nothing is enqueued for a while: what others released is theirs to take.
+  virtual void settle() {}
 
   // Collects what `body` enqueues instead of running it. Null on a device that cannot. What has to be waited for throws
   // within.

@@ -123,11 +123,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* launched, cudaGraph_t graph, u
 
 void refuse_simulated_launches(int count) { launches_to_refuse = count; }
 
+static bool is_refused() { return launches_to_refuse > 0 && launches_to_refuse-- > 0; }
+
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
-  if (launches_to_refuse > 0) {
-    --launches_to_refuse;
-    return cudaErrorMemoryAllocation;
-  }
+  if (is_refused()) return cudaErrorMemoryAllocation;
   for (const auto& one : graph->work) one();
   return cudaSuccess;
 }
@@ -144,6 +143,12 @@ void enqueue_simulated(cudaStream_t stream, std::function<void()> work) {
     work();
   else
     stream->captured->work.push_back(std::move(work));
+}
+
+cudaError_t launch_simulated(cudaStream_t stream, std::function<void()> kernel) {
+  if (is_refused()) return cudaErrorMemoryAllocation;
+  enqueue_simulated(stream, std::move(kernel));
+  return cudaSuccess;
 }
 
 // What is captured cannot be waited for.

@@ -43,6 +43,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
 void refuse_simulated_launches(int count);
 // Runs `work`, or keeps it for the graph that the stream is captured for.
 void enqueue_simulated(cudaStream_t stream, std::function<void()> work);
+cudaError_t launch_simulated(cudaStream_t stream, std::function<void()> kernel);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);

@@ -1,5 +1,5 @@
 /** Devices by name. Native code counts them: 0 is the CPU, from 1 on GPUs. */
-import { ArgumentError } from '../errors';
+import { ArgumentError, DeviceError } from '../errors';
 import { type Device, guarded, native } from '../native';
 import { ambient, withAmbient } from './ambient';
 
@@ -51,7 +51,7 @@ function usable(device: Device): number {
   return number;
 }
 
-/** The devices that can be used: `cpu`, then GPUs. The first call may take as long as their driver needs to start. */
+/** The devices there are, where any GPU can be used: `cpu`, then GPUs. The first call may take as long as their driver needs to start. */
 export const devices = (): Device[] => Array.from({ length: native.devices().count }, (_, number) => deviceName(number));
 
 /** Why there is no GPU to use; undefined where there is one. */
@@ -63,5 +63,12 @@ export const cudaProblem = (): string | undefined => native.devices().cudaProble
  */
 export function chosenDevice(wanted: 'auto' | Device = 'auto'): Device {
   if (wanted !== 'auto') return deviceName(usable(wanted));
-  return devices().length > 1 ? 'cuda:0' : 'cpu';
+  for (const device of devices().slice(1)) {
+    try {
+      return deviceName(usable(device));
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error; // that one, as an old card without code for it, may not stand alone
+    }
+  }
+  return 'cpu';
 }

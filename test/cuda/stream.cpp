@@ -78,6 +78,35 @@ void check_launch_without_memory(CudaStream& stream) {
   throw std::runtime_error("simulator: expected the error of memory, got none");
 }
 
+// A kernel that is launched for the first time needs memory of the driver's.
+void check_kernel_without_memory(CudaStream& stream) {
+  int wrong = 1;
+  Refusal refused = kNothingRefused;
+  const auto ask_now = [&] { launch(stream, refuse_kernel, {.threads = 32}, &wrong, &refused); };
+  refuse_simulated_launches(1);
+  ask_now();
+  require(refused != kNothingRefused, "a kernel that finds no memory is tried again");
+  refuse_simulated_launches(2);
+  try {
+    ask_now();
+  } catch (const Error& error) {
+    require(error.is(kOutOfMemoryError), std::string("expected the error of memory, got ") + error.what());
+    ask_now();
+    return;
+  }
+  throw std::runtime_error("simulator: expected the error of memory, got none");
+}
+
+// What others released while nothing is enqueued.
+void check_settling(CudaStream& stream) {
+  stream.settle();
+  const int64_t before = stream.memory().cached_bytes;
+  stream.pool()->release(stream.pool()->allocate(1000), 1000);
+  require(stream.memory().cached_bytes > before, "what is released waits for the stream's thread");
+  stream.settle();
+  require(stream.memory().cached_bytes == before, "a stream that settles has given back what was released");
+}
+
 // What a kernel may read before those in front of it are done.
 void check_settled(CudaStream& stream) {
   std::vector<std::byte> memory(96);
@@ -130,6 +159,8 @@ void check_small_uploads(CudaStream& stream) {
 void check_stream(CudaStream& stream) {
   for (const int open : {0, 3, 1022, 1023, 1024}) check_answers(stream, open);
   check_launch_without_memory(stream);
+  check_kernel_without_memory(stream);
+  check_settling(stream);
   check_settled(stream);
   check_small_uploads(stream);
 }
