@@ -150,6 +150,22 @@ describe('mapFile', () => {
   });
 });
 
+describe('setMemoryLimit', () => {
+  for (const bytes of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1000'] as number[])
+    test(`refuses ${bytes}, and keeps the limit`, () => {
+      const { limitBytes } = memory();
+      try {
+        assert.throws(() => setMemoryLimit(bytes), {
+          name: 'ArgumentError',
+          message: `setMemoryLimit: bytes is ${bytes}, expected a finite number, 0 or more`,
+        });
+        assert.equal(memory().limitBytes, limitBytes);
+      } finally {
+        setMemoryLimit(limitBytes);
+      }
+    });
+});
+
 describe('a failed op', () => {
   test('rejects the read of its result, and of what was computed from it, with its own error', async () => {
     const limit = memory().limitBytes;
