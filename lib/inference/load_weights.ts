@@ -1,5 +1,6 @@
 /** What opening any model has in common: checking the options, reading the weights, telling how far it is. */
 import { basename } from 'node:path';
+import { expectOptions, integerFrom, isAnything, isFunction, isSignal, isString, oneOf } from '../checks';
 import { AbortedError, CheckpointError } from '../errors';
 import type { ModelParts } from '../models/model_parts';
 import { differenceError } from '../nn/difference';
@@ -7,7 +8,6 @@ import type { Module } from '../nn/module';
 import { trimMemory } from '../tensor/create';
 import { loadModule } from '../weights/load_module';
 import type { ModelFolder } from '../weights/model_folder';
-import { expectOptions, integerFrom, isAnything, isFunction, isSignal, isString, oneOf } from './checks';
 import type { LoadOptions, ModelDtype } from './load_options';
 import type { ProgressTeller } from './progress_teller';
 

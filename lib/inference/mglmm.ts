@@ -2,13 +2,13 @@
  * The model as programs use it: opened from a folder, asked about images, disposed. Any number of requests may run at once; the
  * device takes their steps in turn.
  */
+import { expectOptions, isSignal, isString, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { Adapters, type EngineInUse } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answering, answeringOne } from './answering';
 import { Chat } from './chat';
-import { expectOptions, isSignal, isString, shown } from './checks';
 import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { type Engine, prefixLength } from './engine';
 import { type AnswerStream, EventStream } from './event_stream';

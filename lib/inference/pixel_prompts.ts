@@ -1,11 +1,11 @@
 /** What points, boxes and masks in pixels of a picture are to Segment Anything. */
+import { shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Placement } from '../models/sam/input';
 import type { Sam } from '../models/sam/model';
 import type { SamBox, SamPoint, SamPrompts } from '../models/sam/prompt_encoder';
 import { cast } from '../ops/cast';
 import { tensor } from '../tensor/create';
-import { shown } from './checks';
 import type { Picture } from './picture';
 import type { PixelBox, SegmentRequest } from './segmenting';
 

@@ -1,8 +1,4 @@
 /** What is asked of a model. */
-import { ArgumentError } from '../errors';
-import type { SamplingOptions } from '../generate/options';
-import { promptIds, type Turn } from '../text/prompt';
-import type { AnsweringOptions } from './answering';
 import {
   type Check,
   expectOptions,
@@ -14,7 +10,11 @@ import {
   numberAbove,
   numberFrom,
   shown,
-} from './checks';
+} from '../checks';
+import { ArgumentError } from '../errors';
+import type { SamplingOptions } from '../generate/options';
+import { promptIds, type Turn } from '../text/prompt';
+import type { AnsweringOptions } from './answering';
 import type { ImageInput } from './encoded_image';
 import { type Engine, expectRoom } from './engine';
 import { grammarRules } from './grammar_constraint';
