@@ -6,6 +6,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import type { Metadata } from 'sharp';
+import { expectKnown } from '../checks';
 import { AbortedError, ArgumentError, ImageError } from '../errors';
 import { loadSharp } from './sharp';
 
@@ -37,6 +38,7 @@ const maxFileBytes = 2 ** 30;
  *   value; AbortedError when `signal` has fired.
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<RgbImage> {
+  expectKnown('decodeImage', options ?? {}, ['maxPixels', 'signal']);
   const { maxPixels = 1e8, signal } = options ?? {};
   if (!(maxPixels >= 1)) throw new ArgumentError(`decodeImage: maxPixels is ${String(maxPixels)}, expected a number, 1 or more`);
   if (isPixels(source)) {
