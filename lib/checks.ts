@@ -25,6 +25,10 @@ export const isBoolean = check('true or false', (value) => typeof value === 'boo
 export const isString = check('a string', (value) => typeof value === 'string');
 export const isFunction = check('a function', (value) => typeof value === 'function');
 export const isSignal = check('an AbortSignal', (value) => typeof (value as Partial<AbortSignal>)?.addEventListener === 'function');
+export const isLogger = check('an object with the functions info and warn, such as console', (value) => {
+  const { info, warn } = (value ?? {}) as Partial<Record<'info' | 'warn', unknown>>;
+  return typeof info === 'function' && typeof warn === 'function';
+});
 export const isAnything: Check = () => undefined;
 
 /**

@@ -103,6 +103,10 @@ for (const golden of mglmmGoldens()) {
           name: 'ArgumentError',
           message: 'load: dtype is int8, expected one of f32, bf16, f16',
         });
+        await assert.rejects(SegmentAnything.load(alone, null as never), {
+          name: 'ArgumentError',
+          message: 'load: it was given null, expected an object with device, dtype, cacheBytes, onProgress, logger, signal',
+        });
       });
     }
 
