@@ -56,7 +56,7 @@ export class Adapters {
   async unload(name: string): Promise<void> {
     const { lifetime, free } = this.#find('unloadAdapter', name);
     this.#named.delete(name);
-    await lifetime.end(free);
+    await lifetime.end(this.device, free);
   }
 
   /** @param name - undefined: the base. @throws ArgumentError for one that is not there. */

@@ -71,7 +71,7 @@ export class Mglmm implements AsyncDisposable {
 
   /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
   async unloadAdapter(name: string): Promise<void> {
-    await this.#adapters.unload(name);
+    await this.#lifetime.during(this.device, () => this.#adapters.unload(name));
   }
 
   /** Where it computes. */
@@ -112,6 +112,7 @@ export class Mglmm implements AsyncDisposable {
   /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
   chat(options: ChatOptions): Chat {
     expectRequest('chat', options, { ...optionChecks, ...imageChecks });
+    this.#lifetime.expectGoing();
     const { image, ...answers } = options;
     const chat = new Chat(this.#adapters, this.#lifetime, (signal) => pictureOf(this, image, signal), answers);
     for (const one of this.#chats) if (!one.deref()) this.#chats.delete(one);
@@ -150,7 +151,7 @@ export class Mglmm implements AsyncDisposable {
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
   dispose(): Promise<void> {
     const { cache, model } = this.#engine;
-    return this.#lifetime.end(() => {
+    return this.#lifetime.end(this.device, () => {
       for (const chat of this.#chats) chat.deref()?.free();
       cache[Symbol.dispose]();
       this.#adapters.free();

@@ -79,7 +79,7 @@ export class SegmentAnything implements AsyncDisposable {
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. */
   dispose(): Promise<void> {
-    return this.#lifetime.end(() => {
+    return this.#lifetime.end(this.device, () => {
       this.#cache[Symbol.dispose]();
       this.#sam.dispose();
     });

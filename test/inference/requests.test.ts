@@ -121,8 +121,26 @@ for (const golden of mglmmGoldens()) {
       await assert.rejects(model.segmentAnything({ image, points: [[1, 1]] }), gone);
       await assert.rejects(model.encodeImage(image), gone);
       await assert.rejects(model.answerAll([{ image, prompt: 'x' }]), gone);
+      assert.throws(() => model.chat({ image }), gone);
+      await assert.rejects(model.unloadAdapter('a'), gone);
       await chat.dispose();
       encoded.dispose();
+    });
+
+    test('leave nothing when their model is disposed of, though they were given up', async () => {
+      using folder = tinyModel(golden);
+      await collectGarbage();
+      const before = memory(device).liveBytes;
+      for (let i = 0; i < 8; i++) {
+        const model = await Mglmm.load(folder.path, { device });
+        const controller = new AbortController();
+        const asked = model.answer({ ...request, image: picture(20, 20, i), signal: controller.signal });
+        await new Promise((resolve) => setTimeout(resolve, i / 2));
+        controller.abort();
+        await asked.catch(() => undefined);
+        await model.dispose();
+        assert.equal(memory(device).liveBytes, before);
+      }
     });
 
     test('100 models come and go without a trace', async () => {
