@@ -144,7 +144,8 @@ export class Mglmm implements AsyncDisposable {
    * @param options.adapter - that of the questions; to another it is an image like any other.
    */
   async encodeImage(image: ImageInput, options: { adapter?: string; signal?: AbortSignal } = {}): Promise<EncodedImage> {
-    expectRequest('encodeImage', { image, ...options }, { ...imageChecks, adapter: isString });
+    expectOptions('encodeImage', options, { adapter: isString, signal: isSignal });
+    expectImage('encodeImage', image);
     return this.#lifetime.during(this.device, () => this.#encodeImage(image, options));
   }
 

@@ -14,6 +14,8 @@ const request = { image, prompt: 'Where is it?', maxNewTokens: 40, forceSegmenta
 const refused: [message: string, request: unknown, name?: string][] = [
   ['it was given undefined, expected an object with image, prompt', undefined],
   ['image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives', { prompt: 'x' }],
+  ['image is 5, expected a path, the bytes of a file, pixels, or what encodeImage gives', { image: 5, prompt: 'x' }],
+  ['image is a Object, expected a path', { image: {}, prompt: 'x' }],
   ['prompt is undefined, expected a string', { image }],
   ['prompt is 3, expected a string', { image, prompt: 3 }],
   ['prompt is empty, expected what is asked about the image', { image, prompt: ' \n' }],
@@ -47,7 +49,10 @@ for (const golden of mglmmGoldens()) {
         message: /^answer: the prompt has \d+ tokens, \d+ of them the image's, expected fewer than \d+, the context of the model$/,
       });
       await assert.rejects(model.answer({ ...request, image: '/nowhere.png' }), { name: 'ImageError' });
-      await assert.rejects(model.answer({ ...request, image: 5 as never }), { name: 'ArgumentError' });
+      await assert.rejects(model.encodeImage(image, null as never), {
+        name: 'ArgumentError',
+        message: 'encodeImage: it was given null, expected an object with adapter, signal',
+      });
       await assert.rejects(model.answerAll([{ image, prompt: 'x', maxNewTokens: 3 } as never]), {
         message: 'answerAll: question 0: maxNewTokens is no option, expected image, prompt, seed, adapter',
       });
