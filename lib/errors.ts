@@ -1,6 +1,8 @@
 /**
- * Typed errors. Every error of this package is an {@link MglmmError} with a `code` that programs compare and a message
- * that says op, argument, got, expected. The native side sends `code` and message; {@link typed} makes the class.
+ * Typed errors. Every error of what is given at run time (files that are read, shapes, values, options, devices) is an
+ * {@link MglmmError} with a `code` that programs compare and a message that says op, argument, got, expected. What the types forbid
+ * may be a TypeError, a disk that is full Node's own error; what a callback throws comes through as it is. The native side sends
+ * `code` and message; {@link typed} makes the class.
  */
 export class MglmmError extends Error {
   readonly code: string;

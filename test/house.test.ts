@@ -172,7 +172,7 @@ describe('rooms', () => {
 /** Lower floors first; folders of one floor do not import each other, but for those that share a line. */
 const floors = [
   ['errors'],
-  ['abort'],
+  ['abort', 'checks'],
   ['native'],
   ['tensor'],
   ['autograd'],
@@ -189,7 +189,7 @@ const floors = [
   ['index'],
 ];
 /** Typed arrays only, so that they are tested without an addon. */
-const withoutTensors = ['abort', 'image', 'text', 'data', 'metrics'];
+const withoutTensors = ['abort', 'checks', 'image', 'text', 'data', 'metrics'];
 const floorOf = (folder: string) => floors.findIndex((names) => names.includes(folder));
 
 describe('imports', () => {

@@ -1,10 +1,11 @@
 /** Files of samples, one a line as JSON, of any size: opening reads where lines begin, a sample is read when it is asked for. */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault } from '../errors';
+import { shown } from '../checks';
+import { AbortedError, ArgumentError, DataError, DisposedError, SampleError, type SampleFault } from '../errors';
 import { type IndexOptions, Lines } from './lines';
 import { readRecord, writeRecord } from './record';
-import { type Dataset, faultsOf, type Sample } from './sample';
+import type { Dataset, Sample } from './sample';
 
 export interface JsonlOptions extends IndexOptions {
   /** Where paths of pictures start; default the folder of the file. */
@@ -31,10 +32,11 @@ export class JsonlDataset implements Dataset, AsyncDisposable {
   }
 
   /** @throws DataError when there is no such file; AbortedError when `signal` fires. */
-  static async open(path: string, { images = dirname(path), ...options }: JsonlOptions = {}): Promise<JsonlDataset> {
+  static async open(path: string, { images, ...options }: JsonlOptions = {}): Promise<JsonlDataset> {
+    expectPath('JsonlDataset.open', path);
     const file = await openFile(path);
     try {
-      return new JsonlDataset(path, file, await Lines.of(file, options), resolve(images));
+      return new JsonlDataset(path, file, await Lines.of(file, options), resolve(images ?? dirname(path)));
     } catch (error) {
       await file.close();
       throw error;
@@ -45,8 +47,9 @@ export class JsonlDataset implements Dataset, AsyncDisposable {
     return this.#lines.length;
   }
 
-  /** @throws SampleError when the line is no good sample; DataError when the file was changed meanwhile. */
+  /** @throws SampleError when the line is no good sample; DataError when the file was changed meanwhile; DisposedError once it was closed. */
   async get(index: number): Promise<Sample> {
+    if (this.#file.fd < 0) throw new DisposedError(`${this.name} was closed`);
     if (!(Number.isInteger(index) && index >= 0 && index < this.length))
       throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
     const refuse = (faults: readonly [SampleFault, ...SampleFault[]], cause?: unknown): never => {
@@ -79,6 +82,10 @@ export class JsonlDataset implements Dataset, AsyncDisposable {
   }
 }
 
+function expectPath(call: string, path: unknown): void {
+  if (typeof path !== 'string') throw new ArgumentError(`${call}: path is ${shown(path)}, expected a string`);
+}
+
 async function openFile(path: string): Promise<FileHandle> {
   try {
     const file = await open(path, 'r');
@@ -94,35 +101,40 @@ async function openFile(path: string): Promise<FileHandle> {
 /**
  * Writes a file of samples, whole or not at all. Paths of pictures are written as seen from its folder.
  * @returns how many.
- * @throws SampleError for a sample that could not be read again; AbortedError when `signal` fires.
+ * @throws SampleError for a sample that could not be read again; DataError for a file that cannot be written; AbortedError when `signal`
+ *   fires.
  */
 export async function writeJsonl(
   path: string,
   samples: Iterable<Sample> | AsyncIterable<Sample>,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<number> {
+  expectPath('writeJsonl', path);
   const unfinished = `${path}.${process.pid}.unfinished`;
+  const cannotBeWritten = (cause: Error): never => {
+    throw new DataError(`${path}: cannot be written: ${cause.message}`, { cause });
+  };
   let count = 0;
   try {
-    await using file = await open(unfinished, 'w');
+    await using file = await open(unfinished, 'w').catch(cannotBeWritten);
     let lines: string[] = [];
     const flush = async () => {
-      await file.appendFile(lines.join(''));
+      await file.appendFile(lines.join('')).catch(cannotBeWritten);
       lines = [];
     };
     for await (const sample of samples) {
       if (signal?.aborted) throw new AbortedError(`${path}: aborted`, { cause: signal.reason });
-      const [fault, ...others] = faultsOf(sample);
-      if (fault) throw new SampleError(path, count + 1, [fault, ...others]);
+      const read = await readRecord(sample, '.');
+      if ('faults' in read) throw new SampleError(path, count + 1, read.faults);
       count++;
-      if (lines.push(`${writeRecord(sample, path)}\n`) === linesAWrite) await flush();
+      if (lines.push(`${writeRecord(read.sample, path)}\n`) === linesAWrite) await flush();
     }
     await flush();
-    await file.sync();
+    await file.sync().catch(cannotBeWritten);
+    await rename(unfinished, path).catch(cannotBeWritten);
   } catch (error) {
     await rm(unfinished, { force: true });
     throw error;
   }
-  await rename(unfinished, path);
   return count;
 }

@@ -1,6 +1,7 @@
 /** Batches of samples with their pictures and masks decoded, the next ones ahead of time: what a training loop asks for. */
 import { availableParallelism } from 'node:os';
 import { orAborted } from '../abort';
+import { expectKnown } from '../checks';
 import { AbortedError, ArgumentError, DataError, SampleError, type SampleProblem } from '../errors';
 import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
@@ -72,6 +73,19 @@ interface Entry {
   callers: number;
 }
 
+const optionNames = [
+  'mixture',
+  'batchSize',
+  'rank',
+  'world',
+  'batchesPerEpoch',
+  'onBadSample',
+  'onSkip',
+  'workers',
+  'ahead',
+  'maxPixels',
+] satisfies (keyof LoaderOptions)[];
+
 /** Bad samples in a row, in the place of one, after which a data set is given up. */
 const mostReplacements = 100;
 
@@ -88,6 +102,7 @@ export class Loader implements BatchSource, AsyncDisposable {
 
   /** @throws ArgumentError for an option that is none. */
   constructor(options: LoaderOptions) {
+    expectKnown('loader', options, optionNames);
     const { mixture, batchSize, rank = 0, world = 1, ahead = 2, onBadSample = 'fail' } = options;
     const { workers = Math.max(1, Math.min(4, availableParallelism() - 1)) } = options;
     expectWhole({ batchSize, world }, 1);

@@ -6,6 +6,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import type { Metadata } from 'sharp';
+import { expectKnown } from '../checks';
 import { AbortedError, ArgumentError, ImageError } from '../errors';
 import { loadSharp } from './sharp';
 
@@ -37,6 +38,7 @@ const maxFileBytes = 2 ** 30;
  *   value; AbortedError when `signal` has fired.
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<RgbImage> {
+  expectKnown('decodeImage', options ?? {}, ['maxPixels', 'signal']);
   const { maxPixels = 1e8, signal } = options ?? {};
   if (!(maxPixels >= 1)) throw new ArgumentError(`decodeImage: maxPixels is ${String(maxPixels)}, expected a number, 1 or more`);
   if (isPixels(source)) {
@@ -86,6 +88,11 @@ export function expectRgbImage(image: unknown): asserts image is RgbImage {
   if (data.length !== bytes) throw new ArgumentError(`image: data has ${data.length} bytes, expected ${bytes}, height * width * 3`);
 }
 
+/** Whether `value` is of a kind that {@link decodeImage} takes. */
+export const isImageSource = (value: unknown): value is ImageSource =>
+  typeof value === 'string' || ArrayBuffer.isView(value) || isArrayBuffer(value) || isBlob(value) || isPixels(value);
+
+const isArrayBuffer = (value: unknown): value is ArrayBuffer => Object.prototype.toString.call(value) === '[object ArrayBuffer]';
 const isPixels = (source: unknown): source is RgbImage =>
   typeof source === 'object' && source !== null && !ArrayBuffer.isView(source) && 'data' in source;
 
@@ -126,7 +133,7 @@ async function memoryOf(source: unknown): Promise<{ bytes: Buffer; name: string 
   const raw = isBlob(source) ? await source.arrayBuffer() : source;
   const name = 'the picture';
   if (ArrayBuffer.isView(raw)) return { bytes: Buffer.from(raw.buffer as ArrayBuffer, raw.byteOffset, raw.byteLength), name };
-  if (Object.prototype.toString.call(raw) === '[object ArrayBuffer]') return { bytes: Buffer.from(raw as ArrayBuffer), name };
+  if (isArrayBuffer(raw)) return { bytes: Buffer.from(raw), name };
   throw new ArgumentError(
     `decodeImage: source is ${kindOf(source)}, expected a path, the bytes of a file, a Blob, or pixels {data, width, height}`,
   );

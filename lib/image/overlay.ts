@@ -3,6 +3,7 @@
  * its own. Phrases need fonts on the machine.
  */
 import type { OverlayOptions as Tile } from 'sharp';
+import { expectKnown, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import { maskColor } from './colors';
 import { expectRgbImage, type RgbImage } from './decode';
@@ -40,19 +41,22 @@ const outlinedCorners = 100_000; // a mask with more is noise, whose outlines wo
 
 /**
  * A file of the picture with the masks drawn on it, the later over the earlier ones, and their labels above all.
- * @throws ArgumentError for pixels that are none, masks of another size, or malformed.
+ * @throws ArgumentError for pixels that are none, masks of another size, or malformed, and for an option that is none.
  */
 export async function drawOverlay(image: RgbImage, masks: readonly OverlayMask[], options: OverlayOptions = {}): Promise<Uint8Array> {
   expectRgbImage(image);
   const { width, height } = image;
   if (!Array.isArray(masks)) throw new ArgumentError(`drawOverlay: masks is ${String(masks)}, expected a list`);
   for (const [i, mask] of masks.entries()) {
-    const { rle, color } = (mask ?? {}) as Partial<OverlayMask>;
+    const { rle, color, label } = (mask ?? {}) as Partial<OverlayMask>;
     if (rle?.size?.[0] !== height || rle.size[1] !== width)
       throw new ArgumentError(`drawOverlay: masks[${i}] is [${rle?.size}], expected [${height},${width}], the size of the picture`);
-    if (color && !(color.length === 3 && color.every((value) => value >= 0 && value <= 255)))
-      throw new ArgumentError(`drawOverlay: masks[${i}] has the color ${String(color)}, expected red, green and blue, 0 to 255`);
+    if (color && !(Array.isArray(color) && color.length === 3 && color.every((value) => value >= 0 && value <= 255)))
+      throw new ArgumentError(`drawOverlay: masks[${i}] has the color ${shown(color)}, expected red, green and blue, 0 to 255`);
+    if (label && typeof label !== 'string')
+      throw new ArgumentError(`drawOverlay: masks[${i}] has the label ${shown(label)}, expected a string`);
   }
+  expectKnown('drawOverlay', options ?? {}, ['format', 'quality', 'opacity', 'outline']);
   const { format = 'png', quality = 90, opacity = 0.5, outline = Math.max(1.5, Math.max(width, height) / 400) } = options ?? {};
   expectWithin('opacity', opacity, 0, 1);
   expectWithin('outline', outline, 0, 1000);

@@ -3,6 +3,7 @@
  * on as the difference to the one two before; 5 bits a character from '0' on, low bits first, bit 5 set where more follow,
  * the last one's bit 4 being the sign. https://github.com/cocodataset/cocoapi
  */
+import { shown } from '../checks';
 import { ArgumentError, ShapeError } from '../errors';
 
 export interface Rle {
@@ -238,8 +239,11 @@ function boxOverlap(a: Box, b: Box): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-/** IoU of each box of `dt` with each of `gt`; crowds as in {@link rleIou}. */
+/** IoU of each box of `dt` with each of `gt`; crowds as in {@link rleIou}. @throws ArgumentError for what is no box. */
 export function boxIou(dt: readonly Box[], gt: readonly Box[], isCrowd: readonly boolean[] = []): number[][] {
+  for (const [name, boxes] of Object.entries({ dt, gt }))
+    for (const [i, box] of boxes.entries())
+      if (box?.length !== 4) throw new ArgumentError(`boxIou: ${name}[${i}] is ${shown(box)}, expected [x, y, width, height]`);
   return dt.map((a) =>
     gt.map((b, j) => {
       const shared = boxOverlap(a, b);

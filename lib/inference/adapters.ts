@@ -1,8 +1,8 @@
 /** The adapters of a model by name: each an engine of its own beside that of the base, for as long as it is wanted or works. */
+import { shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { adaptedModel } from './adapted_model';
-import { shown } from './checks';
 import type { Engine } from './engine';
 import { Lifetime } from './lifetime';
 
@@ -56,7 +56,7 @@ export class Adapters {
   async unload(name: string): Promise<void> {
     const { lifetime, free } = this.#find('unloadAdapter', name);
     this.#named.delete(name);
-    await lifetime.end(free);
+    await lifetime.end(this.device, free);
   }
 
   /** @param name - undefined: the base. @throws ArgumentError for one that is not there. */

@@ -1,10 +1,10 @@
 /** A conversation about one image: each question is read behind what was read before, the image once. */
+import { expectOptions } from '../checks';
 import { ArgumentError, DisposedError } from '../errors';
 import type { Turn } from '../text/prompt';
 import type { Adapters } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answeringOne } from './answering';
-import { expectOptions } from './checks';
 import { Conversation } from './conversation';
 import { type AnswerStream, EventStream } from './event_stream';
 import type { Lifetime } from './lifetime';

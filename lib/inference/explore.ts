@@ -2,11 +2,11 @@
  * From the whole of a picture to its objects and on to their parts: what the model says about the scene, then about each phrase of
  * that, as one tree. The questions are those that MGLMM was trained on. Zhou et al. 2025, AAAI.
  */
+import { type Check, integerFrom, isFunction } from '../checks';
 import { type Box, rleFromRuns } from '../image/rle';
 import { Mask } from '../masks/mask';
 import type { GroundedPhrase } from './answer';
 import { answering } from './answering';
-import { type Check, integerFrom, isFunction } from './checks';
 import { type Engine, prefixLength } from './engine';
 import { leaseMaskSource } from './mask_source';
 import type { Picture } from './picture';

@@ -1,6 +1,8 @@
 import { DisposedError } from '../errors';
 import type { Device } from '../native';
+import { empty } from '../tensor/create';
 import { onDevice } from '../tensor/device';
+import { tidy } from '../tensor/scope';
 
 /** Of something that is used by work which takes time: it is freed when the last of that has ended, and begins none afterwards. */
 export class Lifetime {
@@ -14,13 +16,14 @@ export class Lifetime {
     this.#what = what;
   }
 
-  get isOver(): boolean {
-    return this.#ending !== undefined;
+  /** @throws DisposedError once the end has begun. */
+  expectGoing(): void {
+    if (this.#ending !== undefined) throw new DisposedError(`${this.#what} was disposed`);
   }
 
   /** Counts work until it is disposed. @throws DisposedError once the end has begun. */
   enter(): Disposable {
-    if (this.isOver) throw new DisposedError(`${this.#what} was disposed`);
+    this.expectGoing();
     this.#running++;
     let isRunning = true;
     const leave = () => {
@@ -38,12 +41,16 @@ export class Lifetime {
     return await onDevice(device, body);
   }
 
-  /** Lets nothing more begin, waits for what runs, then frees. Called again it waits for the same. */
-  end(free: () => void): Promise<void> {
+  /** Lets nothing more begin, waits for what runs, then frees what is on `device`. Called again it waits for the same. */
+  end(device: Device, free: () => void): Promise<void> {
     this.#ending ??= new Promise<void>((resolve) => {
       this.#ended = resolve;
       if (this.#running === 0) resolve();
-    }).then(free);
+    }).then(async () => {
+      free();
+      // Ops that were given up hold their tensors until it is their turn: a read of nothing comes after them.
+      await onDevice(device, () => tidy(() => empty([0]).read()));
+    });
     return this.#ending;
   }
 }

@@ -1,4 +1,5 @@
 /** From the folder of a checkpoint to a model that can answer. */
+import { isString, oneOf } from '../checks';
 import { CheckpointError } from '../errors';
 import type { MglmmConfig } from '../models/mglmm/config';
 import { MglmmForCausalLM } from '../models/mglmm/model';
@@ -11,7 +12,6 @@ import { loadTokenizer, type Tokenizer } from '../text/tokenizer';
 import { segToken } from '../text/tokens';
 import { partOf } from '../weights/layouts';
 import { type ModelFolder, openModelFolder } from '../weights/model_folder';
-import { isString, oneOf } from './checks';
 import type { Engine } from './engine';
 import type { LoadOptions, ModelDtype } from './load_options';
 import { defaultCacheBytes, defaultDtype, expectLoadOptions, expectWhole, loadWeights } from './load_weights';

@@ -1,13 +1,13 @@
 /** What opening any model has in common: checking the options, reading the weights, telling how far it is. */
 import { basename } from 'node:path';
-import { AbortedError, CheckpointError } from '../errors';
+import { expectOptions, integerFrom, isFunction, isLogger, isSignal, isString, oneOf, shown } from '../checks';
+import { AbortedError, ArgumentError, CheckpointError } from '../errors';
 import type { ModelParts } from '../models/model_parts';
 import { differenceError } from '../nn/difference';
 import type { Module } from '../nn/module';
 import { trimMemory } from '../tensor/create';
 import { loadModule } from '../weights/load_module';
 import type { ModelFolder } from '../weights/model_folder';
-import { expectOptions, integerFrom, isAnything, isFunction, isSignal, isString, oneOf } from './checks';
 import type { LoadOptions, ModelDtype } from './load_options';
 import type { ProgressTeller } from './progress_teller';
 
@@ -21,13 +21,14 @@ const checks = {
   dtype: oneOf('f32', 'bf16', 'f16', 'int8', 'int4'),
   cacheBytes: integerFrom(0),
   onProgress: isFunction,
-  logger: isAnything,
+  logger: isLogger,
   signal: isSignal,
 };
 
 /** @param more - options besides those that all models have. @throws ArgumentError */
-export function expectLoadOptions(path: unknown, options: LoadOptions, more: Parameters<typeof expectOptions>[2] = {}): void {
-  expectOptions('load', { path, ...options }, { path: isString, ...checks, ...more });
+export function expectLoadOptions(path: unknown, options: unknown, more: Parameters<typeof expectOptions>[2] = {}): void {
+  if (typeof path !== 'string') throw new ArgumentError(`load: path is ${shown(path)}, expected a string`);
+  expectOptions('load', options, { ...checks, ...more });
 }
 
 /** That of {@link LoadOptions.dtype}. */
@@ -50,7 +51,7 @@ interface LoadWeightsOptions extends Pick<LoadOptions, 'signal' | 'logger'> {
   readonly quantize?: (key: string) => 'int8' | 'int4' | undefined;
 }
 
-/** Weights into `module`, which is disposed when that fails. @throws CheckpointError and its kinds, AbortedError. */
+/** Weights into `module`, which is disposed when that, or one of the callbacks, fails. @throws CheckpointError and its kinds, AbortedError. */
 export async function loadWeights(
   module: Module,
   { path, family, sources, tensors }: ModelFolder,
@@ -65,14 +66,14 @@ export async function loadWeights(
       signal,
       onProgress: ({ key, bytes, totalBytes }) => progress.tell('weights', bytes, totalBytes, basename(tensors.get(key)?.file ?? path)),
     });
+    for (const device of new Set(['cpu', module.device] as const)) trimMemory(device); // what casts and packing took on the way
+    const { unexpected } = difference;
+    if (unexpected.length > 0)
+      logger?.warn(`${path}: ${unexpected.length} tensors are of no known part and were left out, such as ${unexpected[0]}`);
+    logger?.info(`${path}: ${family} in ${dtype} on ${module.device}`);
+    progress.end(path);
   } catch (error) {
     module.dispose();
     throw error;
   }
-  for (const device of new Set(['cpu', module.device] as const)) trimMemory(device); // what casts and packing took on the way
-  const { unexpected } = difference;
-  if (unexpected.length > 0)
-    logger?.warn(`${path}: ${unexpected.length} tensors are of no known part and were left out, such as ${unexpected[0]}`);
-  logger?.info(`${path}: ${family} in ${dtype} on ${module.device}`);
-  progress.end(path);
 }

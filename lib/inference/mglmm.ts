@@ -2,13 +2,13 @@
  * The model as programs use it: opened from a folder, asked about images, disposed. Any number of requests may run at once; the
  * device takes their steps in turn.
  */
+import { expectOptions, isSignal, isString, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { Adapters, type EngineInUse } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
 import { answering, answeringOne } from './answering';
 import { Chat } from './chat';
-import { expectOptions, isSignal, isString, shown } from './checks';
 import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { type Engine, prefixLength } from './engine';
 import { type AnswerStream, EventStream } from './event_stream';
@@ -71,7 +71,7 @@ export class Mglmm implements AsyncDisposable {
 
   /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
   async unloadAdapter(name: string): Promise<void> {
-    await this.#adapters.unload(name);
+    await this.#lifetime.during(this.device, () => this.#adapters.unload(name));
   }
 
   /** Where it computes. */
@@ -112,6 +112,7 @@ export class Mglmm implements AsyncDisposable {
   /** A conversation about one image. Follow-up questions pay for nothing but themselves. Dispose of it: it holds what was read. */
   chat(options: ChatOptions): Chat {
     expectRequest('chat', options, { ...optionChecks, ...imageChecks });
+    this.#lifetime.expectGoing();
     const { image, ...answers } = options;
     const chat = new Chat(this.#adapters, this.#lifetime, (signal) => pictureOf(this, image, signal), answers);
     for (const one of this.#chats) if (!one.deref()) this.#chats.delete(one);
@@ -143,14 +144,15 @@ export class Mglmm implements AsyncDisposable {
    * @param options.adapter - that of the questions; to another it is an image like any other.
    */
   async encodeImage(image: ImageInput, options: { adapter?: string; signal?: AbortSignal } = {}): Promise<EncodedImage> {
-    expectRequest('encodeImage', { image, ...options }, { ...imageChecks, adapter: isString });
+    expectOptions('encodeImage', options, { adapter: isString, signal: isSignal });
+    expectImage('encodeImage', image);
     return this.#lifetime.during(this.device, () => this.#encodeImage(image, options));
   }
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
   dispose(): Promise<void> {
     const { cache, model } = this.#engine;
-    return this.#lifetime.end(() => {
+    return this.#lifetime.end(this.device, () => {
       for (const chat of this.#chats) chat.deref()?.free();
       cache[Symbol.dispose]();
       this.#adapters.free();

@@ -1,11 +1,11 @@
 /** What points, boxes and masks in pixels of a picture are to Segment Anything. */
+import { shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Placement } from '../models/sam/input';
 import type { Sam } from '../models/sam/model';
 import type { SamBox, SamPoint, SamPrompts } from '../models/sam/prompt_encoder';
 import { cast } from '../ops/cast';
 import { tensor } from '../tensor/create';
-import { shown } from './checks';
 import type { Picture } from './picture';
 import type { PixelBox, SegmentRequest } from './segmenting';
 
@@ -68,13 +68,14 @@ const isPair = (value: unknown): boolean => Array.isArray(value) && !Array.isArr
 
 function pointsOf({ width, height }: Picture, points: unknown, labels: unknown): SamPoint[][] {
   const [all, kinds] = [ofObjects(points, isPair), ofObjects(labels, (first) => !Array.isArray(first))];
-  if (!Array.isArray(all)) return refuse(`points are ${shown(points)}, expected [x, y] of each`);
+  if (!(Array.isArray(all) && all.every(Array.isArray))) {
+    return refuse(`points are ${shown(points)}, expected a list of [x, y], or one for each object`);
+  }
   if (kinds !== undefined && !(Array.isArray(kinds) && kinds.length === all.length)) {
     refuse(`labels are ${shown(labels)}, expected one for each of the points`);
   }
-  return all.map((own: unknown, object) => {
-    if (!Array.isArray(own) || own.length === 0)
-      return refuse(`points of object ${object} are ${shown(own)}, expected [x, y] of one at least`);
+  return all.map((own: unknown[], object) => {
+    if (own.length === 0) return refuse(`points of object ${object} are [], expected [x, y] of one at least`);
     const mine = (kinds as unknown[] | undefined)?.[object];
     if (mine !== undefined && !(Array.isArray(mine) && mine.length === own.length)) {
       refuse(`labels of object ${object} are ${shown(mine)}, expected one for each of its ${own.length} points`);

@@ -1,8 +1,4 @@
 /** What is asked of a model. */
-import { ArgumentError } from '../errors';
-import type { SamplingOptions } from '../generate/options';
-import { promptIds, type Turn } from '../text/prompt';
-import type { AnsweringOptions } from './answering';
 import {
   type Check,
   expectOptions,
@@ -14,8 +10,13 @@ import {
   numberAbove,
   numberFrom,
   shown,
-} from './checks';
-import type { ImageInput } from './encoded_image';
+} from '../checks';
+import { ArgumentError } from '../errors';
+import type { SamplingOptions } from '../generate/options';
+import { isImageSource } from '../image/decode';
+import { promptIds, type Turn } from '../text/prompt';
+import type { AnsweringOptions } from './answering';
+import { EncodedImage, type ImageInput } from './encoded_image';
 import { type Engine, expectRoom } from './engine';
 import { grammarRules } from './grammar_constraint';
 
@@ -118,8 +119,9 @@ export function expectRequest(call: string, request: unknown, checks: Readonly<R
   expectImage(call, (request as { image?: unknown }).image);
 }
 
-/** @throws ArgumentError for none. */
+/** @throws ArgumentError for none, or what can be none. */
 export function expectImage(call: string, image: unknown): void {
-  if (image !== undefined && image !== null) return;
-  throw new ArgumentError(`${call}: image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives`);
+  if (image instanceof EncodedImage || isImageSource(image)) return;
+  const got = image === undefined || image === null ? 'missing' : shown(image);
+  throw new ArgumentError(`${call}: image is ${got}, expected a path, the bytes of a file, pixels, or what encodeImage gives`);
 }

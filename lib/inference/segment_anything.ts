@@ -1,4 +1,5 @@
 /** A checkpoint of Segment Anything alone, as programs use it. */
+import { expectOptions, isSignal } from '../checks';
 import { ArgumentError, CheckpointError } from '../errors';
 import { configsOf } from '../models/model_configs';
 import { modelParts } from '../models/model_parts';
@@ -12,7 +13,7 @@ import type { LoadOptions } from './load_options';
 import { defaultCacheBytes, defaultDtype, expectLoadOptions, expectWhole, loadWeights } from './load_weights';
 import { leaseMaskSource } from './mask_source';
 import { ProgressTeller } from './progress_teller';
-import { expectRequest, imageChecks } from './request';
+import { expectImage, expectRequest } from './request';
 import { type SegmentedObject, type SegmentRequest, segment, segmentChecks } from './segmenting';
 import { SharedCache } from './shared_cache';
 
@@ -70,7 +71,8 @@ export class SegmentAnything implements AsyncDisposable {
 
   /** Reads an image for requests to come, and keeps what it read until it is disposed. */
   async encodeImage(image: ImageInput, options: { signal?: AbortSignal } = {}): Promise<EncodedImage> {
-    expectRequest('encodeImage', { image, ...options }, imageChecks);
+    expectOptions('encodeImage', options, { signal: isSignal });
+    expectImage('encodeImage', image);
     return this.#lifetime.during(this.device, async () => {
       const picture = await pictureOf(this, image, options.signal);
       return EncodedImage.holding(this, picture, [leaseMaskSource(this.#sam, this.#cache, picture, options.signal)]);
@@ -79,7 +81,7 @@ export class SegmentAnything implements AsyncDisposable {
 
   /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. */
   dispose(): Promise<void> {
-    return this.#lifetime.end(() => {
+    return this.#lifetime.end(this.device, () => {
       this.#cache[Symbol.dispose]();
       this.#sam.dispose();
     });

@@ -1,9 +1,9 @@
 /** Segment Anything on its own: masks for points, boxes and earlier masks, in pixels of the picture. Kirillov et al. 2023, arXiv 2304.02643. */
+import { type Check, isAnything, isBoolean, isSignal } from '../checks';
 import type { Box } from '../image/rle';
 import type { Mask } from '../masks/mask';
 import { gridSize } from '../models/sam/config';
 import type { Sam } from '../models/sam/model';
-import { type Check, isAnything, isBoolean, isSignal } from './checks';
 import type { ImageInput } from './encoded_image';
 import { decodedMasks, leaseMaskSource } from './mask_source';
 import type { Picture } from './picture';

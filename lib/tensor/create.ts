@@ -1,5 +1,5 @@
 /** Tensors from numbers, bytes and files. */
-import { typed } from '../errors';
+import { ArgumentError, typed } from '../errors';
 import { type Device, type Dtype, guarded, native, type TypedArray } from '../native';
 import { defaultDevice, deviceNumber } from './device';
 import { Tensor } from './tensor';
@@ -85,5 +85,9 @@ export const memory = (device: Device = 'cpu') => guarded(() => native.memory(de
 export const resetPeak = (device: Device = 'cpu') => guarded(() => native.resetPeak(deviceNumber(device)));
 /** Gives freed, cached memory back to the system. */
 export const trimMemory = (device: Device = 'cpu') => guarded(() => native.trimMemory(deviceNumber(device)));
-/** `bytes` that tensors may hold on a device; default nine tenths of the machine's memory, or all of a GPU's. */
-export const setMemoryLimit = (bytes: number, device: Device = 'cpu') => guarded(() => native.setMemoryLimit(bytes, deviceNumber(device)));
+/** `bytes` that tensors may hold on a device; default nine tenths of the machine's memory, or all of a GPU's. @throws ArgumentError. */
+export function setMemoryLimit(bytes: number, device: Device = 'cpu'): void {
+  if (!(Number.isFinite(bytes) && bytes >= 0))
+    throw new ArgumentError(`setMemoryLimit: bytes is ${String(bytes)}, expected a finite number, 0 or more`);
+  guarded(() => native.setMemoryLimit(bytes, deviceNumber(device)));
+}

@@ -3,7 +3,7 @@
  * freed by its scope, by `dispose()`, or by the garbage collector as a last resort.
  */
 import type { GradNode } from '../autograd/graph';
-import { DisposedError, typed } from '../errors';
+import { DisposedError, ShapeError, typed } from '../errors';
 import { type Device, type Dtype, debugFromStart, guarded, type Handle, native, type ReadArray } from '../native';
 import { ambient } from './ambient';
 import { deviceName } from './device';
@@ -142,8 +142,9 @@ export class Tensor implements Disposable, Owned {
     }
   }
 
-  /** The one value of a tensor with one element. */
+  /** The one value of a tensor with one element. @throws ShapeError for more or none. */
   async item(): Promise<number> {
+    if (this.count !== 1) throw new ShapeError(`item: x is [${this.shape.join(', ')}], expected one element`);
     const values = await this.read();
     return values[0] as number;
   }

@@ -4,6 +4,7 @@
  */
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { shown } from '../checks';
 import { ArgumentError, LengthError, TokenizerError } from '../errors';
 import { detokenize } from './detokenize';
 import { SentencePiece } from './sentence_piece';
@@ -56,6 +57,7 @@ export interface Tokenizer {
  * @throws TokenizerError when there is none, when a file is damaged or of a kind that is not read, or when files contradict.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  if (typeof folder !== 'string') throw new ArgumentError(`loadTokenizer: folder is ${shown(folder)}, expected a string`);
   const model = join(folder, 'tokenizer.model');
   const json = join(folder, 'tokenizer.json');
   const tables = await readTokenTables(folder);

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { closest } from '../checks';
 import { sceneSizes, splitNames } from '../data/scenes/key';
 import { type TaskName, tasks } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
-import { closest } from '../nn/difference';
 import { type TemplateName, templates } from '../text/template';
 import { defaultTargets, defaultWithin } from './open_model';
 import { trainableSets } from './trainable';

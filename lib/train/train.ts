@@ -11,7 +11,7 @@ import type { SampleError } from '../errors';
 import { synchronize } from '../tensor/create';
 import { chosenDevice, onDevice } from '../tensor/device';
 import { writeAdapter } from '../weights/adapter';
-import { type DataConfig, decisivePart, type TrainConfig } from './config';
+import { type DataConfig, decisivePart, parseConfig, type TrainConfig } from './config';
 import { addLora, type OpenedModel, openModel } from './open_model';
 import { pretrain } from './pretrain';
 import { type RunEvent, type RunResult, runTraining } from './run';
@@ -37,11 +37,12 @@ export interface TrainResult extends RunResult {
 }
 
 /**
- * Trains as `config` says: see `readConfig`.
+ * Trains as `config` says: see `readConfig` and `parseConfig`, by which it is checked once more.
  * @throws TrainingError, CheckpointError, TokenizerError, DataError, SampleError, ArgumentError, DeviceError, AbortedError.
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
-  return onDevice(chosenDevice(config.device), () => trainHere(config, options));
+  const parsed = parseConfig(config);
+  return onDevice(chosenDevice(parsed.device), () => trainHere(parsed, options));
 }
 
 async function trainHere(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {

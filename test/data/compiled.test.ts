@@ -17,7 +17,7 @@ function compileInto(folder: ReturnType<typeof temporaryFolder>): void {
       .filter((file) => file.endsWith('.ts'))
       .map((file) => join(room, file)),
   );
-  for (const name of ['abort.ts', 'errors.ts', ...rooms]) {
+  for (const name of ['abort.ts', 'checks.ts', 'errors.ts', ...rooms]) {
     const { code } = transformSync(readFileSync(join(lib, name), 'utf8'), {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
       module: { type: 'commonjs' },

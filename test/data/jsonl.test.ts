@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { JsonlDataset, type JsonlOptions, writeJsonl } from '../../lib/data/jsonl';
 import type { Sample } from '../../lib/data/sample';
-import { AbortedError, DataError, SampleError } from '../../lib/errors';
+import { AbortedError, ArgumentError, DataError, DisposedError, SampleError } from '../../lib/errors';
 import { rleFromPolygons } from '../../lib/image/polygons';
 import { compressRuns, rleFromRuns } from '../../lib/image/rle';
 import { temporaryFolder } from '../support/weights';
@@ -230,6 +230,12 @@ describe('a file of samples', () => {
     await assert.rejects(set.get(1), /sample 1 was asked for, expected 0 to 0/);
     truncateSync(path, 10);
     await assert.rejects(set.get(0), /it has become shorter since it was opened/);
+    await set.close();
+    await assert.rejects(set.get(0), (error) => error instanceof DisposedError && error.message === `${path} was closed`);
+    await assert.rejects(
+      JsonlDataset.open(5 as never),
+      (error) => error instanceof ArgumentError && error.message === 'JsonlDataset.open: path is 5, expected a string',
+    );
   });
 });
 
@@ -244,7 +250,42 @@ describe('writeJsonl', () => {
     await assert.rejects(writeJsonl(path, [sample], { signal: AbortSignal.abort() }), AbortedError);
     assert.equal(readFileSync(path, 'utf8'), 'before');
     expect(readdirSync(folder.path)).toEqual(['set.jsonl']);
-    await assert.rejects(writeJsonl(join(folder.path, 'none/set.jsonl'), []), /ENOENT/);
+    const nowhere = join(folder.path, 'none/set.jsonl');
+    await assert.rejects(
+      writeJsonl(nowhere, []),
+      (error: Error) => error instanceof DataError && error.message.startsWith(`${nowhere}: cannot be written: ENOENT`),
+    );
+    await assert.rejects(
+      writeJsonl(folder.path, []),
+      (error: Error) => error instanceof DataError && error.message.startsWith(`${folder.path}: cannot be written: EISDIR`),
+    );
+    expect(readdirSync(dirname(folder.path)).filter((name) => name.endsWith('.unfinished'))).toEqual([]);
+    await assert.rejects(
+      writeJsonl(5 as never, []),
+      (error) => error instanceof ArgumentError && error.message === 'writeJsonl: path is 5, expected a string',
+    );
+  });
+
+  test('refuses what could not be read again, and writes masks in whatever form they are read', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('set.jsonl');
+    const plain = { id: 'a', conversation: [{ question: 'Hi', answer: 'Hello.' }], task: 'caption' };
+    for (const [sample, message] of [
+      [null, 'is null, expected a JSON object'],
+      [{ ...plain, conversation: undefined }, 'conversation: is missing, expected a list of turns'],
+      [{ ...plain, conversation: [] }, 'conversation: is a list of 0, expected at least one turn'],
+      [{ ...plain, conversation: [{ answer: 'Hello.' }] }, 'conversation[0].question: is missing, expected a string'],
+      [{ ...plain, id: undefined }, 'id: is missing, expected a string'],
+      [{ ...plain, mask: [] }, 'mask: is no field that is known here'],
+    ] as const)
+      await assert.rejects(writeJsonl(path, [plain, sample] as unknown as Sample[]), {
+        name: 'SampleError',
+        message: `${path}:2: ${message}`,
+      });
+    await writeJsonl(path, [plain, record] as unknown as Sample[]);
+    await using set = await JsonlDataset.open(path);
+    assert.deepEqual(await set.get(0), { ...plain, masks: [] });
+    assert.deepEqual((await set.get(1)).masks, [rleFromRuns([1, 2, 3], [2, 3])]);
   });
 });
 

@@ -331,6 +331,7 @@ describe('a loader', () => {
     refused({ workers: 1.5 }, 'loader: workers is 1.5, expected a whole number, 0 or more');
     refused({ batchesPerEpoch: 0 }, 'loader: batchesPerEpoch is 0, expected a whole number, 1 or more');
     refused({ onBadSample: 'ignore' as 'skip' }, 'loader: onBadSample is "ignore", expected skip or fail');
+    refused({ onBadsample: 'skip' } as Options, 'loader: onBadsample is no option; did you mean onBadSample?');
     return assert.rejects(
       loaderOf(dataset).batch(-1),
       new ArgumentError('loader: batch -1 was asked for, expected a whole number, 0 or more'),

@@ -216,6 +216,7 @@ describe('refuses, with a reason,', () => {
     await rejects({ data, width: 2, height: 1.5 }, 'image: height is 1.5, expected a whole number of pixels, 1 or more');
     await rejects({ data, width: 2, height: 3 }, 'image: data has 12 bytes, expected 18, height * width * 3');
     await rejects(path('420.jpg'), 'decodeImage: maxPixels is NaN, expected a number, 1 or more', { maxPixels: Number.NaN });
+    await rejects(path('420.jpg'), 'decodeImage: maxPixel is no option; did you mean maxPixels?', { maxPixel: 1 });
   });
 
   test('to go on once aborted', async () => {

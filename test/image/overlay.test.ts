@@ -121,8 +121,11 @@ describe('drawOverlay', () => {
     await refuses(
       [{ ...part, color: [300, 0, 0] }],
       {},
-      'drawOverlay: masks[0] has the color 300,0,0, expected red, green and blue, 0 to 255',
+      'drawOverlay: masks[0] has the color [300, 0, 0], expected red, green and blue, 0 to 255',
     );
+    await refuses([{ ...part, color: 'red' }], {}, 'drawOverlay: masks[0] has the color "red", expected red, green and blue, 0 to 255');
+    await refuses([{ ...part, label: 5 }], {}, 'drawOverlay: masks[0] has the label 5, expected a string');
+    await refuses([part], { opactiy: 1 }, 'drawOverlay: opactiy is no option; did you mean opacity?');
   });
 });
 
@@ -132,4 +135,9 @@ test('colours of neighbours are far apart', () => {
     assert.ok(a.every((value) => Number.isInteger(value) && value >= 0 && value <= 255));
     assert.ok(Math.hypot(...a.map((value, channel) => value - (b[channel] as number))) > 80, `${i}: ${a}, ${b}`);
   }
+  for (const index of [-1, 0.5, undefined as never])
+    assert.throws(() => maskColor(index), {
+      name: 'ArgumentError',
+      message: `maskColor: index is ${index}, expected a whole number, 0 or more`,
+    });
 });

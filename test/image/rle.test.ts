@@ -72,6 +72,16 @@ onEveryDevice('masks of the goldens', () => {
       assertIou(boxIou(boxes.dt, boxes.gt, boxes.iscrowd.map(Boolean)), boxes.iou);
     });
 
+  test('IoU of boxes is of lists of them', () => {
+    const box: Box = [0, 0, 5, 5];
+    const says = (list: string, got: string) => ({
+      name: 'ArgumentError',
+      message: `boxIou: ${list}[0] is ${got}, expected [x, y, width, height]`,
+    });
+    assert.throws(() => boxIou(box as never, [box]), says('dt', '0'));
+    assert.throws(() => boxIou([box], [[0, 0, 5]] as never), says('gt', '[0, 0, 5]'));
+  });
+
   for (const [i, { masks, union, intersection, size }] of expected.merge.entries())
     test(`union and intersection ${i}`, () => {
       assert.deepEqual(mergeRles(masks), { size, counts: union });

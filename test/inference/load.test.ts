@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { devices, type LoadOptions, Mglmm, type ModelProgress, tensor } from '../../lib';
+import { devices, type LoadOptions, Mglmm, type ModelProgress, memory, synchronize, tensor } from '../../lib';
 import { loadEngine } from '../../lib/inference/load_engine';
 import { ProgressTeller } from '../../lib/inference/progress_teller';
 import { openModelFolder } from '../../lib/weights/model_folder';
@@ -11,6 +11,7 @@ import { storedToWrite } from '../../lib/weights/stored_pieces';
 import { writeCheckpoint } from '../../lib/weights/write_checkpoint';
 import { mglmm } from '../support/command';
 import { onEveryDevice } from '../support/devices';
+import { collectGarbage } from '../support/garbage';
 import { mglmmGoldens } from '../support/mglmm_golden';
 import { picture } from '../support/picture';
 import { tinyModel } from '../support/tiny_model';
@@ -117,7 +118,14 @@ for (const golden of mglmmGoldens()) {
       await says({ dtyp: 'f32' } as never, 'ArgumentError', 'load: dtyp is no option; did you mean dtype?');
       await says({ cacheBytes: -1 }, 'ArgumentError', 'load: cacheBytes is -1, expected a whole number from 0');
       await says({ signal: AbortSignal.abort() }, 'AbortedError', 'load: aborted before it began');
-      await assert.rejects(Mglmm.load(3 as never), { name: 'ArgumentError', message: 'load: path is 3, expected a string' });
+      for (const path of [3, undefined])
+        await assert.rejects(Mglmm.load(path as never), { name: 'ArgumentError', message: `load: path is ${path}, expected a string` });
+      await says(null as never, 'ArgumentError', /^load: it was given null, expected an object with device, dtype, /);
+      await says(
+        { logger: {} as never },
+        'ArgumentError',
+        'load: logger is a Object, expected an object with the functions info and warn, such as console',
+      );
       await assert.rejects(Mglmm.load('/nowhere', { device }), { name: 'CheckpointNotFoundError' });
       const tower = golden.config.vision_tower as string;
       await assert.rejects(Mglmm.load(join(golden.folder, tower), { device }), {
@@ -131,6 +139,21 @@ for (const golden of mglmmGoldens()) {
         `${folder.path} has no CLIP tower, and ${tower} is not beside it: give its folder as the option clip`,
       );
       await using _model = await Mglmm.load(folder.path, { device, clip: join(golden.folder, tower) });
+    });
+
+    test('leaves nothing when a callback throws', async () => {
+      using folder = tinyModel(golden);
+      const fail = () => {
+        throw new Error('enough');
+      };
+      const atEnd = ({ phase }: ModelProgress) => phase === 'ready' && fail();
+      await collectGarbage();
+      const before = memory(device).liveBytes;
+      for (const options of [{ onProgress: atEnd }, { logger: { info: fail, warn: fail } }]) {
+        await assert.rejects(Mglmm.load(folder.path, { device, ...options }), { message: 'enough' });
+        await synchronize();
+        assert.equal(memory(device).liveBytes, before);
+      }
     });
 
     test("refuses a tokenizer that is not the model's", async () => {

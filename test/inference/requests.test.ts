@@ -14,6 +14,8 @@ const request = { image, prompt: 'Where is it?', maxNewTokens: 40, forceSegmenta
 const refused: [message: string, request: unknown, name?: string][] = [
   ['it was given undefined, expected an object with image, prompt', undefined],
   ['image is missing, expected a path, the bytes of a file, pixels, or what encodeImage gives', { prompt: 'x' }],
+  ['image is 5, expected a path, the bytes of a file, pixels, or what encodeImage gives', { image: 5, prompt: 'x' }],
+  ['image is a Object, expected a path', { image: {}, prompt: 'x' }],
   ['prompt is undefined, expected a string', { image }],
   ['prompt is 3, expected a string', { image, prompt: 3 }],
   ['prompt is empty, expected what is asked about the image', { image, prompt: ' \n' }],
@@ -47,7 +49,10 @@ for (const golden of mglmmGoldens()) {
         message: /^answer: the prompt has \d+ tokens, \d+ of them the image's, expected fewer than \d+, the context of the model$/,
       });
       await assert.rejects(model.answer({ ...request, image: '/nowhere.png' }), { name: 'ImageError' });
-      await assert.rejects(model.answer({ ...request, image: 5 as never }), { name: 'ArgumentError' });
+      await assert.rejects(model.encodeImage(image, null as never), {
+        name: 'ArgumentError',
+        message: 'encodeImage: it was given null, expected an object with adapter, signal',
+      });
       await assert.rejects(model.answerAll([{ image, prompt: 'x', maxNewTokens: 3 } as never]), {
         message: 'answerAll: question 0: maxNewTokens is no option, expected image, prompt, seed, adapter',
       });
@@ -121,8 +126,26 @@ for (const golden of mglmmGoldens()) {
       await assert.rejects(model.segmentAnything({ image, points: [[1, 1]] }), gone);
       await assert.rejects(model.encodeImage(image), gone);
       await assert.rejects(model.answerAll([{ image, prompt: 'x' }]), gone);
+      assert.throws(() => model.chat({ image }), gone);
+      await assert.rejects(model.unloadAdapter('a'), gone);
       await chat.dispose();
       encoded.dispose();
+    });
+
+    test('leave nothing when their model is disposed of, though they were given up', async () => {
+      using folder = tinyModel(golden);
+      await collectGarbage();
+      const before = memory(device).liveBytes;
+      for (let i = 0; i < 8; i++) {
+        const model = await Mglmm.load(folder.path, { device });
+        const controller = new AbortController();
+        const asked = model.answer({ ...request, image: picture(20, 20, i), signal: controller.signal });
+        await new Promise((resolve) => setTimeout(resolve, i / 2));
+        controller.abort();
+        await asked.catch(() => undefined);
+        await model.dispose();
+        assert.equal(memory(device).liveBytes, before);
+      }
     });
 
     test('100 models come and go without a trace', async () => {

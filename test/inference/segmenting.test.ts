@@ -103,6 +103,10 @@ for (const golden of mglmmGoldens()) {
           name: 'ArgumentError',
           message: 'load: dtype is int8, expected one of f32, bf16, f16',
         });
+        await assert.rejects(SegmentAnything.load(alone, null as never), {
+          name: 'ArgumentError',
+          message: 'load: it was given null, expected an object with device, dtype, cacheBytes, onProgress, logger, signal',
+        });
       });
     }
 
@@ -110,8 +114,9 @@ for (const golden of mglmmGoldens()) {
       const refused: [string, Partial<SegmentRequest>][] = [
         ['no points, boxes or mask are given, expected one of them at least', {}],
         ['points are empty, expected those of one object at least', { points: [] }],
-        ['points are 3, expected [x, y] of each', { points: 3 as never }],
-        ['points of object 0 are 3, expected [x, y] of one at least', { points: [3] as never }],
+        ['points are 3, expected a list of [x, y], or one for each object', { points: 3 as never }],
+        ['points are [5, 5], expected a list of [x, y], or one for each object', { points: [5, 5] as never }],
+        ['points of object 1 are [], expected [x, y] of one at least', { points: [[[3, 4]], []] }],
         ['a point is [NaN, 3], expected [x, y] within the 60 x 40 pixels of the image', { points: [[Number.NaN, 3]] }],
         ['a point is [3, 41], expected [x, y] within the 60 x 40 pixels of the image', { points: [[3, 41]] }],
         ['a point is [3], expected [x, y] within the 60 x 40 pixels of the image', { points: [[3]] as never }],

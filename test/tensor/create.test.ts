@@ -45,6 +45,13 @@ describe('tensor', () => {
     assert.equal((await tensor([], [0, 5]).read()).length, 0);
   });
 
+  test('the one value is of one element', async () => {
+    assert.equal(await tensor([7], [1, 1]).item(), 7);
+    const message = (shape: string) => ({ name: 'ShapeError', message: `item: x is ${shape}, expected one element` });
+    await assert.rejects(tensor([7, 8, 9]).item(), message('[3]'));
+    await assert.rejects(tensor([], [0, 5]).item(), message('[0, 5]'));
+  });
+
   const refused: [string, () => unknown, string, string][] = [
     ['a length that does not fit', () => tensor([1, 2, 3], [2]), 'ShapeError', 'tensor: data has 3 elements, expected 2 for shape [2]'],
     ['a negative size', () => tensor([1], [-1]), 'ShapeError', 'tensor: shape: shape has size -1, expected at least 0'],
@@ -148,6 +155,22 @@ describe('mapFile', () => {
     assert.throws(() => mapFile(join(folder, 'none'), 0, [1], 'f32'), { name: 'ArgumentError', message: /No such file/ });
     assert.throws(() => mapFile(folder, 0, [1], 'f32'), { name: 'ArgumentError', message: `mapFile: ${folder}: is not a regular file` });
   });
+});
+
+describe('setMemoryLimit', () => {
+  for (const bytes of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1000'] as number[])
+    test(`refuses ${bytes}, and keeps the limit`, () => {
+      const { limitBytes } = memory();
+      try {
+        assert.throws(() => setMemoryLimit(bytes), {
+          name: 'ArgumentError',
+          message: `setMemoryLimit: bytes is ${bytes}, expected a finite number, 0 or more`,
+        });
+        assert.equal(memory().limitBytes, limitBytes);
+      } finally {
+        setMemoryLimit(limitBytes);
+      }
+    });
 });
 
 describe('a failed op', () => {

@@ -121,7 +121,13 @@ describe('a folder that is not read', () => {
   test('of neither file', () =>
     rejects(loadTokenizer(folderOf({})), 'DIR has neither tokenizer.model nor tokenizer.json; copy one from the model it was made from'));
 
-  test('of no folder at all', () => assert.rejects(loadTokenizer('/no/such/folder'), TokenizerError));
+  test('of no folder at all', async () => {
+    await assert.rejects(loadTokenizer('/no/such/folder'), TokenizerError);
+    await assert.rejects(loadTokenizer(undefined as never), {
+      name: 'ArgumentError',
+      message: 'loadTokenizer: folder is undefined, expected a string',
+    });
+  });
 });
 
 describe('tokenizer.json that is not read', () => {

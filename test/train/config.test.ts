@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
-import { configFields, parseConfig, readConfig, type TrainConfig } from '../../lib';
+import { configFields, parseConfig, readConfig, type TrainConfig, train } from '../../lib';
 import { decisivePart } from '../../lib/train/config';
 import { temporaryFolder } from '../support/weights';
 
@@ -22,6 +22,12 @@ describe('a configuration', () => {
       [3e-4, [0.9, 0.95], 1, { ce: 1, bce: 2, dice: 0.5, scenes: 0, map: 0, iou: 0 }],
     );
     assert.deepEqual(parseConfig(least, folder.path), config);
+  });
+
+  test('is looked at by train as well, which one that was parsed comes through as it is', async () => {
+    const all = { ...least, evaluation: { data: least.data }, pretraining: {}, lora: null, device: 'cuda:1' };
+    for (const given of [least, all]) assert.deepEqual(parseConfig(parseConfig(given)), parseConfig(given));
+    await assert.rejects(train({} as TrainConfig), { name: 'TrainingError', message: /^config: model: / });
   });
 
   test('says of every field what it is', () => {
