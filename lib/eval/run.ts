@@ -1,8 +1,9 @@
 /** Runs a model over samples by generation. What is answered is in a file at once, so that a run that was stopped goes on from there. */
+
+import { expectOptions, integerFrom } from '../checks';
 import { DecodePool } from '../data/decode_pool';
 import { type Dataset, readSample } from '../data/sample';
 import { AbortedError, ArgumentError, SampleError } from '../errors';
-import { expectOptions, integerFrom } from '../inference/checks';
 import type { AnswerOptions } from '../inference/request';
 import { type Answering, type AskedSample, ask } from './ask';
 import { type EvaluationSettings, RecordFile, type SampleRecord } from './record';
