@@ -1,5 +1,4 @@
 /** Runs a model over samples by generation. What is answered is in a file at once, so that a run that was stopped goes on from there. */
-
 import { expectOptions, integerFrom } from '../checks';
 import { DecodePool } from '../data/decode_pool';
 import { type Dataset, readSample } from '../data/sample';

@@ -48,8 +48,9 @@ export class Lifetime {
       if (this.#running === 0) resolve();
     }).then(async () => {
       free();
-      // Ops that were given up hold their tensors until it is their turn: a read of nothing comes after them.
-      await onDevice(device, () => tidy(() => empty([0]).read()));
+      // Ops that were given up hold their tensors until it is their turn: a read of nothing comes after them. On a device that has
+      // failed there is none to wait for, and whoever reads there is told.
+      await onDevice(device, () => tidy(() => empty([0]).read())).catch(() => {});
     });
     return this.#ending;
   }
