@@ -72,13 +72,15 @@ export function answersOf(options: AnsweringOptions): AnswerOptions {
   return { maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stop, system, constrained, forceSegmentation, adapter };
 }
 
+/** Says that no model was named, and what the one that is taken then does and knows. */
+export function tellDefault(folder: string, what: string, { terminal: { err } }: Context): void {
+  if (folder === defaultModel) err.write(stylesOf(err).dim(`mglmm-tiny ${what}; --model names another\n`));
+}
+
 /** Opens the model and its adapter, and shows on the error stream how far that is. */
 export async function openModel(options: ModelOptions & Pick<AnsweringOptions, 'adapter'>, context: Context): Promise<Mglmm> {
   const { model: folder, clip, sam, tokenizer, template, device, dtype, adapter } = options;
-  if (folder === defaultModel) {
-    const { err } = context.terminal;
-    err.write(stylesOf(err).dim('mglmm-tiny answers, which knows made-up scenes and nothing else; --model names another\n'));
-  }
+  tellDefault(folder, 'answers, which knows made-up scenes and nothing else', context);
   const load = (watched: Watched) => Mglmm.load(folder, { clip, sam, tokenizer, template, device, dtype, ...watched });
   const model = await watchLoading(context, load);
   try {

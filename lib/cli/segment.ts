@@ -9,7 +9,7 @@ import type { PixelBox, PixelPoint, SegmentedMask, SegmentRequest } from '../inf
 import { openModelFolder } from '../weights/model_folder';
 import { defaultOut, inFolder, maskRecord, type OutputOptions, openFolder, planFolders, writeMask, writeOverlay } from './answer_files';
 import { oneImage, readImage } from './image_inputs';
-import { type ModelOptions, modelOptions, watchLoading } from './model_options';
+import { type ModelOptions, modelOptions, tellDefault, watchLoading } from './model_options';
 import { numbers } from './numbers';
 import { stylesOf } from './styles';
 import type { Context } from './terminal';
@@ -83,6 +83,7 @@ async function openSegmenter(
   { model, dtype, device, clip, sam, tokenizer, template }: SegmentCommandOptions,
   context: Context,
 ): Promise<Mglmm | SegmentAnything> {
+  tellDefault(model, 'segments, which was not trained for points and little for boxes: masks and scores mean little', context);
   const { family } = await openModelFolder(model, { clip, sam });
   return watchLoading<Mglmm | SegmentAnything>(context, (watched) =>
     family === 'sam'
