@@ -3,10 +3,10 @@ import { type Command, Option } from 'commander';
 import { defaultModel } from '../inference/default_model';
 import type { LoadOptions, ModelDtype } from '../inference/load_options';
 import { Mglmm } from '../inference/mglmm';
-import type { AnswerOptions } from '../inference/request';
+import { type AnswerOptions, optionChecks } from '../inference/request';
 import type { Device } from '../native';
 import { type TemplateName, templates } from '../text/template';
-import { number } from './numbers';
+import { fitting, number } from './numbers';
 import { Progress } from './progress';
 import { stylesOf } from './styles';
 import type { Context } from './terminal';
@@ -51,7 +51,9 @@ export interface AnsweringOptions {
 export function answeringOptions(command: Command): Command {
   return command
     .option('--max-new-tokens <count>', 'end of an answer at the latest; default 512', number({ whole: true, from: 1 }))
-    .option('--temperature <number>', '0, the default: always the likeliest token', number({ from: 0 }))
+    .option('--temperature <number>', '0, the default: always the likeliest token; else from 1e-5 to 1e5', (text: string) =>
+      fitting(optionChecks.temperature, text.trim() === '' ? undefined : Number(text)),
+    )
     .option('--top-k <count>', 'choose among this many; default 0: all', number({ whole: true, from: 0 }))
     .option('--top-p <share>', 'choose among the likeliest that sum to this; default 1', number({ above: 0, to: 1 }))
     .option('--repetition-penalty <number>', 'above 1: say less again; default 1', number({ above: 0 }))
