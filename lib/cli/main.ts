@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { AbortedError } from '../errors';
 import { commands } from './commands';
 import type { Terminal } from './terminal';
+import { UsageError } from './usage';
 
 const USAGE = 2;
 const INTERRUPTED = 130; // as a shell says it: 128 + SIGINT
@@ -37,7 +38,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
       return INTERRUPTED;
     }
     terminal.err.write(`mglmm: ${messageOf(error)}\n`);
-    return 1;
+    return error instanceof UsageError ? USAGE : 1;
   }
 }
 

@@ -5,11 +5,13 @@ import type { LoadOptions, ModelDtype } from '../inference/load_options';
 import { Mglmm } from '../inference/mglmm';
 import { type AnswerOptions, optionChecks } from '../inference/request';
 import type { Device } from '../native';
+import { deviceNumber } from '../tensor/device';
 import { type TemplateName, templates } from '../text/template';
 import { fitting, number } from './numbers';
 import { Progress } from './progress';
 import { stylesOf } from './styles';
 import type { Context } from './terminal';
+import { refuseTyped } from './usage';
 
 export interface ModelOptions {
   readonly model: string;
@@ -30,8 +32,17 @@ export function modelOptions(command: Command): Command {
     .addOption(
       new Option('--template <name>', 'how conversations are written; default as the model was trained').choices(Object.keys(templates)),
     )
-    .option('--device <device>', 'cpu, cuda, cuda:1 ...; default auto: a GPU where one can be used')
+    .option('--device <device>', 'cpu, cuda, cuda:1 ...; default auto: a GPU where one can be used', deviceOf)
     .addOption(new Option('--dtype <dtype>', 'of the weights in memory; default bf16').choices(['f32', 'bf16', 'f16', 'int8', 'int4']));
+}
+
+function deviceOf(text: string): string {
+  try {
+    if (text !== 'auto') deviceNumber(text as Device);
+    return text;
+  } catch (cause) {
+    return refuseTyped(cause);
+  }
 }
 
 export interface AnsweringOptions {
@@ -60,7 +71,7 @@ export function answeringOptions(command: Command): Command {
     .option('--seed <number>', 'of the random numbers; default 0', number({ whole: true, from: 0 }))
     .option('--stop <text>', 'end the answer where this would come; may be given again', (text: string, before: string[] = []) => [
       ...before,
-      text,
+      fitting(optionChecks.stop, text),
     ])
     .option('--system <text>', 'instead of the system text the model was trained with')
     .option('--constrained', 'keep to the form of phrases and masks')

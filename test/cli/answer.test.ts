@@ -158,7 +158,7 @@ describe('mglmm answer', () => {
     }
     assert.match((await ask([first, 'Where?', '--dtype', 'int3'])).err, /Allowed choices are f32, bf16, f16, int8, int4/);
     const device = await mglmm(['answer', first, 'Where?', '--model', model.path, '--device', 'gpu']);
-    assert.deepEqual([device.code, device.err], [1, 'mglmm: device is "gpu", expected "cpu", "cuda" or "cuda:" and a number\n']);
+    assert.deepEqual([device.code, device.err], [2, 'mglmm: device is "gpu", expected "cpu", "cuda" or "cuda:" and a number\n']);
     const { code, err } = await mglmm(['answer', first, 'Where?', '--model', '/nowhere']);
     assert.deepEqual([code, err], [1, 'mglmm: there is nothing at /nowhere, expected a file or folder of weights\n']);
     cpSync(first, folder.file('file'));

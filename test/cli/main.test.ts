@@ -8,6 +8,8 @@ import { Progress } from '../../lib/cli/progress';
 import { formatBytes, formatTable } from '../../lib/cli/terminal';
 import { mglmm } from '../support/command';
 import { goldenFolder } from '../support/golden';
+import { picture } from '../support/picture';
+import { encodePng } from '../support/png';
 import { temporaryFolder } from '../support/weights';
 
 describe('mglmm', () => {
@@ -36,6 +38,36 @@ describe('mglmm', () => {
     assert.match((await mglmm(['convert', 'a', 'b', '--shard-size', 'x'])).err, /expected a number above 0/);
   });
 
+  test('ends with 2 where what was typed makes no sense, before anything is loaded', async () => {
+    using folder = temporaryFolder();
+    const { data, width, height } = picture(44, 60);
+    const image = folder.file('scene.png', encodePng({ width, height, pixels: data }));
+    const [answer, segment] = [
+      ['answer', image, 'What?', '--model', '/nowhere'],
+      ['segment', image, '--model', '/nowhere', '--json'],
+    ];
+    const wrong: [args: string[], message: RegExp][] = [
+      [[...answer, '--device', 'tpu'], /device is "tpu", expected "cpu", "cuda" or "cuda:" and a number/],
+      [[...segment, '--point', '1,1', '--device', 'cuda:x'], /device is "cuda:x", expected/],
+      [[...answer, '--stop', ''], /'' is invalid\. expected a string, or strings, none of them empty/],
+      [['answer', '-', '-', 'What?'], /- is given twice/],
+      [['chat', '-'], /chat reads questions from the standard input/],
+      [['explore', folder.path, '--model', '/nowhere'], /is a folder of pictures, expected one picture/],
+      [[...segment, '--point', '500,1'], /\[500, 1\], expected \[x, y\] within the 44 x 60 pixels/],
+      [[...segment, '--box', '9,9,5,5'], /a box is \[9, 9, 5, 5\], expected/],
+      [['scenes', '--out', folder.file('scenes'), '--count', '0'], /count is 0, expected/],
+      [['scenes', '--out', folder.file('scenes'), '--size', '7'], /size is 7, expected/],
+      [['train'], /no configuration is given/],
+      [['data', 'check', 'a', '--pictures', 'b', '--no-decode'], /--pictures needs what --no-decode leaves out/],
+    ];
+    folder.file('other.png', encodePng({ width, height, pixels: data }));
+    for (const [args, message] of wrong) {
+      const { code, out, err } = await mglmm(args, { input: [] });
+      assert.match(err, message);
+      assert.deepEqual([code, out], [2, ''], args.join(' '));
+    }
+  });
+
   test('shows where an error came from when it is asked to', async () => {
     process.env.MGLMM_DEBUG = '1';
     try {
@@ -52,7 +84,7 @@ describe('mglmm', () => {
         console.log(own.sort().join(' '));
       });`;
     const loaded = execFileSync(process.execPath, ['--require', 'tsx/cjs', '--eval', script], { encoding: 'utf8' });
-    assert.equal(loaded, 'commands.ts errors.ts main.ts\n');
+    assert.equal(loaded, 'commands.ts errors.ts main.ts usage.ts\n');
   });
 
   test('stops at Ctrl-C with nothing left behind', async () => {
