@@ -4,10 +4,10 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CheckpointError } from '../errors';
 import { type Adapter, alphaOverRank, defaultAlpha, mergeAdapter, openAdapter } from '../weights/merge_lora';
-import { type ModelFolder, openModelFolder } from '../weights/model_folder';
+import type { ModelFolder } from '../weights/model_folder';
 import type { StoredTensor } from '../weights/stored';
 import type { Context } from './terminal';
-import { expectWhole, type OutputOptions, outputOptions, towersOf, writeModel } from './write_model';
+import { expectWhole, type OutputOptions, openToWrite, outputOptions, writeModel } from './write_model';
 
 interface MergeOptions extends OutputOptions {
   readonly base?: string;
@@ -42,13 +42,13 @@ async function openBoth(source: string, options: MergeOptions): Promise<{ base: 
   const adapter = await openAdapter(source);
   if (adapter) {
     const base = options.base ?? (await localBase(source, adapter.baseName));
-    return { base: await openModelFolder(base, towersOf(options)), adapter };
+    return { base: await openToWrite(base, options), adapter };
   }
-  const dump = await openModelFolder(source, options.base ? {} : towersOf(options));
+  const dump = await openToWrite(source, options.base ? { clip: options.clip === false ? false : undefined } : options);
   if (!dump.sources[0]?.layout.lora) throw new CheckpointError(`${source} has no LoRA matrices: there is nothing to merge`);
   const scaling = alphaOverRank(options.alpha ?? defaultAlpha);
   if (!options.base) return { base: dump, adapter: { tensors: new Map(), scaling } };
-  const base = await openModelFolder(options.base, towersOf(options));
+  const base = await openToWrite(options.base, options);
   return { base: { ...base, family: dump.family === 'llama' ? base.family : dump.family }, adapter: { tensors: dump.tensors, scaling } };
 }
 

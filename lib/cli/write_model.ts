@@ -9,12 +9,12 @@ import type { Dtype } from '../native';
 import { differenceError } from '../nn/difference';
 import { type PromptStyle, promptStyles, type TemplateName, templates } from '../text/template';
 import { writeModelFolder } from '../weights/convert';
-import type { Family } from '../weights/layouts';
-import type { ModelFolder, ModelFolderOptions } from '../weights/model_folder';
-import { tokenizerFilesIn } from '../weights/model_folder';
+import { type Family, partOf } from '../weights/layouts';
+import { type ModelFolder, openModelFolder, tokenizerFilesIn } from '../weights/model_folder';
 import type { TensorToWrite } from '../weights/write_checkpoint';
 import { Progress } from './progress';
 import { type Context, formatBytes } from './terminal';
+import { UsageError } from './usage';
 
 export interface OutputOptions {
   /** False: `--no-clip`. */
@@ -44,7 +44,19 @@ function parseGigabytes(text: string): number {
   return gigabytes * 1e9;
 }
 
-export const towersOf = ({ clip, sam }: OutputOptions): ModelFolderOptions => ({ clip: clip || undefined, sam });
+/** The model at `path` with the towers that `options` name, and without its CLIP tower where they say so. */
+export async function openToWrite(path: string, { clip, sam }: Pick<OutputOptions, 'clip' | 'sam'>): Promise<ModelFolder> {
+  const folder = await openModelFolder(path, { clip: clip || undefined, sam });
+  return clip === false ? withoutClip(folder) : folder;
+}
+
+function withoutClip({ manifest, ...folder }: ModelFolder): ModelFolder {
+  if (folder.family === 'clip') throw new UsageError(`--no-clip: ${folder.path} is a CLIP tower alone, of which it leaves nothing`);
+  const tensors = new Map([...folder.tensors].filter(([key]) => partOf(key) !== 'clip'));
+  if (!manifest) return { ...folder, tensors };
+  const { clip: _, ...config } = manifest.config;
+  return { ...folder, tensors, manifest: { ...manifest, config } };
+}
 
 /**
  * The parts of a model that has all its tensors.

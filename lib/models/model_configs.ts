@@ -33,17 +33,18 @@ export const withoutPrefix = (key: string): string =>
 /** @throws ArgumentError when a configuration makes no sense, or a tensor that tells a size is not there. */
 export function configsOf(folder: ModelFolder): ModelConfigs {
   const { manifest, config } = folder;
-  if (manifest) {
-    for (const part of ['llama', 'clip', 'sam'] as const) expectFields(part, manifest.config[part]);
-    return manifest.config as ModelConfigs;
-  }
+  const written = (manifest?.config ?? {}) as ModelConfigs;
+  for (const part of ['llama', 'clip', 'sam'] as const) expectFields(part, written[part]);
   const shapes = shapesOf(folder);
   const present = partsIn(shapes);
+  // A tower that was left out and is given again is none of the manifest's.
+  const isUntold = (part: keyof ModelConfigs) => present.has(part) && written[part] === undefined;
   const alone = new Map(Array.from(shapes, ([key, shape]) => [withoutPrefix(key), shape]));
   return {
-    ...(present.has('llama') ? { llama: llamaOf(config, shapes) } : {}),
-    ...(present.has('clip') ? { clip: clipOf(folder, alone) } : {}),
-    ...(present.has('sam') ? { sam: samOf(config, alone) } : {}),
+    ...written,
+    ...(isUntold('llama') ? { llama: llamaOf(config, shapes) } : {}),
+    ...(isUntold('clip') ? { clip: clipOf(folder, alone) } : {}),
+    ...(isUntold('sam') ? { sam: samOf(config, alone) } : {}),
   };
 }
 

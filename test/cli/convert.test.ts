@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { openModelFolder, Scope } from '../../lib';
 import { modelParts } from '../../lib/models/model_parts';
@@ -102,6 +102,27 @@ describe('mglmm convert', () => {
     assert.equal((await convert('--no-clip')).code, 0);
     assert.match((await mglmm(['verify', join(folder.path, 'copy')])).out, /shapes {2}\d+ tensors are those of the family mglmm/);
     assert.match((await convert('--clip', checkpoint)).err, /holds a mglmm, expected a clip\n$/);
+  });
+
+  test('leaves a tower out that is there, with which what is written is whole again', async () => {
+    using folder = temporaryFolder();
+    const convert = async (source: string, name: string, ...args: string[]) => {
+      const { code, err } = await mglmm(['convert', source, folder.file(name), ...args]);
+      assert.equal(code, 0, err);
+      return folder.file(name);
+    };
+    const whole = await convert(checkpoint, 'whole');
+    for (const source of [checkpoint, whole]) {
+      const bare = await convert(source, `bare-${basename(source)}`, '--no-clip');
+      const { out } = await mglmm(['inspect', bare]);
+      assert.match(out, /\n {2}clip: clip-vit-tiny-patch14-56 is not here; say where with --clip DIR\n/);
+      assert.doesNotMatch(out, /^clip /m);
+      assert.match((await mglmm(['verify', bare, '--clip', clip])).out, /\nshapes {2}\d+ tensors are those of the family mglmm\n/);
+      const again = await openModelFolder(await convert(bare, `again-${basename(source)}`, '--clip', clip));
+      assert.deepEqual(modelParts(again), modelParts(await openModelFolder(whole)));
+    }
+    const { code, err } = await mglmm(['convert', clip, folder.file('nothing'), '--no-clip']);
+    assert.deepEqual([code, err], [2, `mglmm: --no-clip: ${clip} is a CLIP tower alone, of which it leaves nothing\n`]);
   });
 
   test('leaves out what belongs to no part, and says so', async () => {
