@@ -8,7 +8,7 @@ import { expectWhole, type OutputOptions, openToWrite, outputOptions, writeModel
 export function define(command: Command, context: Context): void {
   outputOptions(command.argument('<source>', 'folder or file of weights').argument('<destination>', 'new folder')).action(
     async (source: string, destination: string, options: OutputOptions) => {
-      const folder = await openToWrite(source, options);
+      const folder = await openToWrite(source, options, context);
       if (folder.sources[0]?.layout.lora)
         throw new CheckpointError(`${source} has LoRA matrices that are not merged: run mglmm merge instead`);
       const parts = expectWhole(folder, options);

@@ -22,7 +22,7 @@ export function define(command: Command, context: Context): void {
       .option('--base <dir>', 'the model that was trained; for a dump only what that lacks is taken from it')
       .option('--alpha <number>', `of a dump, the matrices are scaled by alpha / rank; default ${defaultAlpha}`, parseAlpha),
   ).action(async (source: string, destination: string, options: MergeOptions) => {
-    const { base, adapter } = await openBoth(source, options);
+    const { base, adapter } = await openBoth(source, options, context);
     const merged = mergeAdapter(base.tensors, adapter, options.dtype);
     const folder = resultOf(base, adapter);
     const parts = expectWhole(folder, options);
@@ -38,17 +38,17 @@ function parseAlpha(text: string): number {
   return alpha;
 }
 
-async function openBoth(source: string, options: MergeOptions): Promise<{ base: ModelFolder; adapter: Adapter }> {
+async function openBoth(source: string, options: MergeOptions, context: Context): Promise<{ base: ModelFolder; adapter: Adapter }> {
   const adapter = await openAdapter(source);
   if (adapter) {
     const base = options.base ?? (await localBase(source, adapter.baseName));
-    return { base: await openToWrite(base, options), adapter };
+    return { base: await openToWrite(base, options, context), adapter };
   }
-  const dump = await openToWrite(source, options.base ? { clip: options.clip === false ? false : undefined } : options);
+  const dump = await openToWrite(source, options.base ? { clip: options.clip === false ? false : undefined } : options, context);
   if (!dump.sources[0]?.layout.lora) throw new CheckpointError(`${source} has no LoRA matrices: there is nothing to merge`);
   const scaling = alphaOverRank(options.alpha ?? defaultAlpha);
   if (!options.base) return { base: dump, adapter: { tensors: new Map(), scaling } };
-  const base = await openToWrite(options.base, options);
+  const base = await openToWrite(options.base, options, context);
   return { base: { ...base, family: dump.family === 'llama' ? base.family : dump.family }, adapter: { tensors: dump.tensors, scaling } };
 }
 

@@ -6,7 +6,7 @@ import type { Part } from '../weights/layouts';
 import { readManifest } from '../weights/manifest';
 import { openModelFolder } from '../weights/model_folder';
 import { verifyFiles, verifyValues } from '../weights/verify';
-import { Progress } from './progress';
+import { watched } from './progress';
 import type { Context } from './terminal';
 
 /** Problems of one kind that are printed. */
@@ -24,21 +24,10 @@ export function define(command: Command, { terminal, signal }: Context): void {
         const rest = problems.length > MOST ? `  and ${problems.length - MOST} more\n` : '';
         terminal.out.write(`${what.padEnd(8)}${problems.length === 0 ? otherwise : `${problems.length} wrong`}\n${shown.join('')}${rest}`);
       };
-      const watched = async (
-        label: string,
-        run: (onProgress: (at: { name: string; bytes: number; totalBytes: number }) => void) => Promise<string[]>,
-      ) => {
-        const progress = new Progress(terminal.err, label);
-        try {
-          return await run(({ name, bytes, totalBytes }) => progress.update(bytes, totalBytes, name));
-        } finally {
-          progress.clear();
-        }
-      };
 
       const manifest = await readManifest(path);
       if (manifest) {
-        const problems = await watched('hashing', (onProgress) => verifyFiles(path, manifest, { onProgress, signal }));
+        const problems = await watched(terminal.err, 'hashing', (onProgress) => verifyFiles(path, manifest, { onProgress, signal }));
         report('files', problems, `${Object.keys(manifest.files).length} are as they were written`);
       } else terminal.out.write('files   there is no mglmm.json to compare with\n');
 
@@ -53,7 +42,7 @@ export function define(command: Command, { terminal, signal }: Context): void {
       ];
       report('shapes', shapes, `${folder.tensors.size} tensors are those of the family ${folder.family}`);
 
-      const values = await watched('reading', (onProgress) => verifyValues(folder.tensors, { onProgress, signal }));
+      const values = await watched(terminal.err, 'reading', (onProgress) => verifyValues(folder.tensors, { onProgress, signal }));
       report('values', values, 'all are finite');
       if (wrong > 0) throw new CheckpointError(`${path}: ${wrong} ${wrong === 1 ? 'thing is' : 'things are'} wrong`);
     });

@@ -10,9 +10,11 @@ import { differenceError } from '../nn/difference';
 import { type PromptStyle, promptStyles, type TemplateName, templates } from '../text/template';
 import { writeModelFolder } from '../weights/convert';
 import { type Family, partOf } from '../weights/layouts';
+import { manifestFile, readManifest } from '../weights/manifest';
 import { type ModelFolder, openModelFolder, tokenizerFilesIn } from '../weights/model_folder';
+import { verifyFiles } from '../weights/verify';
 import type { TensorToWrite } from '../weights/write_checkpoint';
-import { Progress } from './progress';
+import { Progress, watched } from './progress';
 import { type Context, formatBytes } from './terminal';
 import { UsageError } from './usage';
 
@@ -44,10 +46,25 @@ function parseGigabytes(text: string): number {
   return gigabytes * 1e9;
 }
 
-/** The model at `path` with the towers that `options` name, and without its CLIP tower where they say so. */
-export async function openToWrite(path: string, { clip, sam }: Pick<OutputOptions, 'clip' | 'sam'>): Promise<ModelFolder> {
+/**
+ * The model at `path` with the towers that `options` name, and without its CLIP tower where they say so.
+ * @throws CheckpointError for what is not as its manifest says: what is written of it would get a manifest that does.
+ */
+export async function openToWrite(
+  path: string,
+  { clip, sam }: Pick<OutputOptions, 'clip' | 'sam'>,
+  context: Context,
+): Promise<ModelFolder> {
   const folder = await openModelFolder(path, { clip: clip || undefined, sam });
+  for (const { checkpoint } of folder.sources) await expectUnchanged(checkpoint.path, context);
   return clip === false ? withoutClip(folder) : folder;
+}
+
+async function expectUnchanged(path: string, { terminal, signal }: Context): Promise<void> {
+  const manifest = await readManifest(path);
+  if (!manifest) return;
+  const problems = await watched(terminal.err, 'hashing', (onProgress) => verifyFiles(path, manifest, { onProgress, signal }));
+  if (problems.length > 0) throw new CheckpointError(`${path} is not as its ${manifestFile} says: ${problems.join('; ')}`);
 }
 
 function withoutClip({ manifest, ...folder }: ModelFolder): ModelFolder {

@@ -139,6 +139,30 @@ describe('mglmm convert', () => {
     assert.equal((await openModelFolder(join(folder.path, 'copy'))).tensors.has('model.other.weight'), false);
   });
 
+  test('takes nothing that is not as its manifest says, of the model or of a tower', async () => {
+    using folder = temporaryFolder();
+    const convert = (...args: string[]) => mglmm(['convert', ...args]);
+    const [model, tower, target] = [folder.file('model'), folder.file('tower'), folder.file('copy')];
+    assert.equal((await convert(checkpoint, model, '--no-clip')).code, 0);
+    assert.equal((await convert(clip, tower)).code, 0);
+    const controller = new AbortController();
+    controller.abort();
+    assert.equal((await mglmm(['convert', model, target, '--no-clip'], { signal: controller.signal })).code, 130);
+    for (const path of [tower, model]) {
+      const file = join(path, 'model.safetensors');
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+      writeFileSync(file, bytes);
+      const { code, err } = await convert(model, target, '--clip', tower);
+      assert.equal(code, 1);
+      assert.match(
+        err,
+        new RegExp(`^mglmm: ${path} is not as its mglmm\\.json says: model\\.safetensors has the sha256 .*: it was changed or damaged\n$`),
+      );
+      assert.equal(readdirSync(folder.path).sort().join(), 'model,tower');
+    }
+  });
+
   test('refuses a folder that holds something', async () => {
     using folder = temporaryFolder();
     folder.file('mine', 'x');
