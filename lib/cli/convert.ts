@@ -11,7 +11,7 @@ export function define(command: Command, context: Context): void {
       const folder = await openToWrite(source, options, context);
       if (folder.sources[0]?.layout.lora)
         throw new CheckpointError(`${source} has LoRA matrices that are not merged: run mglmm merge instead`);
-      const parts = expectWhole(folder, options);
+      const parts = expectWhole(folder, options, context);
       await writeModel(destination, folder, parts, tensorsToWrite(folder, options.dtype), options, context);
     },
   );

@@ -25,7 +25,7 @@ export function define(command: Command, context: Context): void {
     const { base, adapter } = await openBoth(source, options, context);
     const merged = mergeAdapter(base.tensors, adapter, options.dtype);
     const folder = resultOf(base, adapter);
-    const parts = expectWhole(folder, options);
+    const parts = expectWhole(folder, options, context);
     context.terminal.err.write(`merging LoRA into ${merged.corrected.length} weights, such as ${merged.corrected[0]}\n`);
     if (merged.replaced.length > 0) context.terminal.err.write(`${merged.replaced.length} more weights are those of ${source}\n`);
     await writeModel(destination, folder, parts, merged.tensors, options, context);

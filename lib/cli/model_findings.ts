@@ -21,7 +21,7 @@ export async function modelFindings(path: string, options: ModelFolderOptions): 
     const found = `${path}: ${family}, ${tensors.size} tensors${manifest ? `, converted by ${manifest.madeBy}` : ''}`;
     return [
       { what: 'model', found, state: 'good' },
-      ...wrong.slice(0, most).map((problem): Finding => ({ what: 'model', found: problem, state: 'bad', fix: fixOf(problem, path) })),
+      ...wrong.slice(0, most).map((problem): Finding => ({ what: 'model', found: problem, state: 'bad', fix: fixOf(problem, folder) })),
       ...(wrong.length > most
         ? [{ what: 'model', found: `and ${wrong.length - most} more`, state: 'bad', fix: `mglmm inspect ${path}` } as const]
         : []),
@@ -33,11 +33,12 @@ export async function modelFindings(path: string, options: ModelFolderOptions): 
   }
 }
 
-function fixOf(problem: string, path: string): string {
+function fixOf(problem: string, { path, folder }: ModelFolder): string {
+  if (problem.includes('guessed')) return `cp FOLDER_OF_THE_MODEL/{mglmm,config}.json ${folder}`;
   if (problem.startsWith('clip:')) return `mglmm convert ${path} NEW_FOLDER --clip CLIP_FOLDER`;
   if (problem.startsWith('sam:')) return `mglmm convert ${path} NEW_FOLDER --sam SAM_FILE`;
   if (problem.startsWith('LoRA')) return `mglmm merge ${path} NEW_FOLDER`;
-  if (problem.startsWith('tokenizer:')) return `cp FOLDER_WITH_TOKENIZER/tokenizer.model ${path}`;
+  if (problem.startsWith('tokenizer:')) return `cp FOLDER_WITH_TOKENIZER/tokenizer.model ${folder}`;
   return `mglmm inspect ${path}`;
 }
 

@@ -15,7 +15,7 @@ export interface Tokens {
 export async function tokensOf(folder: ModelFolder, { configs: { llama } }: ModelParts): Promise<Tokens> {
   if (!llama) return { added: {}, problems: [] };
   try {
-    const tokenizer = await loadTokenizer(folder.path);
+    const tokenizer = await loadTokenizer(folder.folder);
     const added = Object.fromEntries(tokenizer.added);
     const problems: string[] = [];
     if (tokenizer.size > llama.vocabSize) problems.push(`tokenizer: it has ${tokenizer.size} tokens, the model only ${llama.vocabSize}`);
@@ -30,7 +30,7 @@ export async function tokensOf(folder: ModelFolder, { configs: { llama } }: Mode
 }
 
 /** What keeps the model from running, in sentences. */
-export function problemsOf(folder: ModelFolder, { missing, difference }: ModelParts): string[] {
+export function problemsOf(folder: ModelFolder, { missing, difference, guesses }: ModelParts): string[] {
   return [
     ...missing.map((part) => {
       if (part !== 'clip') return `${part}: nothing of it is here`;
@@ -38,6 +38,7 @@ export function problemsOf(folder: ModelFolder, { missing, difference }: ModelPa
     }),
     ...difference.missing.map((key) => `${key} is missing`),
     ...difference.misshapen,
+    ...guesses,
     ...(folder.sources[0]?.layout.lora ? ['LoRA matrices are not merged: mglmm merge does it'] : []),
   ];
 }

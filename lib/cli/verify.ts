@@ -32,13 +32,14 @@ export function define(command: Command, { terminal, signal }: Context): void {
       } else terminal.out.write('files   there is no mglmm.json to compare with\n');
 
       const folder = await openModelFolder(path, { clip });
-      const { difference, missing } = modelParts(folder);
+      const { difference, missing, guesses } = modelParts(folder);
       const leftOut = (part: Part) => part === 'clip' && manifest !== undefined && manifest.config.clip === undefined;
       const shapes = [
         ...missing.filter((part) => !leftOut(part)).map((part) => `${part}: nothing of it is here`),
         ...difference.missing.map((key) => `${key} is missing`),
         ...difference.misshapen,
         ...difference.unexpected.map((key) => `${key} is of no known part`),
+        ...guesses,
       ];
       report('shapes', shapes, `${folder.tensors.size} tensors are those of the family ${folder.family}`);
 

@@ -76,10 +76,10 @@ function withoutClip({ manifest, ...folder }: ModelFolder): ModelFolder {
 }
 
 /**
- * The parts of a model that has all its tensors.
+ * The parts of a model that has all its tensors; what of them is guessed is said, as from here on a manifest says it.
  * @throws CheckpointError when it has not.
  */
-export function expectWhole(folder: ModelFolder, { clip }: OutputOptions): ModelParts {
+export function expectWhole(folder: ModelFolder, { clip }: OutputOptions, { terminal }: Context): ModelParts {
   const parts = modelParts(folder);
   const { missing, misshapen } = parts.difference;
   if (missing.length + misshapen.length > 0) throw differenceError(`${folder.path} is not whole`, parts.difference);
@@ -91,6 +91,7 @@ export function expectWhole(folder: ModelFolder, { clip }: OutputOptions): Model
       `${name} is not in ${folder.path} or beside it: give its folder with --clip DIR, or leave it out with --no-clip`,
     );
   }
+  for (const guess of parts.guesses) terminal.err.write(`mglmm: ${folder.path}: ${guess}\n`);
   return parts;
 }
 

@@ -46,6 +46,7 @@ export class SegmentAnything implements AsyncDisposable {
       throw new CheckpointError(`${path} holds a ${family}, expected Segment Anything alone; others open with Mglmm.load`);
     const parts = modelParts(folder);
     expectWhole(folder, parts);
+    for (const guess of parts.guesses) options.logger?.warn(`${path}: ${guess}`);
     const { sam: config } = configsOf(folder);
     if (!config) throw new CheckpointError(`${path} does not tell the sizes of the model`);
     const { signal, logger, dtype = defaultDtype(folder) } = options;

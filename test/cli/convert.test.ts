@@ -41,7 +41,7 @@ describe('mglmm convert', () => {
       const before = await openModelFolder(join(tiny, form), towers.length > 0 ? { clip } : {});
       const after = await openModelFolder(target);
       assert.equal(after.family, before.family);
-      assert.deepEqual(modelParts(after), modelParts(before));
+      assert.deepEqual(modelParts(after), { ...modelParts(before), guesses: [] });
       assert.deepEqual(await valuesIn(target), await valuesIn(join(tiny, form), towers.length > 0 ? { clip } : {}));
       assert.equal((await mglmm(['verify', target])).code, 0);
     });

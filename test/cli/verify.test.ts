@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { mglmm } from '../support/command';
@@ -43,6 +43,20 @@ describe('mglmm verify', () => {
     assert.match(out, / {2}config\.json has \d+ bytes, expected \d+\n/);
     assert.match(out, /\nvalues {2}1 wrong\n {2}\S+ has 1 of \d+ values that are NaN or infinite\n$/);
     assert.match(err, /: 4 things are wrong\n$/);
+  });
+
+  test('compares a file with the manifest beside it that names it', async () => {
+    using folder = temporaryFolder();
+    const copy = join(folder.path, 'copy');
+    assert.equal((await mglmm(['convert', join(tiny, 'checkpoint'), copy])).code, 0);
+    const file = join(copy, 'model.safetensors');
+    assert.match((await mglmm(['verify', file])).out, /^files {3}1 are as they were written\nshapes {2}\d+ tensors are those/);
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 3] = (bytes.at(-3) as number) ^ 1;
+    writeFileSync(file, bytes);
+    assert.match((await mglmm(['verify', file])).out, /^files {3}1 wrong\n {2}model\.safetensors has the sha256 /);
+    cpSync(file, join(copy, 'other.safetensors'));
+    assert.match((await mglmm(['verify', join(copy, 'other.safetensors')])).out, /^files {3}there is no mglmm\.json to compare with\n/);
   });
 
   test('checks a folder without a manifest for what it can', async () => {
