@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { CheckpointError } from '../errors';
 import { type Adapter, alphaOverRank, defaultAlpha, mergeAdapter, openAdapter } from '../weights/merge_lora';
 import type { ModelFolder } from '../weights/model_folder';
+import { expectNewFolder } from '../weights/new_folder';
 import type { StoredTensor } from '../weights/stored';
 import type { Context } from './terminal';
 import { expectWhole, type OutputOptions, openToWrite, outputOptions, writeModel } from './write_model';
@@ -22,6 +23,7 @@ export function define(command: Command, context: Context): void {
       .option('--base <dir>', 'the model that was trained; for a dump only what that lacks is taken from it')
       .option('--alpha <number>', `of a dump, the matrices are scaled by alpha / rank; default ${defaultAlpha}`, parseAlpha),
   ).action(async (source: string, destination: string, options: MergeOptions) => {
+    await expectNewFolder(destination);
     const { base, adapter } = await openBoth(source, options, context);
     const merged = mergeAdapter(base.tensors, adapter, options.dtype);
     const folder = resultOf(base, adapter);

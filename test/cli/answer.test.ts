@@ -162,7 +162,10 @@ describe('mglmm answer', () => {
     const { code, err } = await mglmm(['answer', first, 'Where?', '--model', '/nowhere']);
     assert.deepEqual([code, err], [1, 'mglmm: there is nothing at /nowhere, expected a file or folder of weights\n']);
     cpSync(first, folder.file('file'));
-    assert.match((await ask([first, 'Where?', '--out', join(folder.file('file'), 'out')])).err, /cannot be written: ENOTDIR/);
+    assert.match(
+      (await ask([first, 'Where?', '--out', join(folder.file('file'), 'out')])).err,
+      /cannot be written: \S+file is no folder\n$/,
+    );
   });
 
   test('stops at Ctrl-C and writes nothing', async () => {

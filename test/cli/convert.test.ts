@@ -101,6 +101,7 @@ describe('mglmm convert', () => {
     );
     assert.equal((await convert('--no-clip')).code, 0);
     assert.match((await mglmm(['verify', join(folder.path, 'copy')])).out, /shapes {2}\d+ tensors are those of the family mglmm/);
+    rmSync(join(folder.path, 'copy'), { recursive: true });
     assert.match((await convert('--clip', checkpoint)).err, /holds a mglmm, expected a clip\n$/);
   });
 

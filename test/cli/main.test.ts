@@ -68,6 +68,33 @@ describe('mglmm', () => {
     }
   });
 
+  test('finds before the work that what comes of it cannot be written', async () => {
+    using folder = temporaryFolder();
+    const { data, width, height } = picture(44, 60);
+    const image = folder.file('scene.png', encodePng({ width, height, pixels: data }));
+    const samples = folder.file(
+      'samples.jsonl',
+      `${JSON.stringify({ id: 'a', task: 'vqa', conversation: [{ question: 'a', answer: 'b' }] })}\n`,
+    );
+    const below = join(image, 'out');
+    for (const args of [
+      ['answer', image, 'What?', '--model', '/nowhere', '--out'],
+      ['explore', image, '--model', '/nowhere', '--out'],
+      ['segment', image, '--point', '1,1', '--model', '/nowhere', '--out'],
+      ['convert', '/nowhere'],
+      ['merge', '/nowhere'],
+      ['scenes', '--count', '1', '--size', '32', '--out'],
+      ['data', 'check', samples, '--pictures'],
+    ]) {
+      const { code, err } = await mglmm([...args, below]);
+      assert.match(err, new RegExp(`^mglmm: ${below} cannot be written: ${image} is no folder\n$`));
+      assert.equal(code, 1);
+    }
+    const taken = await mglmm(['answer', image, 'What?', '--model', '/nowhere', '--out', image]);
+    assert.equal(taken.err, `mglmm: ${image} cannot be written: ${image} is no folder\n`);
+    assert.match((await mglmm(['convert', '/nowhere', folder.path])).err, /is not empty, expected a new or an empty folder\n$/);
+  });
+
   test('shows where an error came from when it is asked to', async () => {
     process.env.MGLMM_DEBUG = '1';
     try {
