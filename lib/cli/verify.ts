@@ -4,7 +4,7 @@ import { CheckpointError } from '../errors';
 import { modelParts } from '../models/model_parts';
 import type { Part } from '../weights/layouts';
 import { readManifest } from '../weights/manifest';
-import { openModelFolder } from '../weights/model_folder';
+import { type ModelFolderOptions, openModelFolder } from '../weights/model_folder';
 import { verifyFiles, verifyValues } from '../weights/verify';
 import { watched } from './progress';
 import type { Context } from './terminal';
@@ -16,7 +16,8 @@ export function define(command: Command, { terminal, signal }: Context): void {
   command
     .argument('<path>', 'folder or file of weights')
     .option('--clip <dir>', 'folder or file of the CLIP tower, where it is elsewhere')
-    .action(async (path: string, { clip }: { clip?: string }) => {
+    .option('--sam <file>', 'file of Segment Anything, where the model has none')
+    .action(async (path: string, towers: ModelFolderOptions) => {
       let wrong = 0;
       const report = (what: string, problems: readonly string[], otherwise: string) => {
         wrong += problems.length;
@@ -31,7 +32,7 @@ export function define(command: Command, { terminal, signal }: Context): void {
         report('files', problems, `${Object.keys(manifest.files).length} are as they were written`);
       } else terminal.out.write('files   there is no mglmm.json to compare with\n');
 
-      const folder = await openModelFolder(path, { clip });
+      const folder = await openModelFolder(path, towers);
       const { difference, missing, guesses } = modelParts(folder);
       const leftOut = (part: Part) => part === 'clip' && manifest !== undefined && manifest.config.clip === undefined;
       const shapes = [

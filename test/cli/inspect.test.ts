@@ -18,6 +18,7 @@ interface Inspected {
   readonly family: string;
   readonly parts: Record<string, { tensors: number; dtypes: string[] }>;
   readonly config: { llama?: { dim: number } };
+  readonly tokenizer: { readonly files: string[] };
   readonly problems: string[];
   readonly ignored: string[];
 }
@@ -86,6 +87,18 @@ describe('mglmm inspect', () => {
       findings.filter(({ state }) => state === 'bad'),
       guesses.map((found) => ({ what: 'model', found, state: 'bad', fix: `cp FOLDER_OF_THE_MODEL/{mglmm,config}.json ${folder.path}` })),
     );
+  });
+
+  test('reads a tokenizer that is elsewhere', async () => {
+    using folder = temporaryFolder();
+    const model = folder.file('model.safetensors');
+    for (const name of ['model.safetensors', 'mglmm.json']) cpSync(join(defaultModel, name), folder.file(name));
+    assert.match((await inspect(folder.path)).problems.join(), /^tokenizer: .* has neither tokenizer\.model nor tokenizer\.json/);
+    for (const path of [folder.path, model]) {
+      const { problems, tokenizer } = await inspect(path, '--tokenizer', defaultModel);
+      const files = ['tokenizer.model', 'added_tokens.json'].map((name) => join(defaultModel, name));
+      assert.deepEqual([problems, tokenizer.files], [[], files]);
+    }
   });
 
   test('tells that the tokenizer is of another model', async () => {

@@ -68,6 +68,8 @@ describe('mglmm verify', () => {
       /^files {3}there is no mglmm\.json to compare with\nshapes {2}1 wrong\n {2}clip: nothing of it is here\nvalues {2}all are finite\n$/,
     );
     assert.equal((await mglmm(['verify', path, '--clip', join(tiny, vision_tower)])).code, 0);
+    const twice = await mglmm(['verify', path, '--sam', join(tiny, 'checkpoints/sam.pth')]);
+    assert.match(twice.err, /model\.segment_encoder\.\S+ is in .* and again in .*sam\.pth/);
   });
 
   test('refuses a manifest that makes no sense', async () => {
