@@ -24,7 +24,8 @@ export function define(command: Command, { terminal }: Context): void {
       const loaded = addon();
       const findings = [node(), systemOf(), processorOf(), ...loaded.problems];
       if (loaded.name !== undefined) findings.push(...backend(loaded.name));
-      findings.push(threads(), memoryOf(), pictures(), fonts(), ...gpu());
+      if (!loaded.problems.some(({ what }) => what === 'threads')) findings.push(threads());
+      findings.push(memoryOf(), pictures(), fonts(), ...gpu());
       if (model !== undefined) {
         if (loaded.name === undefined) findings.push({ what: 'model', found: 'not looked at: the addon does not load', state: 'note' });
         else {

@@ -24,11 +24,11 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
   program.exitOverride().configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) });
   const words = args.filter((one) => !one.startsWith('-'));
   const named = words[0] === 'help' ? words[1] : words[0];
-  for (const [name, { summary, file }] of Object.entries(commands)) {
-    const command = program.command(name).description(summary).copyInheritedSettings(program);
-    if (name === named) file().define(command, { terminal, signal });
-  }
   try {
+    for (const [name, { summary, file }] of Object.entries(commands)) {
+      const command = program.command(name).description(summary).copyInheritedSettings(program);
+      if (name === named) file().define(command, { terminal, signal });
+    }
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
