@@ -60,8 +60,12 @@ export function interruptible(): AbortSignal {
 }
 
 if (require.main === module) {
-  // A reader such as `head` that has seen enough is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(0); // a reader such as `head` that has seen enough is no error
+    process.stderr.write(`mglmm: the standard output cannot be written: ${message}\n`);
+    process.exit(1);
+  });
+  process.stderr.on('error', () => {}); // results matter all the same, and there is nobody to tell
   const { stdout: out, stderr: err } = process;
   // Opened by those that read it.
   const terminal = {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
@@ -112,6 +112,19 @@ describe('mglmm', () => {
       });`;
     const loaded = execFileSync(process.execPath, ['--require', 'tsx/cjs', '--eval', script], { encoding: 'utf8' });
     assert.equal(loaded, 'commands.ts errors.ts main.ts usage.ts\n');
+  });
+
+  test('goes on when nobody reads its errors, and says that its results cannot be written', () => {
+    using folder = temporaryFolder();
+    const main = `${process.execPath} --import tsx ${join(__dirname, '../../lib/cli/main.ts')}`;
+    const script = `{ ${main} convert ${join(goldenFolder, 'mglmm-tiny/checkpoint')} ${folder.file('copy')} 2>&1 >/dev/null; echo $? >&3; } | head -c 0
+      { ${main} --help; echo $? >&3; } | head -c 0
+      ${main} --help >/dev/full; echo $?`;
+    const { stdout, stderr, output } = spawnSync('bash', ['-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    assert.deepEqual(
+      [output[3], stdout, stderr],
+      ['0\n0\n', '1\n', 'mglmm: the standard output cannot be written: ENOSPC: no space left on device, write\n'],
+    );
   });
 
   test('stops at Ctrl-C with nothing left behind', async () => {
