@@ -63,7 +63,7 @@ export function addon(): { readonly name?: string; readonly problems: readonly F
   }
 }
 
-const rebuild = () => (existsSync(join(root, 'scripts/setup.js')) ? 'npm run build' : 'npm install --force mglmm');
+const rebuild = () => (existsSync(join(root, 'scripts/setup.js')) ? 'npm run build' : 'npm install --force CLONE/mglmm-VERSION.tgz');
 
 /** Which instructions are used and why, and the library of matrix products that was loaded. */
 export function backend(name: string): Finding[] {
