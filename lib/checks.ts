@@ -13,7 +13,6 @@ const isNumber = (value: unknown): value is number => typeof value === 'number' 
 
 export const integerFrom = (least: number): Check =>
   check(`a whole number from ${least}`, (value) => Number.isSafeInteger(value) && (value as number) >= least);
-export const numberFrom = (least: number): Check => check(`a number from ${least}`, (value) => isNumber(value) && value >= least);
 export const numberAbove = (least: number, most = Number.POSITIVE_INFINITY): Check =>
   check(
     `a number above ${least}${most < Number.POSITIVE_INFINITY ? `, at most ${most}` : ''}`,

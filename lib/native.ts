@@ -1,6 +1,7 @@
 /** Finds and loads the addon. With lib/tensor, lib/autograd and lib/ops the only place that knows it exists. */
-import { join } from 'node:path';
-import { KernelError, typed } from './errors';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ArgumentError, KernelError, typed } from './errors';
 import type { Tensor } from './tensor/tensor';
 
 export type Dtype = 'f32' | 'bf16' | 'f16' | 'i32' | 'u8';
@@ -86,17 +87,39 @@ interface Addon {
   cancel(token: unknown): void;
 }
 
+/** More would be a mistake on any machine. */
+const mostThreads = 4096;
+
+/** MGLMM_THREADS; undefined where it is not set. @throws ArgumentError */
+function threadsAsked(): number | undefined {
+  const { MGLMM_THREADS: asked } = process.env;
+  if (!asked) return undefined;
+  const count = Number(asked);
+  if (Number.isInteger(count) && count >= 1 && count <= mostThreads) return count;
+  throw new ArgumentError(`MGLMM_THREADS is ${JSON.stringify(asked)}, expected a whole number from 1 to ${mostThreads}`);
+}
+
+/**
+ * MGLMM_CPU_LEVEL; undefined where it is not set.
+ * @param folder - of the addon, which has a backend of each level beside it.
+ * @throws ArgumentError
+ */
+function levelAsked(folder: string): string | undefined {
+  const { MGLMM_CPU_LEVEL: asked } = process.env;
+  const built = readdirSync(folder).flatMap((file) => /^libmglmm_cpu_(.+)\.so$/.exec(file)?.[1] ?? []);
+  if (!asked || built.includes(asked)) return asked;
+  throw new ArgumentError(`MGLMM_CPU_LEVEL is ${JSON.stringify(asked)}, expected one that was built: ${built.sort().join(', ')}`);
+}
+
 function load(): Addon {
   const root = join(__dirname, '..');
   try {
-    const addon = require('node-gyp-build')(root) as Addon;
-    addon.configure({
-      level: process.env.MGLMM_CPU_LEVEL,
-      cuda: process.env.MGLMM_CUDA,
-      threads: process.env.MGLMM_THREADS ? Number(process.env.MGLMM_THREADS) : undefined,
-    });
+    const path = (require('node-gyp-build') as { path(of: string): string }).path(root);
+    const addon = require(path) as Addon;
+    addon.configure({ level: levelAsked(dirname(path)), cuda: process.env.MGLMM_CUDA, threads: threadsAsked() });
     return addon;
   } catch (error) {
+    if (error instanceof ArgumentError) throw error;
     throw new KernelError(
       `the native addon of mglmm could not be loaded from ${root}: ${(error as Error).message}; ` +
         'with a source checkout run `npm run build`, which says what is missing',

@@ -6,6 +6,7 @@ import type { RgbImage } from '../image/decode';
 import { drawOverlay } from '../image/overlay';
 import type { Answer, GroundedPhrase, Timings } from '../inference/answer';
 import type { Mask } from '../masks/mask';
+import { expectWritable } from '../weights/new_folder';
 import type { ImageInput } from './image_inputs';
 import type { Color } from './styles';
 
@@ -29,7 +30,7 @@ const exists = (path: string) =>
  * A folder for each picture. One that is named is taken as it is, for several pictures with a folder of each in it; where none is named
  * they are new ones.
  * @param file - that says a folder was written before.
- * @throws ArgumentError for a folder that has one, unless it may be overwritten.
+ * @throws ArgumentError for a folder that has one, unless it may be overwritten, and for one that cannot be written.
  */
 export async function planFolders(images: readonly ImageInput[], file: string, { out, overwrite }: OutputOptions): Promise<string[]> {
   const folders: string[] = [];
@@ -41,6 +42,7 @@ export async function planFolders(images: readonly ImageInput[], file: string, {
     if (!overwrite && (await exists(join(folder, file)))) {
       throw new ArgumentError(`${join(folder, file)} is there already: --overwrite replaces it, another --out leaves it`);
     }
+    await expectWritable(folder);
     folders.push(folder);
   }
   return folders;

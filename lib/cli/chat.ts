@@ -14,6 +14,7 @@ import { type ImageInput, oneImage, readImage } from './image_inputs';
 import { type AnsweringOptions, answeringOptions, answersOf, type ModelOptions, modelOptions, openModel } from './model_options';
 import { stylesOf } from './styles';
 import type { Context } from './terminal';
+import { UsageError } from './usage';
 
 interface ChatCommandOptions extends ModelOptions, AnsweringOptions {}
 
@@ -27,7 +28,7 @@ export function define(command: Command, context: Context): void {
   command.argument('<image>', 'file of a picture').addHelpText('after', `\nWhile it runs:\n${help.replace(/^/gm, '  ').trimEnd()}`);
   answeringOptions(modelOptions(command)).action(async (path: string, options: ChatCommandOptions) => {
     const { terminal, signal } = context;
-    if (!terminal.in) throw new ArgumentError('chat reads questions from the standard input, and there is none');
+    if (!terminal.in) throw new UsageError('chat reads questions from the standard input, and there is none');
     const picture = await openPicture(path, context);
     await using model = await openModel(options, context);
     await using session = new Session(model, options, picture, context);
@@ -50,7 +51,7 @@ interface Picture {
 
 async function openPicture(path: string, context: Context): Promise<Picture> {
   const input = await oneImage(path);
-  if (input.path === '-') throw new ArgumentError('chat reads questions from the standard input, expected a file of a picture');
+  if (input.path === '-') throw new UsageError('chat reads questions from the standard input, expected a file of a picture');
   return { input, image: await readImage(input, context) };
 }
 

@@ -8,6 +8,7 @@ import { number } from './numbers';
 import { Progress } from './progress';
 import { SamplePictures } from './sample_pictures';
 import { type Context, formatTable } from './terminal';
+import { UsageError } from './usage';
 
 interface CheckOptions {
   readonly pictures?: string;
@@ -30,7 +31,7 @@ export function define(command: Command, context: Context): void {
     .option('--images <dir>', 'where paths of pictures start; default the folder of each file')
     .option('--no-decode', 'leave pictures and the pixels of masks unread')
     .action(async (files: readonly string[], options: CheckOptions) => {
-      if (options.pictures !== undefined && !options.decode) throw new DataError('--pictures needs what --no-decode leaves out');
+      if (options.pictures !== undefined && !options.decode) throw new UsageError('--pictures needs what --no-decode leaves out');
       await using pictures = options.pictures === undefined ? undefined : await SamplePictures.in(options.pictures);
       let [samples, wrong] = [0, 0];
       for (const [i, file] of files.entries()) {

@@ -9,6 +9,7 @@ interface DoctorOptions {
   readonly model?: string;
   readonly clip?: string;
   readonly sam?: string;
+  readonly tokenizer?: string;
   readonly json?: boolean;
 }
 
@@ -17,17 +18,19 @@ export function define(command: Command, { terminal }: Context): void {
     .option('--model <dir>', 'look at a folder of weights too')
     .option('--clip <dir>', 'folder or file of its CLIP tower, where it is elsewhere')
     .option('--sam <file>', 'file of Segment Anything, where the model has none')
+    .option('--tokenizer <dir>', 'folder of its tokenizer, where it is elsewhere')
     .option('--json', 'the same for programs')
-    .action(async ({ model, clip, sam, json }: DoctorOptions) => {
+    .action(async ({ model, json, ...elsewhere }: DoctorOptions) => {
       const loaded = addon();
       const findings = [node(), systemOf(), processorOf(), ...loaded.problems];
       if (loaded.name !== undefined) findings.push(...backend(loaded.name));
-      findings.push(threads(), memoryOf(), pictures(), fonts(), ...gpu());
+      if (!loaded.problems.some(({ what }) => what === 'threads')) findings.push(threads());
+      findings.push(memoryOf(), pictures(), fonts(), ...gpu());
       if (model !== undefined) {
         if (loaded.name === undefined) findings.push({ what: 'model', found: 'not looked at: the addon does not load', state: 'note' });
         else {
           const { modelFindings } = require('./model_findings') as typeof import('./model_findings');
-          findings.push(...(await modelFindings(model, { clip, sam })));
+          findings.push(...(await modelFindings(model, elsewhere)));
         }
       }
       const bad = findings.filter(({ state }) => state === 'bad').length;

@@ -6,9 +6,9 @@ import { type Command, Option } from 'commander';
 import { JsonlDataset } from '../data/jsonl';
 import type { Dataset } from '../data/sample';
 import type { SplitName } from '../data/scenes/key';
-import { SceneDataset } from '../data/scenes/scene_dataset';
+import { SceneDataset, type SceneDatasetOptions } from '../data/scenes/scene_dataset';
 import { taskNames } from '../data/scenes/tasks';
-import { ArgumentError, DataError } from '../errors';
+import { DataError } from '../errors';
 import { countsOf, hundredths, writePage } from '../eval/page';
 import { type EvaluationSettings, readRecords } from '../eval/record';
 import { runEvaluation } from '../eval/run';
@@ -20,6 +20,7 @@ import { type AnsweringOptions, answeringOptions, answersOf, type ModelOptions, 
 import { number } from './numbers';
 import { Progress } from './progress';
 import { type Context, formatTable } from './terminal';
+import { refuseTyped, UsageError } from './usage';
 
 interface EvalOptions extends ModelOptions, AnsweringOptions {
   readonly split?: SplitName;
@@ -68,13 +69,13 @@ export function define(command: Command, context: Context): void {
   });
 }
 
-/** @throws ArgumentError for options that mean nothing to what is asked. */
+/** @throws UsageError for options that mean nothing to what is asked. */
 function expectFitting(what: readonly string[], { split, scenesSeed, size, tasks, images }: EvalOptions): void {
   const given = (names: Readonly<Record<string, unknown>>) => Object.keys(names).find((name) => names[name] !== undefined);
   const needless = what.includes(madeUp)
     ? what.every((one) => one === madeUp) && given({ '--images': images })
     : given({ '--split': split, '--scenes-seed': scenesSeed, '--size': size, '--tasks': tasks });
-  if (needless) throw new ArgumentError(`eval: ${needless} is given, which means nothing to ${what.join(', ')}`);
+  if (needless) throw new UsageError(`eval: ${needless} is given, which means nothing to ${what.join(', ')}`);
 }
 
 /** The data sets that are named, and what tells each from others of the same name. */
@@ -102,13 +103,21 @@ class Parts implements AsyncDisposable {
   #addScenes({ split = 'test', scenesSeed = [0], size, tasks: names }: EvalOptions): void {
     const tasks = names === undefined ? undefined : Object.fromEntries(names.split(',').map((name) => [name.trim(), 1]));
     for (const seed of scenesSeed) {
-      this.datasets.push(new SceneDataset({ split, seed, size, tasks }));
+      this.datasets.push(scenesOf({ split, seed, size, tasks }));
       this.prints.push({ split, seed, size, tasks });
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const one of this.datasets) if (one instanceof JsonlDataset) await one.close();
+  }
+}
+
+function scenesOf(options: SceneDatasetOptions): SceneDataset {
+  try {
+    return new SceneDataset(options);
+  } catch (error) {
+    return refuseTyped(error);
   }
 }
 

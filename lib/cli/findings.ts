@@ -53,6 +53,7 @@ export function addon(): { readonly name?: string; readonly problems: readonly F
     return { name: backendName(), problems: [] };
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
+    if (found.startsWith('MGLMM_THREADS')) return { problems: [{ what: 'threads', found, state: 'bad', fix: 'unset MGLMM_THREADS' }] };
     const fix = process.env.MGLMM_CPU_LEVEL
       ? 'unset MGLMM_CPU_LEVEL'
       : /libdnnl\S*: cannot open shared object/.test(found)
@@ -62,7 +63,7 @@ export function addon(): { readonly name?: string; readonly problems: readonly F
   }
 }
 
-const rebuild = () => (existsSync(join(root, 'scripts/setup.js')) ? 'npm run build' : 'npm install --force mglmm');
+const rebuild = () => (existsSync(join(root, 'scripts/setup.js')) ? 'npm run build' : 'npm install --force CLONE/mglmm-VERSION.tgz');
 
 /** Which instructions are used and why, and the library of matrix products that was loaded. */
 export function backend(name: string): Finding[] {
@@ -87,18 +88,12 @@ export function backend(name: string): Finding[] {
   return findings;
 }
 
+/** The addon has found that the number is one. */
 export function threads(): Finding {
   const { MGLMM_THREADS: asked } = process.env;
   const { cores, quota } = processor();
   const what = 'threads';
   if (asked) {
-    if (!(Number.isInteger(Number(asked)) && Number(asked) > 0))
-      return {
-        what,
-        found: `MGLMM_THREADS is ${JSON.stringify(asked)}, expected a whole number from 1`,
-        state: 'bad',
-        fix: 'unset MGLMM_THREADS',
-      };
     if (Number(asked) <= cores) return { what, found: `${asked}: MGLMM_THREADS asks for them`, state: 'good' };
     return {
       what,

@@ -2,9 +2,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { onAbort } from '../abort';
-import { ArgumentError, ImageError } from '../errors';
+import { ImageError } from '../errors';
 import { decodeImage, type RgbImage } from '../image/decode';
 import type { Context, Terminal } from './terminal';
+import { UsageError } from './usage';
 
 export interface ImageInput {
   /** As it is called in what is written: the path, or `-`. */
@@ -19,19 +20,19 @@ const maxStdinBytes = 2 ** 30;
 
 /**
  * The pictures of `paths`, those of a folder in the order of their names.
- * @throws ImageError for what is not there, and for a folder without pictures; ArgumentError for `-` twice.
+ * @throws ImageError for what is not there, and for a folder without pictures; UsageError for `-` twice.
  */
 export async function listImages(paths: readonly string[]): Promise<ImageInput[]> {
-  if (paths.filter((path) => path === stdin).length > 1) throw new ArgumentError('- is given twice, but there is one standard input');
+  if (paths.filter((path) => path === stdin).length > 1) throw new UsageError('- is given twice, but there is one standard input');
   const lists = await Promise.all(paths.map(async (path) => (path === stdin ? [path] : filesAt(path))));
   return lists.flat().map((path) => ({ path, name: path === stdin ? 'stdin' : basename(path, extname(path)) }));
 }
 
-/** @throws ArgumentError for a folder of several; else as {@link listImages}. */
+/** @throws UsageError for a folder of several; else as {@link listImages}. */
 export async function oneImage(path: string): Promise<ImageInput> {
   const [image, ...more] = await listImages([path]);
   if (image && more.length === 0) return image;
-  throw new ArgumentError(`${path} is a folder of pictures, expected one picture`);
+  throw new UsageError(`${path} is a folder of pictures, expected one picture`);
 }
 
 async function filesAt(path: string): Promise<string[]> {
@@ -50,7 +51,7 @@ export async function readImage({ path }: ImageInput, { terminal, signal }: Cont
 }
 
 async function readAll(stream: Terminal['in'], signal: AbortSignal): Promise<Uint8Array> {
-  if (!stream || stream.isTTY) throw new ArgumentError('- reads a picture from the standard input, but nothing is piped in');
+  if (!stream || stream.isTTY) throw new UsageError('- reads a picture from the standard input, but nothing is piped in');
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const forget = onAbort(signal, () => stream.destroy());

@@ -11,6 +11,7 @@ import { type Context, formatBytes, formatTable } from './terminal';
 interface InspectOptions {
   readonly clip?: string;
   readonly sam?: string;
+  readonly tokenizer?: string;
   readonly json?: boolean;
 }
 
@@ -26,11 +27,12 @@ export function define(command: Command, { terminal }: Context): void {
     .argument('<path>', 'folder or file of weights')
     .option('--clip <dir>', 'folder or file of the CLIP tower, where it is elsewhere')
     .option('--sam <file>', 'file of Segment Anything, where the model has none')
+    .option('--tokenizer <dir>', 'folder of its tokenizer, where it is elsewhere')
     .option('--json', 'the same for programs')
-    .action(async (path: string, { json, ...towers }: InspectOptions) => {
+    .action(async (path: string, { json, tokenizer, ...towers }: InspectOptions) => {
       const folder = await openModelFolder(path, towers);
       const parts = modelParts(folder);
-      const tokens = await tokensOf(folder, parts);
+      const tokens = await tokensOf(folder, parts, tokenizer);
       const text = json ? JSON.stringify(asJson(folder, parts, tokens), undefined, 2) : asText(folder, parts, tokens);
       terminal.out.write(`${text}\n`);
     });
@@ -62,7 +64,7 @@ function asJson(folder: ModelFolder, parts: ModelParts, tokens: Tokens) {
     files: filesOf(folder),
     parts: Object.fromEntries(figuresOf(folder)),
     config: parts.configs,
-    tokenizer: { files: folder.tokenizer, size: tokens.size, added: tokens.added },
+    tokenizer: { files: tokens.files, size: tokens.size, added: tokens.added },
     problems: [...problemsOf(folder, parts), ...tokens.problems],
     unexpected: parts.difference.unexpected,
     ignored: folder.ignored,
@@ -91,7 +93,7 @@ function asText(folder: ModelFolder, parts: ModelParts, tokens: Tokens): string 
     formatTable(table),
     '',
     ...(folder.manifest?.template ? [`template    ${folder.manifest.template}`] : []),
-    `tokenizer   ${folder.tokenizer.map((path) => basename(path)).join(', ') || 'none'}`,
+    `tokenizer   ${tokens.files.map((path) => basename(path)).join(', ') || 'none'}`,
     ...(added.length > 0 ? [`added       ${added.join(', ')}`] : []),
     ...(folder.ignored.length > 0 ? [`not needed  ${some(folder.ignored)}`] : []),
     ...(parts.difference.unexpected.length > 0 ? [`unknown     ${some(parts.difference.unexpected)}`] : []),

@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { AbortedError } from '../errors';
 import { commands } from './commands';
 import type { Terminal } from './terminal';
+import { UsageError } from './usage';
 
 const USAGE = 2;
 const INTERRUPTED = 130; // as a shell says it: 128 + SIGINT
@@ -23,11 +24,11 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
   program.exitOverride().configureOutput({ writeOut: (text) => terminal.out.write(text), writeErr: (text) => terminal.err.write(text) });
   const words = args.filter((one) => !one.startsWith('-'));
   const named = words[0] === 'help' ? words[1] : words[0];
-  for (const [name, { summary, file }] of Object.entries(commands)) {
-    const command = program.command(name).description(summary).copyInheritedSettings(program);
-    if (name === named) file().define(command, { terminal, signal });
-  }
   try {
+    for (const [name, { summary, file }] of Object.entries(commands)) {
+      const command = program.command(name).description(summary).copyInheritedSettings(program);
+      if (name === named) file().define(command, { terminal, signal });
+    }
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
@@ -37,7 +38,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
       return INTERRUPTED;
     }
     terminal.err.write(`mglmm: ${messageOf(error)}\n`);
-    return 1;
+    return error instanceof UsageError ? USAGE : 1;
   }
 }
 
@@ -59,8 +60,12 @@ export function interruptible(): AbortSignal {
 }
 
 if (require.main === module) {
-  // A reader such as `head` that has seen enough is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(0); // a reader such as `head` that has seen enough is no error
+    process.stderr.write(`mglmm: the standard output cannot be written: ${message}\n`);
+    process.exit(1);
+  });
+  process.stderr.on('error', () => {}); // results matter all the same, and there is nobody to tell
   const { stdout: out, stderr: err } = process;
   // Opened by those that read it.
   const terminal = {

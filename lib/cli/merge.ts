@@ -4,10 +4,11 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CheckpointError } from '../errors';
 import { type Adapter, alphaOverRank, defaultAlpha, mergeAdapter, openAdapter } from '../weights/merge_lora';
-import { type ModelFolder, openModelFolder } from '../weights/model_folder';
+import type { ModelFolder } from '../weights/model_folder';
+import { expectNewFolder } from '../weights/new_folder';
 import type { StoredTensor } from '../weights/stored';
 import type { Context } from './terminal';
-import { expectWhole, type OutputOptions, outputOptions, towersOf, writeModel } from './write_model';
+import { expectWhole, type OutputOptions, openToWrite, outputOptions, writeModel } from './write_model';
 
 interface MergeOptions extends OutputOptions {
   readonly base?: string;
@@ -22,10 +23,11 @@ export function define(command: Command, context: Context): void {
       .option('--base <dir>', 'the model that was trained; for a dump only what that lacks is taken from it')
       .option('--alpha <number>', `of a dump, the matrices are scaled by alpha / rank; default ${defaultAlpha}`, parseAlpha),
   ).action(async (source: string, destination: string, options: MergeOptions) => {
-    const { base, adapter } = await openBoth(source, options);
+    await expectNewFolder(destination);
+    const { base, adapter } = await openBoth(source, options, context);
     const merged = mergeAdapter(base.tensors, adapter, options.dtype);
     const folder = resultOf(base, adapter);
-    const parts = expectWhole(folder, options);
+    const parts = expectWhole(folder, options, context);
     context.terminal.err.write(`merging LoRA into ${merged.corrected.length} weights, such as ${merged.corrected[0]}\n`);
     if (merged.replaced.length > 0) context.terminal.err.write(`${merged.replaced.length} more weights are those of ${source}\n`);
     await writeModel(destination, folder, parts, merged.tensors, options, context);
@@ -38,17 +40,17 @@ function parseAlpha(text: string): number {
   return alpha;
 }
 
-async function openBoth(source: string, options: MergeOptions): Promise<{ base: ModelFolder; adapter: Adapter }> {
+async function openBoth(source: string, options: MergeOptions, context: Context): Promise<{ base: ModelFolder; adapter: Adapter }> {
   const adapter = await openAdapter(source);
   if (adapter) {
     const base = options.base ?? (await localBase(source, adapter.baseName));
-    return { base: await openModelFolder(base, towersOf(options)), adapter };
+    return { base: await openToWrite(base, options, context), adapter };
   }
-  const dump = await openModelFolder(source, options.base ? {} : towersOf(options));
+  const dump = await openToWrite(source, options.base ? { clip: options.clip === false ? false : undefined } : options, context);
   if (!dump.sources[0]?.layout.lora) throw new CheckpointError(`${source} has no LoRA matrices: there is nothing to merge`);
   const scaling = alphaOverRank(options.alpha ?? defaultAlpha);
   if (!options.base) return { base: dump, adapter: { tensors: new Map(), scaling } };
-  const base = await openModelFolder(options.base, towersOf(options));
+  const base = await openToWrite(options.base, options, context);
   return { base: { ...base, family: dump.family === 'llama' ? base.family : dump.family }, adapter: { tensors: dump.tensors, scaling } };
 }
 

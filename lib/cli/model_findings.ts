@@ -11,17 +11,21 @@ import { formatBytes } from './terminal';
 /** Of one kind that are shown. */
 const most = 3;
 
-export async function modelFindings(path: string, options: ModelFolderOptions): Promise<Finding[]> {
+interface Elsewhere extends ModelFolderOptions {
+  readonly tokenizer?: string;
+}
+
+export async function modelFindings(path: string, { tokenizer, ...towers }: Elsewhere): Promise<Finding[]> {
   try {
-    const folder = await openModelFolder(path, options);
+    const folder = await openModelFolder(path, towers);
     const parts = modelParts(folder);
-    const { problems } = await tokensOf(folder, parts);
+    const { problems } = await tokensOf(folder, parts, tokenizer);
     const wrong = [...problemsOf(folder, parts), ...problems];
     const { tensors, family, manifest } = folder;
     const found = `${path}: ${family}, ${tensors.size} tensors${manifest ? `, converted by ${manifest.madeBy}` : ''}`;
     return [
       { what: 'model', found, state: 'good' },
-      ...wrong.slice(0, most).map((problem): Finding => ({ what: 'model', found: problem, state: 'bad', fix: fixOf(problem, path) })),
+      ...wrong.slice(0, most).map((problem): Finding => ({ what: 'model', found: problem, state: 'bad', fix: fixOf(problem, folder) })),
       ...(wrong.length > most
         ? [{ what: 'model', found: `and ${wrong.length - most} more`, state: 'bad', fix: `mglmm inspect ${path}` } as const]
         : []),
@@ -29,16 +33,17 @@ export async function modelFindings(path: string, options: ModelFolderOptions): 
     ];
   } catch (error) {
     if (!(error instanceof MglmmError)) throw error;
-    return [{ what: 'model', found: error.message, state: 'bad', fix: `mglmm inspect ${path}` }];
+    return [{ what: 'model', found: error.message, state: 'bad' }];
   }
 }
 
-function fixOf(problem: string, path: string): string {
+function fixOf(problem: string, { path, folder }: ModelFolder): string | undefined {
+  if (problem.includes('guessed')) return `cp FOLDER_OF_THE_MODEL/{mglmm,config}.json ${folder}`;
   if (problem.startsWith('clip:')) return `mglmm convert ${path} NEW_FOLDER --clip CLIP_FOLDER`;
   if (problem.startsWith('sam:')) return `mglmm convert ${path} NEW_FOLDER --sam SAM_FILE`;
   if (problem.startsWith('LoRA')) return `mglmm merge ${path} NEW_FOLDER`;
-  if (problem.startsWith('tokenizer:')) return `cp FOLDER_WITH_TOKENIZER/tokenizer.model ${path}`;
-  return `mglmm inspect ${path}`;
+  if (problem.startsWith('tokenizer:')) return `cp FOLDER_WITH_TOKENIZER/tokenizer.model ${folder}`;
+  return undefined;
 }
 
 /** Bytes of a weight of the language model, and of a weight elsewhere. */

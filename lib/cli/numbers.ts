@@ -25,6 +25,13 @@ export function number({ whole = false, from, above, to }: Range): (text: string
   };
 }
 
+/** `value`, where it is one that a request takes. @throws InvalidArgumentError */
+export function fitting<Value>(check: (value: unknown) => string | undefined, value: Value): Value {
+  const expected = check(value);
+  if (expected !== undefined) throw new InvalidArgumentError(`expected ${expected}`);
+  return value;
+}
+
 /** Several numbers with commas between. @throws InvalidArgumentError unless there are `count`. */
 export function numbers(count: number, names: string): (text: string) => number[] {
   return (text) => {

@@ -7,6 +7,20 @@ const STEPS = 10;
 const LINE_MS = 1000;
 const MAX_NOTE = 40;
 
+/** Shows how far `run` is while it lasts. */
+export async function watched<Result>(
+  stream: Stream,
+  label: string,
+  run: (onProgress: (at: { name: string; bytes: number; totalBytes: number }) => void) => Promise<Result>,
+): Promise<Result> {
+  const progress = new Progress(stream, label);
+  try {
+    return await run(({ name, bytes, totalBytes }) => progress.update(bytes, totalBytes, name));
+  } finally {
+    progress.clear();
+  }
+}
+
 /** How far a long command is, in bytes or what `format` makes of numbers: a bar on a terminal, now and then a line elsewhere. */
 export class Progress {
   readonly #stream: Stream;

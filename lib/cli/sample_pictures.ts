@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { phrasesOf, type Sample } from '../data/sample';
 import type { RgbImage } from '../image/decode';
 import { drawOverlay } from '../image/overlay';
+import { expectWritable } from '../weights/new_folder';
 
 const head = `<!doctype html><meta charset="utf-8"><title>Samples</title>
 <style>body { font: 16px sans-serif } article { display: flex; gap: 2em; margin: 2em } img { max-width: 50vw; max-height: 70vh } dt { color: #666 }</style>
@@ -18,8 +19,9 @@ export class SamplePictures implements AsyncDisposable {
     this.#page = page;
   }
 
-  /** Makes the folder where there is none. */
+  /** Makes the folder where there is none. @throws ArgumentError where it cannot be written. */
   static async in(folder: string): Promise<SamplePictures> {
+    await expectWritable(folder);
     await mkdir(folder, { recursive: true });
     const page = await open(join(folder, 'index.html'), 'w');
     await page.appendFile(head);

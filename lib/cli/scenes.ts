@@ -6,6 +6,7 @@ import { writeNewFolder } from '../weights/new_folder';
 import { number } from './numbers';
 import { Progress } from './progress';
 import type { Context } from './terminal';
+import { refuseTyped } from './usage';
 
 interface ScenesOptions extends Pick<WriteScenesOptions, 'count' | 'seed' | 'size' | 'split'> {
   readonly out: string;
@@ -24,7 +25,7 @@ export function define(command: Command, { terminal, signal }: Context): void {
       try {
         const bytes = 5 * options.count * options.size ** 2; // two pictures, seldom so large
         const samples = await writeNewFolder(out, bytes, (folder) =>
-          writeScenes(folder, { ...options, signal, onProgress: (done) => progress.update(done, options.count) }),
+          writeScenes(folder, { ...options, signal, onProgress: (done) => progress.update(done, options.count) }).catch(refuseTyped),
         );
         progress.clear();
         terminal.out.write(`${out}: ${options.count} scenes, ${samples} samples; see contact_sheet.png\n`);

@@ -3,16 +3,19 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { maskColor } from '../image/colors';
+import type { RgbImage } from '../image/decode';
 import { Mglmm } from '../inference/mglmm';
+import { pixelPrompts } from '../inference/pixel_prompts';
 import { SegmentAnything } from '../inference/segment_anything';
 import type { PixelBox, PixelPoint, SegmentedMask, SegmentRequest } from '../inference/segmenting';
 import { openModelFolder } from '../weights/model_folder';
 import { defaultOut, inFolder, maskRecord, type OutputOptions, openFolder, planFolders, writeMask, writeOverlay } from './answer_files';
 import { oneImage, readImage } from './image_inputs';
-import { type ModelOptions, modelOptions, watchLoading } from './model_options';
+import { type ModelOptions, modelOptions, tellDefault, watchLoading } from './model_options';
 import { numbers } from './numbers';
 import { stylesOf } from './styles';
 import type { Context } from './terminal';
+import { refuseTyped } from './usage';
 
 interface SegmentCommandOptions extends ModelOptions, OutputOptions {
   readonly point?: PixelPoint[];
@@ -47,6 +50,7 @@ export function define(command: Command, context: Context): void {
     const input = await oneImage(path);
     const [folder] = options.json && options.out === undefined ? [] : await planFolders([input], 'segment.json', options);
     const image = await readImage(input, context);
+    expectPrompts(image, request);
     await using model = await openSegmenter(options, context);
     const masks = (await model.segmentAnything({ image, ...request, multimask: options.multimask, signal })).flat();
     const files = masks.map((_, index) => (folder === undefined ? undefined : `mask_${index}.png`));
@@ -72,10 +76,21 @@ export function define(command: Command, context: Context): void {
   });
 }
 
-function requestOf({ point = [], not = [], box }: SegmentCommandOptions): Pick<SegmentRequest, 'points' | 'labels' | 'boxes'> {
+type Prompts = Pick<SegmentRequest, 'points' | 'labels' | 'boxes'>;
+
+function requestOf({ point = [], not = [], box }: SegmentCommandOptions): Prompts {
   const points = [...point, ...not];
   const labels = points.map((_, i): 0 | 1 => (i < point.length ? 1 : 0));
   return { ...(points.length > 0 ? { points: [points], labels: [labels] } : {}), boxes: box };
+}
+
+/** Before the model is opened. @throws UsageError */
+function expectPrompts(image: RgbImage, request: Prompts): void {
+  try {
+    pixelPrompts(image, { image, ...request }, 0);
+  } catch (cause) {
+    refuseTyped(cause);
+  }
 }
 
 /** A file or folder of Segment Anything, or a whole model that has it. */
@@ -83,6 +98,7 @@ async function openSegmenter(
   { model, dtype, device, clip, sam, tokenizer, template }: SegmentCommandOptions,
   context: Context,
 ): Promise<Mglmm | SegmentAnything> {
+  tellDefault(model, 'segments, which was not trained for points and little for boxes: masks and scores mean little', context);
   const { family } = await openModelFolder(model, { clip, sam });
   return watchLoading<Mglmm | SegmentAnything>(context, (watched) =>
     family === 'sam'

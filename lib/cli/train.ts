@@ -1,11 +1,11 @@
 /** `mglmm train CONFIG`: a training run as a file says, from its beginning or from where it was stopped. */
 import type { Command } from 'commander';
-import { ArgumentError } from '../errors';
 import { configFields, readConfig, type TrainConfig } from '../train/config';
 import { estimateMemory } from '../train/memory_estimate';
 import type { RunEvent } from '../train/run';
 import { prepareModel, train } from '../train/train';
 import { type Context, formatBytes, formatTable, type Stream } from './terminal';
+import { UsageError } from './usage';
 
 interface TrainFlags {
   readonly resume?: boolean;
@@ -28,7 +28,7 @@ export function define(command: Command, { terminal, signal }: Context): void {
         terminal.out.write(`${formatTable(configFields().map(({ name, fallback = '', description }) => [name, fallback, description]))}\n`);
         return;
       }
-      if (file === undefined) throw new ArgumentError('train: no configuration is given: expected the path of a YAML file');
+      if (file === undefined) throw new UsageError('train: no configuration is given: expected the path of a YAML file');
       const config = await readConfig(file);
       if (flags.dryRun) {
         await tellNeeds(config, terminal.out);

@@ -9,12 +9,14 @@ import type { Dtype } from '../native';
 import { differenceError } from '../nn/difference';
 import { type PromptStyle, promptStyles, type TemplateName, templates } from '../text/template';
 import { writeModelFolder } from '../weights/convert';
-import type { Family } from '../weights/layouts';
-import type { ModelFolder, ModelFolderOptions } from '../weights/model_folder';
-import { tokenizerFilesIn } from '../weights/model_folder';
+import { type Family, partOf } from '../weights/layouts';
+import { manifestFile, readManifest } from '../weights/manifest';
+import { type ModelFolder, openModelFolder, tokenizerFilesIn } from '../weights/model_folder';
+import { verifyFiles } from '../weights/verify';
 import type { TensorToWrite } from '../weights/write_checkpoint';
-import { Progress } from './progress';
+import { Progress, watched } from './progress';
 import { type Context, formatBytes } from './terminal';
+import { UsageError } from './usage';
 
 export interface OutputOptions {
   /** False: `--no-clip`. */
@@ -44,13 +46,40 @@ function parseGigabytes(text: string): number {
   return gigabytes * 1e9;
 }
 
-export const towersOf = ({ clip, sam }: OutputOptions): ModelFolderOptions => ({ clip: clip || undefined, sam });
+/**
+ * The model at `path` with the towers that `options` name, and without its CLIP tower where they say so.
+ * @throws CheckpointError for what is not as its manifest says: what is written of it would get a manifest that does.
+ */
+export async function openToWrite(
+  path: string,
+  { clip, sam }: Pick<OutputOptions, 'clip' | 'sam'>,
+  context: Context,
+): Promise<ModelFolder> {
+  const folder = await openModelFolder(path, { clip: clip || undefined, sam });
+  for (const { checkpoint } of folder.sources) await expectUnchanged(checkpoint.path, context);
+  return clip === false ? withoutClip(folder) : folder;
+}
+
+async function expectUnchanged(path: string, { terminal, signal }: Context): Promise<void> {
+  const manifest = await readManifest(path);
+  if (!manifest) return;
+  const problems = await watched(terminal.err, 'hashing', (onProgress) => verifyFiles(path, manifest, { onProgress, signal }));
+  if (problems.length > 0) throw new CheckpointError(`${path} is not as its ${manifestFile} says: ${problems.join('; ')}`);
+}
+
+function withoutClip({ manifest, ...folder }: ModelFolder): ModelFolder {
+  if (folder.family === 'clip') throw new UsageError(`--no-clip: ${folder.path} is a CLIP tower alone, of which it leaves nothing`);
+  const tensors = new Map([...folder.tensors].filter(([key]) => partOf(key) !== 'clip'));
+  if (!manifest) return { ...folder, tensors };
+  const { clip: _, ...config } = manifest.config;
+  return { ...folder, tensors, manifest: { ...manifest, config } };
+}
 
 /**
- * The parts of a model that has all its tensors.
+ * The parts of a model that has all its tensors; what of them is guessed is said, as from here on a manifest says it.
  * @throws CheckpointError when it has not.
  */
-export function expectWhole(folder: ModelFolder, { clip }: OutputOptions): ModelParts {
+export function expectWhole(folder: ModelFolder, { clip }: OutputOptions, { terminal }: Context): ModelParts {
   const parts = modelParts(folder);
   const { missing, misshapen } = parts.difference;
   if (missing.length + misshapen.length > 0) throw differenceError(`${folder.path} is not whole`, parts.difference);
@@ -62,6 +91,7 @@ export function expectWhole(folder: ModelFolder, { clip }: OutputOptions): Model
       `${name} is not in ${folder.path} or beside it: give its folder with --clip DIR, or leave it out with --no-clip`,
     );
   }
+  for (const guess of parts.guesses) terminal.err.write(`mglmm: ${folder.path}: ${guess}\n`);
   return parts;
 }
 

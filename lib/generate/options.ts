@@ -23,7 +23,7 @@ export interface TokenConstraint {
 
 /** How the next token is chosen from logits. */
 export interface SamplingOptions {
-  /** 0, the default, always takes the likeliest. */
+  /** 0, the default, always takes the likeliest; else from 1e-5 to 1e5. */
   temperature?: number;
   /** Only the likeliest `topK` can come; 0, the default: all. */
   topK?: number;

@@ -102,7 +102,9 @@ function expectNotAborted(signal: AbortSignal | undefined): void {
 
 function expectAtMost(maxPixels: number, { width, height }: { width: number; height: number }, name: string): void {
   if (width * height <= maxPixels) return;
-  throw new ImageError(`image: ${name} has ${width} x ${height} pixels, expected at most ${maxPixels} in all; maxPixels allows more`);
+  throw new ImageError(
+    `image: ${name} has ${width} x ${height} pixels, expected at most ${maxPixels} in all: make it smaller; maxPixels of a program allows more`,
+  );
 }
 
 async function bytesOf(source: Exclude<ImageSource, RgbImage>): Promise<{ bytes: Buffer; name: string }> {

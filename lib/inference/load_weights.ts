@@ -55,7 +55,7 @@ interface LoadWeightsOptions extends Pick<LoadOptions, 'signal' | 'logger'> {
 export async function loadWeights(
   module: Module,
   { path, family, sources, tensors }: ModelFolder,
-  { difference }: ModelParts,
+  { difference, guesses }: ModelParts,
   { dtype, progress, quantize, signal, logger }: LoadWeightsOptions,
 ): Promise<void> {
   try {
@@ -67,6 +67,7 @@ export async function loadWeights(
       onProgress: ({ key, bytes, totalBytes }) => progress.tell('weights', bytes, totalBytes, basename(tensors.get(key)?.file ?? path)),
     });
     for (const device of new Set(['cpu', module.device] as const)) trimMemory(device); // what casts and packing took on the way
+    for (const guess of guesses) logger?.warn(`${path}: ${guess}`);
     const { unexpected } = difference;
     if (unexpected.length > 0)
       logger?.warn(`${path}: ${unexpected.length} tensors are of no known part and were left out, such as ${unexpected[0]}`);

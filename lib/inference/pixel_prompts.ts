@@ -9,6 +9,8 @@ import { tensor } from '../tensor/create';
 import type { Picture } from './picture';
 import type { PixelBox, SegmentRequest } from './segmenting';
 
+type Size = Pick<Picture, 'width' | 'height'>;
+
 /** One entry an object in each list that is there. */
 export interface PixelPrompts {
   readonly points?: readonly (readonly SamPoint[])[];
@@ -22,7 +24,7 @@ export interface PixelPrompts {
  * @param maskSide - of the masks that the network makes and takes.
  * @throws ArgumentError for what is not of the form, not within the picture, or not of as many objects as the rest.
  */
-export function pixelPrompts(picture: Picture, { points, labels, boxes, mask }: SegmentRequest, maskSide: number): PixelPrompts {
+export function pixelPrompts(picture: Size, { points, labels, boxes, mask }: SegmentRequest, maskSide: number): PixelPrompts {
   const prompts = {
     points: points === undefined ? undefined : pointsOf(picture, points, labels),
     boxes: boxes === undefined ? undefined : boxesOf(picture, boxes),
@@ -66,7 +68,7 @@ function refuse(why: string): never {
 const ofObjects = (list: unknown, isOne: (first: unknown) => boolean): unknown => (Array.isArray(list) && isOne(list[0]) ? [list] : list);
 const isPair = (value: unknown): boolean => Array.isArray(value) && !Array.isArray(value[0]);
 
-function pointsOf({ width, height }: Picture, points: unknown, labels: unknown): SamPoint[][] {
+function pointsOf({ width, height }: Size, points: unknown, labels: unknown): SamPoint[][] {
   const [all, kinds] = [ofObjects(points, isPair), ofObjects(labels, (first) => !Array.isArray(first))];
   if (!(Array.isArray(all) && all.every(Array.isArray))) {
     return refuse(`points are ${shown(points)}, expected a list of [x, y], or one for each object`);
@@ -94,7 +96,7 @@ function pointsOf({ width, height }: Picture, points: unknown, labels: unknown):
 
 const isWithin = (value: unknown, most: number): boolean => typeof value === 'number' && value >= 0 && value <= most;
 
-function boxesOf({ width, height }: Picture, boxes: unknown): PixelBox[] {
+function boxesOf({ width, height }: Size, boxes: unknown): PixelBox[] {
   const all = ofObjects(boxes, (first) => typeof first === 'number');
   if (!Array.isArray(all)) return refuse(`boxes are ${shown(boxes)}, expected [left, top, right, bottom] of each`);
   return all.map((box: unknown): PixelBox => {

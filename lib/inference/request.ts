@@ -1,16 +1,5 @@
 /** What is asked of a model. */
-import {
-  type Check,
-  expectOptions,
-  integerFrom,
-  isAnything,
-  isBoolean,
-  isSignal,
-  isString,
-  numberAbove,
-  numberFrom,
-  shown,
-} from '../checks';
+import { type Check, expectOptions, integerFrom, isAnything, isBoolean, isSignal, isString, numberAbove, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { SamplingOptions } from '../generate/options';
 import { isImageSource } from '../image/decode';
@@ -60,9 +49,13 @@ export interface ChatOptions extends AnswerOptions {
 const isStop: Check = (value) =>
   [value].flat().every((one) => typeof one === 'string' && one !== '') ? undefined : 'a string, or strings, none of them empty';
 
+/** As kernels/sample_token.cpp, which is asked when the picture and the prompt are read. */
+const isTemperature: Check = (value) =>
+  value === 0 || (typeof value === 'number' && value >= 1e-5 && value <= 1e5) ? undefined : '0, or a number from 1e-5 to 1e5';
+
 export const optionChecks = {
   maxNewTokens: integerFrom(1),
-  temperature: numberFrom(0),
+  temperature: isTemperature,
   topK: integerFrom(0),
   topP: numberAbove(0, 1),
   repetitionPenalty: numberAbove(0),

@@ -3,7 +3,7 @@ import { ArgumentError } from '../errors';
 import { clipPrefix, type Part, partOf, samPrefix } from '../weights/layouts';
 import { manifestFile } from '../weights/manifest';
 import type { ModelFolder } from '../weights/model_folder';
-import { type ClipConfig, clipPresets, inferClipConfig, parseClipConfig } from './clip/config';
+import { type ClipConfig, clipPresets, inferClipConfig, parseClipConfig, usedLayers } from './clip/config';
 import { inferLlamaConfig, type LlamaConfig, parseLlamaConfig } from './llama/config';
 import type { MglmmConfig } from './mglmm/config';
 import { inferSamConfig, parseSamConfig, type SamConfig, samPresets } from './sam/config';
@@ -30,20 +30,25 @@ export const projectorOf = (shapes: Shapes): MglmmConfig['projector'] => (shapes
 export const withoutPrefix = (key: string): string =>
   [clipPrefix, samPrefix].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), key);
 
+/** Told, in a sentence, what no file says and shapes cannot tell. */
+type Guess = (sentence: string) => void;
+const untold = 'no mglmm.json or config.json tells, expected one that does in the folder that is opened';
+
 /** @throws ArgumentError when a configuration makes no sense, or a tensor that tells a size is not there. */
-export function configsOf(folder: ModelFolder): ModelConfigs {
+export function configsOf(folder: ModelFolder, guess: Guess = () => {}): ModelConfigs {
   const { manifest, config } = folder;
-  if (manifest) {
-    for (const part of ['llama', 'clip', 'sam'] as const) expectFields(part, manifest.config[part]);
-    return manifest.config as ModelConfigs;
-  }
+  const written = (manifest?.config ?? {}) as ModelConfigs;
+  for (const part of ['llama', 'clip', 'sam'] as const) expectFields(part, written[part]);
   const shapes = shapesOf(folder);
   const present = partsIn(shapes);
+  // A tower that was left out and is given again is none of the manifest's.
+  const isUntold = (part: keyof ModelConfigs) => present.has(part) && written[part] === undefined;
   const alone = new Map(Array.from(shapes, ([key, shape]) => [withoutPrefix(key), shape]));
   return {
-    ...(present.has('llama') ? { llama: llamaOf(config, shapes) } : {}),
-    ...(present.has('clip') ? { clip: clipOf(folder, alone) } : {}),
-    ...(present.has('sam') ? { sam: samOf(config, alone) } : {}),
+    ...written,
+    ...(isUntold('llama') ? { llama: llamaOf(config, shapes, guess) } : {}),
+    ...(isUntold('clip') ? { clip: clipOf(folder, alone, guess) } : {}),
+    ...(isUntold('sam') ? { sam: samOf(config, alone, guess) } : {}),
   };
 }
 
@@ -81,11 +86,14 @@ function expectFields(part: keyof ModelConfigs, config: object | undefined): voi
 }
 
 /** llava-hf's `text_config` leaves out what is as in LLaMA 7B, so that shapes must tell. */
-function llamaOf(config: Json, shapes: Shapes): LlamaConfig {
+function llamaOf(config: Json, shapes: Shapes, guess: Guess): LlamaConfig {
   if ('hidden_size' in config) return parseLlamaConfig(config);
   const inferred = inferLlamaConfig(shapes);
-  if (typeof config.text_config !== 'object') return inferred;
-  const { vocabSize, dim, mlpDim, depth, heads, kvHeads } = inferred;
+  const { vocabSize, dim, mlpDim, depth, heads, kvHeads, context } = inferred;
+  if (typeof config.text_config !== 'object') {
+    guess(`llama: ${heads} heads and ${context} positions are guessed: ${untold}`);
+    return inferred;
+  }
   return parseLlamaConfig({
     vocab_size: vocabSize,
     hidden_size: dim,
@@ -98,19 +106,29 @@ function llamaOf(config: Json, shapes: Shapes): LlamaConfig {
 }
 
 /** Relatives of LLaVA-1.5 that make masks keep its `image_aspect_ratio`, and yet are shown the middle square. */
-function clipOf({ family, config, clipConfig }: ModelFolder, alone: Shapes): ClipConfig {
+function clipOf({ family, config, clipConfig }: ModelFolder, alone: Shapes, guess: Guess): ClipConfig {
   const json = clipConfig ?? ('vision_config' in config ? config : undefined);
   const sizes = json ? parseClipConfig(json) : inferClipConfig(alone);
   const layer = config.mm_vision_select_layer ?? config.vision_feature_layer;
   const feature = config.mm_vision_select_feature;
-  return {
+  const clip: ClipConfig = {
     ...sizes,
     ...(typeof layer === 'number' ? { selectLayer: layer } : {}),
     ...(feature === 'patch' || feature === 'cls_patch' ? { selectFeature: feature } : {}),
     ...(family === 'llava' && config.image_aspect_ratio === 'pad' ? { padToSquare: true } : {}),
   };
+  if (!json && !isPublished(clip, clipPresets))
+    guess(`clip: ${clip.heads} heads, and features of layer ${usedLayers(clip)} of ${clip.depth}, are guessed: ${untold}`);
+  return clip;
 }
 
-function samOf(config: Json, alone: Shapes): SamConfig {
-  return 'segment_encoder_config' in config ? parseSamConfig(config.segment_encoder_config) : inferSamConfig(alone);
+function samOf(config: Json, alone: Shapes, guess: Guess): SamConfig {
+  if ('segment_encoder_config' in config) return parseSamConfig(config.segment_encoder_config);
+  const sam = inferSamConfig(alone);
+  if (!isPublished(sam, samPresets)) guess(`sam: ${sam.decoderHeads} heads of the mask decoder are guessed: ${untold}`);
+  return sam;
 }
+
+/** Whose files say no more than their shapes. */
+const isPublished = <Config extends ClipConfig | SamConfig>({ dim, depth }: Config, presets: Readonly<Record<string, Config>>): boolean =>
+  Object.values(presets).some((one) => one.dim === dim && one.depth === depth);

@@ -16,6 +16,8 @@ export interface ModelParts {
   readonly missing: readonly Part[];
   /** Of the parts that are there. */
   readonly difference: Difference;
+  /** What had to be guessed of the configurations, in sentences: other values are another network. */
+  readonly guesses: readonly string[];
 }
 
 const grounded: readonly Part[] = ['llama', 'projector', 'textHiddenFcs', 'sam', 'clip'];
@@ -35,7 +37,8 @@ const partsOf: Readonly<Record<Family, readonly Part[]>> = {
 export function modelParts(folder: ModelFolder): ModelParts {
   const shapes = shapesOf(folder);
   const present = partsIn(shapes);
-  const configs = configsOf(folder);
+  const guesses: string[] = [];
+  const configs = configsOf(folder, (sentence) => guesses.push(sentence));
   const expected = new Map<string, readonly number[]>();
   for (const module of modulesOf(configs, shapes)) {
     for (const [key, { shape }] of module.namedParameters()) if (present.has(partOf(key))) expected.set(key, shape);
@@ -45,6 +48,7 @@ export function modelParts(folder: ModelFolder): ModelParts {
   const { clip } = configs;
   return {
     configs,
+    guesses,
     missing: partsOf[folder.family].filter((part) => !present.has(part)),
     difference: { missing, misshapen, unexpected: unexpected.filter((key) => !(clip && isUnusedClipKey(withoutPrefix(key), clip))) },
   };

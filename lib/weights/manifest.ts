@@ -2,7 +2,8 @@
  * `mglmm.json`, what `mglmm convert` says about the folder it wrote: of which family the weights are (the names of their
  * tensors no longer tell), how to talk to the model, the sizes of its parts, and a hash of every file.
  */
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { type TemplateName, templates } from '../text/template';
 import { readJsonObject } from './json_file';
@@ -31,16 +32,25 @@ const schema = z.object({
 
 export type Manifest = Readonly<z.infer<typeof schema>>;
 
+/** `path`, or the folder of that file. */
+export async function folderOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ? dirname(path) : path;
+}
+
 /**
- * The manifest of a folder.
- * @returns undefined when it has none.
+ * The manifest of a folder, or of a file the one beside it, if that names it: without the other files.
+ * @returns undefined when there is none.
  * @throws CheckpointFormatError, naming the field that does not fit.
  */
-export async function readManifest(folder: string): Promise<Manifest | undefined> {
+export async function readManifest(of: string): Promise<Manifest | undefined> {
+  const folder = await folderOf(of);
   const path = join(folder, manifestFile);
   const json = await readJsonObject(path);
   if (json === undefined) return undefined;
   const { data, error } = schema.safeParse(json);
   if (error) refuse(path, error.issues.map(({ path: field, message }) => `${field.join('.') || 'manifest'}: ${message}`).join('; '), error);
-  return data;
+  if (folder === of) return data;
+  const file = data.files[basename(of)];
+  return file && { ...data, files: { [basename(of)]: file } };
 }

@@ -3,11 +3,11 @@
  * keep elsewhere. Nothing of the values is read.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors';
 import { type JsonObject, readJsonObject } from './json_file';
 import { clipPrefix, type Family, type Layout, layoutOf, partOf, samPrefix, under } from './layouts';
-import { type Manifest, readManifest } from './manifest';
+import { folderOf, type Manifest, readManifest } from './manifest';
 import { openCheckpoint } from './open_checkpoint';
 import { type KeyedTensors, keyedTensors, type Source } from './sources';
 
@@ -26,6 +26,8 @@ export interface ModelSource extends Required<Source> {
 export interface ModelFolder {
   /** Of the folder, or of the file, that was opened. */
   readonly path: string;
+  /** `path`, or the folder of that file. */
+  readonly folder: string;
   readonly family: Family;
   readonly manifest?: Manifest;
   /** The weights, then those of towers beside it. */
@@ -61,9 +63,11 @@ const towers: readonly Family[] = ['clip', 'sam'];
  */
 export async function openModelFolder(path: string, options: ModelFolderOptions = {}): Promise<ModelFolder> {
   const checkpoint = await openCheckpoint(path);
-  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
-  const whole = folder === path;
-  const [manifest, config] = whole ? [await readManifest(path), (await readJsonObject(join(path, 'config.json'))) ?? {}] : [undefined, {}];
+  const folder = await folderOf(path);
+  const manifest = await readManifest(path);
+  // A file that no manifest names may be any model's: what is beside it says nothing of it.
+  const whole = folder === path || manifest !== undefined;
+  const config = (whole ? await readJsonObject(join(folder, 'config.json')) : undefined) ?? {};
   const layout = layoutOf(checkpoint.names);
   const family = manifest?.family ?? layout.family;
   const sources: ModelSource[] = [{ checkpoint, layout, keyOf: layout.keyOf }];
@@ -76,6 +80,7 @@ export async function openModelFolder(path: string, options: ModelFolderOptions 
   const present = whole ? await readdir(folder) : [];
   return {
     path,
+    folder,
     family,
     manifest,
     sources,

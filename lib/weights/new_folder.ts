@@ -1,12 +1,34 @@
 /** A folder that is there whole or not at all: written under another name beside it, renamed when it is complete. */
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, constants, mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ArgumentError } from '../errors';
+
+/** Looked at before the work that is written there. @throws ArgumentError unless the folder is there, or can be made, and may be written into. */
+export async function expectWritable(folder: string, within = resolve(folder)): Promise<void> {
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new ArgumentError(`${folder} cannot be written: ${why}`, { cause });
+  };
+  let nearest = within;
+  while (!existsSync(nearest)) nearest = dirname(nearest);
+  if (!(await stat(nearest)).isDirectory()) refuse(`${nearest} is no folder`);
+  await access(nearest, constants.W_OK | constants.X_OK).catch((cause: Error) => refuse(cause.message, cause));
+}
+
+/** As {@link expectWritable}, of a folder with nothing in it. */
+export async function expectNewFolder(folder: string): Promise<void> {
+  const present = await readdir(folder).catch((cause: Error) => {
+    if (!existsSync(folder)) return [];
+    throw new ArgumentError(`${folder} is no folder, expected a new or an empty one`, { cause });
+  });
+  if (present.length > 0) throw new ArgumentError(`${folder} is not empty, expected a new or an empty folder`);
+  await expectWritable(folder, dirname(resolve(folder))); // where it is written before it is renamed
+}
 
 /**
  * @param needed - bytes that will be written; more than the disk has free is refused before anything is.
  * @param write - fills the folder whose path it is given. When it throws, nothing is left.
- * @throws ArgumentError when `destination` holds something, or the disk is too full.
+ * @throws ArgumentError when `destination` holds something or cannot be written, or the disk is too full.
  */
 export async function writeNewFolder<Result>(
   destination: string,
@@ -15,11 +37,7 @@ export async function writeNewFolder<Result>(
 ): Promise<Result> {
   const path = resolve(destination);
   const parent = dirname(path);
-  const present = await readdir(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw new ArgumentError(`${destination} is no folder, expected a new or an empty one`, { cause: error });
-  });
-  if (present.length > 0) throw new ArgumentError(`${destination} is not empty, expected a new or an empty folder`);
+  await expectNewFolder(destination);
   await mkdir(parent, { recursive: true });
   const { bavail, bsize } = await statfs(parent);
   if (bavail * bsize < needed) {

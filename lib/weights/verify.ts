@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { AbortedError } from '../errors';
 import { tidy } from '../tensor/scope';
 import { countNotFinite } from './finite';
-import type { Manifest } from './manifest';
+import { folderOf, type Manifest } from './manifest';
 import { readDtype, readTensor } from './read_tensor';
 import type { KeyedTensors } from './sources';
 import { countOf, isFloating } from './stored';
@@ -20,10 +20,12 @@ export interface VerifyOptions {
 const PIECE_BYTES = 512 * 1024;
 
 /**
- * Compares the files of a folder with the sizes and hashes of its manifest.
+ * Compares files with the sizes and hashes of a manifest.
+ * @param of - the folder, or the file, whose manifest it is.
  * @returns a sentence for each that is not as it was.
  */
-export async function verifyFiles(folder: string, { files }: Manifest, options: VerifyOptions = {}): Promise<string[]> {
+export async function verifyFiles(of: string, { files }: Manifest, options: VerifyOptions = {}): Promise<string[]> {
+  const folder = await folderOf(of);
   const totalBytes = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
   const problems: string[] = [];
   let done = 0;

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { openModelFolder, Scope } from '../../lib';
 import { modelParts } from '../../lib/models/model_parts';
@@ -41,7 +41,7 @@ describe('mglmm convert', () => {
       const before = await openModelFolder(join(tiny, form), towers.length > 0 ? { clip } : {});
       const after = await openModelFolder(target);
       assert.equal(after.family, before.family);
-      assert.deepEqual(modelParts(after), modelParts(before));
+      assert.deepEqual(modelParts(after), { ...modelParts(before), guesses: [] });
       assert.deepEqual(await valuesIn(target), await valuesIn(join(tiny, form), towers.length > 0 ? { clip } : {}));
       assert.equal((await mglmm(['verify', target])).code, 0);
     });
@@ -101,7 +101,29 @@ describe('mglmm convert', () => {
     );
     assert.equal((await convert('--no-clip')).code, 0);
     assert.match((await mglmm(['verify', join(folder.path, 'copy')])).out, /shapes {2}\d+ tensors are those of the family mglmm/);
+    rmSync(join(folder.path, 'copy'), { recursive: true });
     assert.match((await convert('--clip', checkpoint)).err, /holds a mglmm, expected a clip\n$/);
+  });
+
+  test('leaves a tower out that is there, with which what is written is whole again', async () => {
+    using folder = temporaryFolder();
+    const convert = async (source: string, name: string, ...args: string[]) => {
+      const { code, err } = await mglmm(['convert', source, folder.file(name), ...args]);
+      assert.equal(code, 0, err);
+      return folder.file(name);
+    };
+    const whole = await convert(checkpoint, 'whole');
+    for (const source of [checkpoint, whole]) {
+      const bare = await convert(source, `bare-${basename(source)}`, '--no-clip');
+      const { out } = await mglmm(['inspect', bare]);
+      assert.match(out, /\n {2}clip: clip-vit-tiny-patch14-56 is not here; say where with --clip DIR\n/);
+      assert.doesNotMatch(out, /^clip /m);
+      assert.match((await mglmm(['verify', bare, '--clip', clip])).out, /\nshapes {2}\d+ tensors are those of the family mglmm\n/);
+      const again = await openModelFolder(await convert(bare, `again-${basename(source)}`, '--clip', clip));
+      assert.deepEqual(modelParts(again), modelParts(await openModelFolder(whole)));
+    }
+    const { code, err } = await mglmm(['convert', clip, folder.file('nothing'), '--no-clip']);
+    assert.deepEqual([code, err], [2, `mglmm: --no-clip: ${clip} is a CLIP tower alone, of which it leaves nothing\n`]);
   });
 
   test('leaves out what belongs to no part, and says so', async () => {
@@ -116,6 +138,30 @@ describe('mglmm convert', () => {
     assert.equal(code, 0);
     assert.match(err, /^left out 1 tensors of no known part, such as model\.other\.weight\n/);
     assert.equal((await openModelFolder(join(folder.path, 'copy'))).tensors.has('model.other.weight'), false);
+  });
+
+  test('takes nothing that is not as its manifest says, of the model or of a tower', async () => {
+    using folder = temporaryFolder();
+    const convert = (...args: string[]) => mglmm(['convert', ...args]);
+    const [model, tower, target] = [folder.file('model'), folder.file('tower'), folder.file('copy')];
+    assert.equal((await convert(checkpoint, model, '--no-clip')).code, 0);
+    assert.equal((await convert(clip, tower)).code, 0);
+    const controller = new AbortController();
+    controller.abort();
+    assert.equal((await mglmm(['convert', model, target, '--no-clip'], { signal: controller.signal })).code, 130);
+    for (const path of [tower, model]) {
+      const file = join(path, 'model.safetensors');
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+      writeFileSync(file, bytes);
+      const { code, err } = await convert(model, target, '--clip', tower);
+      assert.equal(code, 1);
+      assert.match(
+        err,
+        new RegExp(`^mglmm: ${path} is not as its mglmm\\.json says: model\\.safetensors has the sha256 .*: it was changed or damaged\n$`),
+      );
+      assert.equal(readdirSync(folder.path).sort().join(), 'model,tower');
+    }
   });
 
   test('refuses a folder that holds something', async () => {

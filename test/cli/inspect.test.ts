@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
+import { defaultModel } from '../../lib';
+import type { Finding } from '../../lib/cli/findings';
 import { mglmm } from '../support/command';
 import { goldenFolder } from '../support/golden';
 import { temporaryFolder } from '../support/weights';
@@ -16,6 +18,7 @@ interface Inspected {
   readonly family: string;
   readonly parts: Record<string, { tensors: number; dtypes: string[] }>;
   readonly config: { llama?: { dim: number } };
+  readonly tokenizer: { readonly files: string[] };
   readonly problems: string[];
   readonly ignored: string[];
 }
@@ -53,6 +56,49 @@ describe('mglmm inspect', () => {
   test('tells of a tower alone that nothing is missing', async () => {
     assert.match((await mglmm(['inspect', join(tiny, vision_tower)])).out, /: clip, 1 file\n[\s\S]*nothing is missing\n$/);
     assert.match((await mglmm(['inspect', join(tiny, 'checkpoints/sam.pth')])).out, /: sam, 1 file\n/);
+  });
+
+  test('reads the manifest beside a file that it names, and says what it guesses without', async () => {
+    using folder = temporaryFolder();
+    for (const name of ['model.safetensors', 'tokenizer.model', 'added_tokens.json', 'mglmm.json'])
+      cpSync(join(defaultModel, name), folder.file(name));
+    const weights = folder.file('model.safetensors');
+    const [whole, file] = [await inspect(folder.path), await inspect(weights)];
+    assert.deepEqual([file.config, file.problems], [whole.config, []]);
+    assert.deepEqual(await inspect(weights), { ...whole, path: weights });
+    cpSync(weights, folder.file('other.safetensors'));
+    assert.notDeepEqual((await inspect(folder.file('other.safetensors'))).config, whole.config);
+
+    rmSync(folder.file('mglmm.json'));
+    const untold = 'no mglmm.json or config.json tells, expected one that does in the folder that is opened';
+    const guesses = [
+      `llama: 2 heads and 2048 positions are guessed: ${untold}`,
+      `clip: 3 heads, and features of layer 5 of 6, are guessed: ${untold}`,
+      `sam: 8 heads of the mask decoder are guessed: ${untold}`,
+    ];
+    assert.deepEqual((await inspect(folder.path)).problems, guesses);
+    const verified = await mglmm(['verify', folder.path]);
+    assert.equal(verified.code, 1);
+    assert.ok(verified.out.includes(`\nshapes  3 wrong\n  ${guesses.join('\n  ')}\n`), verified.out);
+    const copied = await mglmm(['convert', folder.path, folder.file('copy')]);
+    assert.deepEqual([copied.code, copied.err], [0, guesses.map((guess) => `mglmm: ${folder.path}: ${guess}\n`).join('')]);
+    const { findings } = JSON.parse((await mglmm(['doctor', '--json', '--model', folder.path])).out) as { findings: Finding[] };
+    assert.deepEqual(
+      findings.filter(({ state }) => state === 'bad'),
+      guesses.map((found) => ({ what: 'model', found, state: 'bad', fix: `cp FOLDER_OF_THE_MODEL/{mglmm,config}.json ${folder.path}` })),
+    );
+  });
+
+  test('reads a tokenizer that is elsewhere', async () => {
+    using folder = temporaryFolder();
+    const model = folder.file('model.safetensors');
+    for (const name of ['model.safetensors', 'mglmm.json']) cpSync(join(defaultModel, name), folder.file(name));
+    assert.match((await inspect(folder.path)).problems.join(), /^tokenizer: .* has neither tokenizer\.model nor tokenizer\.json/);
+    for (const path of [folder.path, model]) {
+      const { problems, tokenizer } = await inspect(path, '--tokenizer', defaultModel);
+      const files = ['tokenizer.model', 'added_tokens.json'].map((name) => join(defaultModel, name));
+      assert.deepEqual([problems, tokenizer.files], [[], files]);
+    }
   });
 
   test('tells that the tokenizer is of another model', async () => {

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
-import { openCheckpoint, openModelFolder, Scope, type StoredTensor } from '../../lib';
+import { clipPrefix, openCheckpoint, openModelFolder, partOf, Scope, type StoredTensor } from '../../lib';
 import { readTensor } from '../../lib/weights/read_tensor';
 import { mglmm } from '../support/command';
 import { goldenFolder, readSafetensors } from '../support/golden';
@@ -61,6 +61,18 @@ describe('mglmm merge', () => {
     assert.equal((await mglmm(['verify', target])).code, 0);
     assert.match((await mglmm(['convert', dump, `${target}2`])).err, /has LoRA matrices that are not merged: run mglmm merge instead\n$/);
     assert.match((await mglmm(['inspect', dump])).out, /LoRA matrices are not merged: mglmm merge does it/);
+  });
+
+  test('leaves the CLIP tower out when it is told to', async () => {
+    using folder = temporaryFolder();
+    const tensors = { ...(await dumped()), ...asWritten(join(tiny, 'lora.safetensors'), (name) => name) };
+    const tower = `${clipPrefix}vision_model.embeddings.class_embedding`;
+    const dump = folder.file('dump.safetensors', safetensorsOf({ ...tensors, [tower]: floats([16], new Array<number>(16).fill(0)) }));
+    const target = folder.file('merged');
+    const { code, err } = await mglmm(['merge', dump, target, '--base', base, '--no-clip']);
+    assert.equal(code, 0, err);
+    const { tensors: written, manifest } = await openModelFolder(target);
+    assert.deepEqual([[...written.keys()].filter((key) => partOf(key) === 'clip'), manifest?.config.clip], [[], undefined]);
   });
 
   test('takes up an adapter of PEFT', async () => {

@@ -121,9 +121,9 @@ describe('mglmm scenes', () => {
     using folder = temporaryFolder();
     const out = folder.file('out');
     for (const [arguments_, code, message] of [
-      [['--count', '0'], 1, /^mglmm: scenes: count is 0, expected a whole number, 1 to 2147483648, as many as train has\n$/],
-      [['--count', '1001', '--split', 'val'], 1, /count is 1001, expected a whole number, 1 to 1000, as many as val has\n$/],
-      [['--size', '8'], 1, /scene: size is 8, expected a whole number, 32 to 2048\n$/],
+      [['--count', '0'], 2, /^mglmm: scenes: count is 0, expected a whole number, 1 to 2147483648, as many as train has\n$/],
+      [['--count', '1001', '--split', 'val'], 2, /count is 1001, expected a whole number, 1 to 1000, as many as val has\n$/],
+      [['--size', '8'], 2, /scene: size is 8, expected a whole number, 32 to 2048\n$/],
       [['--seed', 'x'], 2, /expected a whole number from 0/],
       [['--split', 'dev'], 2, /Allowed choices are train, val, test, unseen/],
     ] as const) {

@@ -66,6 +66,13 @@ describe('mglmm segment', () => {
     );
   });
 
+  test('says of the model that comes with it that it knows no points', async () => {
+    const { code, err } = await mglmm(['segment', image, '--point', '20,30', '--json']);
+    assert.equal(code, 0, err);
+    assert.match(err, /^mglmm-tiny segments, which was not trained for points.*; --model names another\n/);
+    assert.doesNotMatch((await segment(alone, '--point', '20,30', '--json')).err, /mglmm-tiny segments/);
+  });
+
   test('says what is wrong with a prompt', async () => {
     const expected = 'error: say what is meant with --point x,y or --box left,top,right,bottom\n';
     assert.deepEqual(await segment(alone), { code: 2, out: '', err: expected });

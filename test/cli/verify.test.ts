@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { mglmm } from '../support/command';
@@ -45,6 +45,20 @@ describe('mglmm verify', () => {
     assert.match(err, /: 4 things are wrong\n$/);
   });
 
+  test('compares a file with the manifest beside it that names it', async () => {
+    using folder = temporaryFolder();
+    const copy = join(folder.path, 'copy');
+    assert.equal((await mglmm(['convert', join(tiny, 'checkpoint'), copy])).code, 0);
+    const file = join(copy, 'model.safetensors');
+    assert.match((await mglmm(['verify', file])).out, /^files {3}1 are as they were written\nshapes {2}\d+ tensors are those/);
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 3] = (bytes.at(-3) as number) ^ 1;
+    writeFileSync(file, bytes);
+    assert.match((await mglmm(['verify', file])).out, /^files {3}1 wrong\n {2}model\.safetensors has the sha256 /);
+    cpSync(file, join(copy, 'other.safetensors'));
+    assert.match((await mglmm(['verify', join(copy, 'other.safetensors')])).out, /^files {3}there is no mglmm\.json to compare with\n/);
+  });
+
   test('checks a folder without a manifest for what it can', async () => {
     const path = join(tiny, 'checkpoints/bin-single');
     const { code, out } = await mglmm(['verify', path]);
@@ -54,6 +68,8 @@ describe('mglmm verify', () => {
       /^files {3}there is no mglmm\.json to compare with\nshapes {2}1 wrong\n {2}clip: nothing of it is here\nvalues {2}all are finite\n$/,
     );
     assert.equal((await mglmm(['verify', path, '--clip', join(tiny, vision_tower)])).code, 0);
+    const twice = await mglmm(['verify', path, '--sam', join(tiny, 'checkpoints/sam.pth')]);
+    assert.match(twice.err, /model\.segment_encoder\.\S+ is in .* and again in .*sam\.pth/);
   });
 
   test('refuses a manifest that makes no sense', async () => {

@@ -191,9 +191,12 @@ describe('refuses, with a reason,', () => {
     huge.writeUInt32BE(30_000, 16);
     huge.writeUInt32BE(20_000, 20);
     // The checksum of the header no longer fits, which is noticed only later.
-    await refuses(huge, /has 30000 x 20000 pixels, expected at most 100000000 in all; maxPixels allows more$|damaged/);
+    await refuses(
+      huge,
+      /has 30000 x 20000 pixels, expected at most 100000000 in all: make it smaller; maxPixels of a program allows more$|damaged/,
+    );
     const small = { maxPixels: 53 * 37 - 1 };
-    const message = `has 53 x 37 pixels, expected at most ${53 * 37 - 1} in all; maxPixels allows more`;
+    const message = `has 53 x 37 pixels, expected at most ${53 * 37 - 1} in all: make it smaller; maxPixels of a program allows more`;
     await refuses(path('420.jpg'), `image: "${path('420.jpg')}" ${message}`, small);
     await refuses(await decodeImage(path('420.jpg')), `image: the picture ${message}`, small);
     assert.equal((await decodeImage(path('420.jpg'), { maxPixels: 53 * 37 })).width, 53);

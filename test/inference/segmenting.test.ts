@@ -110,6 +110,13 @@ for (const golden of mglmmGoldens()) {
       });
     }
 
+    test('says what it guesses of a checkpoint of no published size', async () => {
+      const lines: string[] = [];
+      await using _sam = await SegmentAnything.load(alone, { device, logger: { info: () => {}, warn: (line) => lines.push(line) } });
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] as string, /sam\.pth: sam: 8 heads of the mask decoder are guessed: /);
+    });
+
     describe('refuses', () => {
       const refused: [string, Partial<SegmentRequest>][] = [
         ['no points, boxes or mask are given, expected one of them at least', {}],

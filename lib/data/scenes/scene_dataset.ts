@@ -1,4 +1,5 @@
 /** Scenes as samples: which scene, which task and which words follow from the number of the sample and the seed. */
+import { expectKnown } from '../../checks';
 import { ArgumentError } from '../../errors';
 import type { Dataset, Sample } from '../sample';
 import { Chance } from './chance';
@@ -35,7 +36,9 @@ export class SceneDataset implements Dataset {
   readonly #weights: readonly number[];
 
   /** @throws ArgumentError for a task that there is not, weights that are none, no task in a sample, a split, seed or size that is none. */
-  constructor({ split, seed, size = 256, tasks: weights, together = 1, segcap = true }: SceneDatasetOptions) {
+  constructor(options: SceneDatasetOptions) {
+    expectKnown('scenes', options, ['split', 'seed', 'size', 'tasks', 'together', 'segcap'] satisfies (keyof SceneDatasetOptions)[]);
+    const { split, seed, size = 256, tasks: weights, together = 1, segcap = true } = options;
     expectSceneKey({ split, seed, index: 0, size });
     const given = weights ?? Object.fromEntries(taskNames.map((name) => [name, 1]));
     for (const [name, weight] of Object.entries(given)) {
