@@ -96,7 +96,10 @@ async function trainHere(config: TrainConfig, options: TrainOptions): Promise<Tr
   await synchronize();
   if (config.lora && config.model.path !== undefined) {
     const adapter = join(config.output, 'adapter');
-    await writeAdapter(adapter, opened.model, { whole: [...trainer.optimizer.parameters.keys()], baseName: config.model.path });
+    await writeAdapter(adapter, opened.model, {
+      whole: [...trainer.optimizer.parameters.keys()],
+      baseName: begun?.path ?? config.model.path,
+    });
     return { ...result, adapter };
   }
   const model = join(config.output, 'model');

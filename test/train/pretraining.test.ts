@@ -139,6 +139,22 @@ onEveryDevice('pretraining', (device) => {
     );
   });
 
+  test('of a model that there is, with LoRA, is the base that the adapter names', async () => {
+    using folder = temporaryFolder();
+    const { model: path } = await train(await configIn(device, folder, { pretraining: undefined, steps: 1 }));
+    const config = await configIn(device, folder, {
+      model: { path, dtype: 'bf16' },
+      output: 'further',
+      pretraining: { steps: 1, batchSize: 4 },
+      steps: 1,
+      trainable: 'mglmm',
+      lora: {},
+    });
+    const { adapter = '' } = await train(config);
+    const about = JSON.parse(readFileSync(join(adapter, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+    assert.equal(about.base_model_name_or_path, join(folder.path, 'further/pretraining/model'));
+  });
+
   test('is of samples with masks', async () => {
     using folder = temporaryFolder();
     const config = await configIn(device, folder);
