@@ -37,6 +37,10 @@ export interface OpenedModel extends Disposable {
   readonly speech: Speech;
   /** Folder of the tokenizer. */
   readonly tokenizerPath: string;
+  /** Whose way of speaking it is trained in, and is to be asked in. */
+  readonly family: PromptFamily;
+  /** Paths of config.json and the like, which say the rest of that. */
+  readonly configFiles: readonly string[];
 }
 
 /**
@@ -52,7 +56,7 @@ async function newModel(choice: ModelChoice, values: boolean): Promise<OpenedMod
   if (choice.tokenizer === undefined) throw new ArgumentError('model: a new model has no tokenizer of its own: give the folder of one');
   const model = new MglmmForCausalLM(parseMglmmConfig(choice.sizes), { dtype: choice.dtype });
   if (values) initialize(model, choice.seed);
-  return finish(model, choice, 'mglmm', choice.tokenizer, undefined);
+  return finish(model, choice, { family: model.config.sam ? 'mglmm' : 'llava', tokenizerPath: choice.tokenizer, configFiles: [] });
 }
 
 async function storedModel(choice: ModelChoice, values: boolean, signal?: AbortSignal): Promise<OpenedModel> {
@@ -63,13 +67,12 @@ async function storedModel(choice: ModelChoice, values: boolean, signal?: AbortS
   const model = new MglmmForCausalLM(config, { dtype: choice.dtype });
   try {
     if (values) await loadModule(model, folder.sources, { signal });
+    const { family, configFiles, manifest } = folder;
     const wrap = folder.config.mm_use_im_start_end;
-    const template = choice.template ?? folder.manifest?.template;
     return await finish(
       model,
-      { ...choice, template },
-      folder.family,
-      choice.tokenizer ?? path,
+      { template: choice.template ?? manifest?.template },
+      { family: family in promptStyles ? (family as PromptFamily) : 'mglmm', tokenizerPath: choice.tokenizer ?? path, configFiles },
       typeof wrap === 'boolean' ? wrap : undefined,
     );
   } catch (error) {
@@ -80,13 +83,13 @@ async function storedModel(choice: ModelChoice, values: boolean, signal?: AbortS
 
 async function finish(
   model: MglmmForCausalLM,
-  { template }: ModelChoice,
-  family: string,
-  tokenizerPath: string,
-  wrapImage: boolean | undefined,
+  { template }: Pick<ModelChoice, 'template'>,
+  origin: Pick<OpenedModel, 'family' | 'tokenizerPath' | 'configFiles'>,
+  wrapImage?: boolean,
 ): Promise<OpenedModel> {
+  const { tokenizerPath } = origin;
   const tokenizer = await loadTokenizer(tokenizerPath);
-  const own = promptStyles[family as PromptFamily] ?? promptStyles.mglmm;
+  const own = promptStyles[origin.family];
   const { llama, sam } = model.config;
   const segId = sam && tokenizer.idOf(segToken);
   if (sam && segId === undefined)
@@ -97,7 +100,7 @@ async function finish(
       `${tokenizerPath}: the tokenizer has token ${most}, the model only ${llama.vocabSize}: it is another model's`,
     );
   const style = { imagePrefix: own.imagePrefix, template: template ?? own.template, wrapImage };
-  return { model, speech: { tokenizer, style, segId }, tokenizerPath, [Symbol.dispose]: () => model.dispose() };
+  return { model, speech: { tokenizer, style, segId }, ...origin, [Symbol.dispose]: () => model.dispose() };
 }
 
 /**

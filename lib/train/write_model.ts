@@ -8,7 +8,7 @@ import { computedToWrite } from '../weights/stored_pieces';
 import type { OpenedModel } from './open_model';
 
 /** Folds the LoRA of `opened` into its weights and writes all of them into a new folder. */
-export async function writeTrainedModel(folder: string, { model, speech, tokenizerPath }: OpenedModel): Promise<void> {
+export async function writeTrainedModel(folder: string, { model, speech, tokenizerPath, family, configFiles }: OpenedModel): Promise<void> {
   model.train(() => false);
   mergeAllLora(model);
   const tensors = Array.from(model.namedParameters(), ([key, tensor]) =>
@@ -17,12 +17,12 @@ export async function writeTrainedModel(folder: string, { model, speech, tokeniz
   const { version } = JSON.parse(await readFile(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
   const { llama, clip, sam } = model.config;
   const fields = (config: object | undefined) => (config ? { ...config } : undefined);
-  const files = tokenizerFilesIn(await readdir(tokenizerPath)).map((file) => join(tokenizerPath, file));
+  const tokenizer = tokenizerFilesIn(await readdir(tokenizerPath)).map((file) => join(tokenizerPath, file));
   await writeModelFolder(folder, tensors, {
-    family: sam ? 'mglmm' : 'llava',
+    family,
     template: speech.style.template,
     config: { llama: fields(llama), clip: fields(clip), sam: fields(sam) },
-    files,
+    files: [...tokenizer, ...configFiles],
     version,
   });
 }
