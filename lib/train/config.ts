@@ -283,6 +283,12 @@ export function decisivePart(config: TrainConfig): Record<string, unknown> {
   return JSON.parse(JSON.stringify(Object.fromEntries(decisive))) as Record<string, unknown>;
 }
 
+/** What of {@link decisivePart} decides pretraining: what comes after it may be another. */
+export function decisiveOfPretraining(decisive: unknown): Record<string, unknown> {
+  const { model, seed, data, pretraining } = (decisive ?? {}) as Record<string, unknown>;
+  return { model, seed, pretraining, ...((pretraining as Record<string, unknown> | undefined)?.data ? {} : { data }) };
+}
+
 /** Names of the fields in which two of {@link decisivePart} differ. */
 export function differingFields(a: unknown, b: unknown, prefix = ''): string[] {
   const isObject = (value: unknown): value is Record<string, unknown> =>

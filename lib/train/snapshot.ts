@@ -126,14 +126,28 @@ export async function pruneSnapshots(folder: string, { last, best }: KeepOptions
   }
 }
 
+const refuser =
+  (path: string) =>
+  (file: string, why: string, cause?: unknown): never => {
+    throw new TrainingError(`${join(path, file)} ${why}`, { cause });
+  };
+
 /**
  * What a snapshot says of itself.
  * @throws TrainingError, naming the file, unless it and its weights are what was written.
  */
 export async function verifySnapshot(path: string): Promise<SnapshotState> {
-  const refuse = (file: string, why: string, cause?: unknown): never => {
-    throw new TrainingError(`${join(path, file)} ${why}`, { cause });
-  };
+  const state = await readState(path);
+  const refuse = refuser(path);
+  const { name, bytes, sha256 } = state.weights;
+  const got = await hashFile(join(path, name)).catch((cause: unknown) => refuse(name, 'cannot be read', cause));
+  if (got.bytes !== bytes) refuse(name, `has ${got.bytes} bytes, expected ${bytes}: it is cut off`);
+  if (got.sha256 !== sha256) refuse(name, 'is not what was written: its hash is another');
+  return state;
+}
+
+async function readState(path: string): Promise<SnapshotState> {
+  const refuse = refuser(path);
   const text = await readFile(join(path, aboutFile), 'utf8').catch((cause: unknown) => refuse(aboutFile, 'cannot be read', cause));
   let json: unknown;
   try {
@@ -150,11 +164,16 @@ export async function verifySnapshot(path: string): Promise<SnapshotState> {
       aboutFile,
       `is of another version: ${state.error.issues.map(({ path: at, message }) => `${at.join('.')}: ${message}`).join('; ')}`,
     );
-  const { name, bytes, sha256 } = state.data.weights;
-  const got = await hashFile(join(path, name)).catch((cause: unknown) => refuse(name, 'cannot be read', cause));
-  if (got.bytes !== bytes) refuse(name, `has ${got.bytes} bytes, expected ${bytes}: it is cut off`);
-  if (got.sha256 !== sha256) refuse(name, 'is not what was written: its hash is another');
   return state.data;
+}
+
+/** What the newest snapshot says of itself that says anything, whether or not its weights are whole. */
+export async function newestState(folder: string): Promise<SnapshotState | undefined> {
+  for (const step of await snapshotSteps(folder)) {
+    const state = await readState(join(folder, nameOf(step))).catch(() => undefined);
+    if (state) return state;
+  }
+  return undefined;
 }
 
 async function hashFile(path: string): Promise<{ bytes: number; sha256: string }> {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { type Device, Mglmm, openCheckpoint, parseConfig, type RunEvent, type TrainConfig, train } from '../../lib';
@@ -101,6 +101,33 @@ onEveryDevice('pretraining', (device) => {
     );
     await train(await configIn(device, folder, longer), { resume: true });
     assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [5, 3]);
+  });
+
+  test('that is over is looked at when the run goes on: other settings are refused, more steps are done', async () => {
+    using folder = temporaryFolder();
+    const optimizer = { schedule: 'constant', lr: 1e-3, warmupSteps: 1 };
+    const pretraining = { steps: 2, batchSize: 4, optimizer };
+    const resumed = async (change: object, next: object = {}) =>
+      train(await configIn(device, folder, { steps: 2, pretraining: { ...pretraining, ...change }, ...next }), { resume: true });
+    const controller = new AbortController();
+    const config = await configIn(device, folder, { steps: 2, pretraining });
+    const stop = (event: RunEvent) => event.type === 'snapshot' && controller.abort();
+    await assert.rejects(train(config, { signal: controller.signal, onEvent: stop }), { name: 'AbortedError' });
+    const refusal = (message: RegExp) => ({ name: 'TrainingError', message });
+    await assert.rejects(
+      resumed({ batchSize: 3 }),
+      refusal(/pretraining is of a run with other settings: pretraining\.batchSize; expected/),
+    );
+    await assert.rejects(resumed({}, { seed: 3 }), refusal(/: seed; expected the same, or another output$/));
+    await assert.rejects(
+      resumed({ steps: 1 }),
+      refusal(/^pretraining\.steps is 1, expected 2 or more: that many are in .*pretraining; or/),
+    );
+    await resumed({ steps: 3 });
+    assert.deepEqual([logOf(folder.path, 'pretraining').length, logOf(folder.path).length], [3, 2]);
+    await assert.rejects(resumed({ steps: 4 }), refusal(/steps is 4, expected 3, after which the run went on: /));
+    rmSync(join(folder.path, 'run/snapshots'), { recursive: true });
+    await resumed({ steps: 3 }, { accumulation: 2 }); // what decides nothing of pretraining may change behind it
   });
 
   test('goes on with a model that there is, and teaches words to what of it is named', async () => {
