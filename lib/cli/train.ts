@@ -84,7 +84,8 @@ function tell(event: RunEvent, line: StatusLine): void {
     const losses = `loss ${loss.toFixed(4)} (text ${ceLoss.toFixed(4)}${hasMasks ? `, masks ${maskLoss.toFixed(4)}` : ''})`;
     const rates = `${samplesPerSecond.toFixed(2)} samples/s, ${formatDuration(etaSeconds)} left`;
     line.show(`step ${step + 1} of ${steps}  ${losses}  lr ${lr.toExponential(2)}  ${rates}`, step + 1 === steps);
-    if (!isApplied) line.print(`step ${step + 1} changed nothing: its gradient is not finite, or it had no sample`);
+    if (!isApplied)
+      line.print(`step ${step + 1} changed nothing: its gradient is not finite, or it had no sample, or none of what is trained`);
   }
 }
 

@@ -22,6 +22,8 @@ export interface Evaluation {
   readonly ciou: number;
   readonly samples: number;
   readonly masks: number;
+  /** Samples that were left out. */
+  readonly badSamples: readonly TrainingSampleError[];
 }
 
 /** Of the first `batches` batches of `source`. */
@@ -29,10 +31,10 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
   const sums = { loss: 0, ceLoss: 0, samples: 0, batches: 0 };
   const overlaps: Overlap[] = [];
   const count = Math.min(batches, source.length);
-  const bad: TrainingSampleError[] = [];
+  const badSamples: TrainingSampleError[] = [];
   for (let index = 0; index < count; index++) {
     signal?.throwIfAborted();
-    const items = trainer.items(await source.batch(index, { signal }), bad);
+    const items = trainer.items(await source.batch(index, { signal }), badSamples);
     if (items.length === 0) continue;
     await tidy(async () => {
       const losses = trainer.evaluate(items);
@@ -51,6 +53,7 @@ export async function evaluate(trainer: Trainer, source: BatchSource, batches: n
     ciou: ciou(overlaps),
     samples: sums.samples,
     masks: overlaps.length,
+    badSamples,
   };
 }
 

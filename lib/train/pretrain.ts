@@ -6,7 +6,7 @@ import { TrainingError } from '../errors';
 import { synchronize } from '../tensor/create';
 import { decisiveOfPretraining, decisivePart, differingFields, type TrainConfig } from './config';
 import { openModel } from './open_model';
-import { PretrainingHeads, pretrainingLosses } from './pretraining_losses';
+import { hasMasks, PretrainingHeads, pretrainingLosses } from './pretraining_losses';
 import { type RunOptions, runTraining } from './run';
 import { scheduleOf } from './schedule';
 import { newestState, snapshotSteps } from './snapshot';
@@ -40,6 +40,7 @@ export async function pretrain(config: TrainConfig, options: PretrainOptions): P
       schedule: scheduleOf(optimizer, steps),
       optimizer,
       heads,
+      takes: hasMasks,
       losses: (items, drawnBy) => pretrainingLosses(model, heads, items, { tokenizer, prompts, weights, recompute, seed: drawnBy }),
       onBadSample: config.onBadSample,
       seed,

@@ -63,6 +63,9 @@ export interface PretrainingOptions {
 /** Places of SAM's map that are asked for a word, of each picture. */
 const askedPlaces = 100;
 
+/** Whether there is something to ask for. */
+export const hasMasks = (item: Item): item is Item & { readonly image: RgbImage } => item.image !== undefined && item.masks.length > 0;
+
 /** @throws TrainingError when no item has a mask. */
 export function pretrainingLosses(
   model: MglmmForCausalLM,
@@ -71,7 +74,7 @@ export function pretrainingLosses(
   options: PretrainingOptions,
 ): Objective {
   const { tokenizer, prompts, weights, recompute, seed } = options;
-  const shown = items.filter((item): item is Item & { image: RgbImage } => item.image !== undefined && item.masks.length > 0);
+  const shown = items.filter(hasMasks);
   const seen = shown.map(({ image, masks, example: { sample } }): Regions => {
     return { image, masks, phrases: phrasesOf(sample).map((phrase) => tokenizer.encode(phrase)) };
   });

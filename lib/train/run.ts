@@ -10,6 +10,9 @@ import { RunLog } from './run_log';
 import { findSnapshot, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotSteps } from './snapshot';
 import type { StepReport, Trainer, TrainingCounts } from './trainer';
 
+/** Steps in a row that changed nothing, after which no other is expected to. */
+const mostIdleSteps = 100;
+
 export interface RunOptions {
   readonly trainer: Trainer;
   /** Stays its owner's, as `trainer` and `evaluation.source` do. */
@@ -60,8 +63,8 @@ export interface RunResult {
 }
 
 /**
- * @throws TrainingError when the folder has a run already and is not to be resumed, when that was of another configuration, or no
- *   snapshot is whole; AbortedError when `signal` fires, the snapshot is written then; what `trainer` and `source` throw.
+ * @throws TrainingError when the folder has a run already and is not to be resumed, when that was of another configuration, when no
+ *   snapshot is whole, or steps change nothing; AbortedError when `signal` fires, the snapshot is written then; what `trainer` and `source` throw.
  */
 export async function runTraining(options: RunOptions): Promise<RunResult> {
   const { trainer, source, output, steps, accumulation, evaluation, config = null, signal, onEvent } = options;
@@ -82,6 +85,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   const started = performance.now();
   const first = trainer.state.step;
   let samples = 0;
+  let idle = 0;
   while (trainer.state.step < steps && !signal?.aborted) {
     const begun = performance.now();
     const batches = await ahead.take(trainer.state.step).catch((error: unknown) => {
@@ -103,6 +107,8 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
       samplesPerSecond: samples / seconds,
       etaSeconds: (seconds / (done - first)) * (steps - done),
     });
+    idle = report.isApplied ? 0 : idle + 1;
+    if (idle === mostIdleSteps) throw idleError(done, report);
     let isBest = false;
     if (evaluation && !signal?.aborted && (done % evaluation.every === 0 || done === steps)) {
       const result = await evaluate(trainer, evaluation.source, evaluation.batches, signal).catch((error: unknown) => {
@@ -125,7 +131,15 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   if (saved !== step) await save();
   if (step < steps)
     throw new AbortedError(`training was stopped after step ${step} of ${steps}; it goes on with resume`, { cause: signal?.reason });
+  if (counts.samples === 0) throw idleError(step);
   return { step, counts, best, memory: trainingMemory(trainer), chart: await log.drawLosses() };
+}
+
+function idleError(step: number, report?: StepReport): TrainingError {
+  const which = report ? `the last ${mostIdleSteps} of ${step} steps` : `${step} steps`;
+  const [bad] = report?.badSamples ?? [];
+  const why = bad?.message ?? 'they had no sample to train on, or no finite gradient';
+  return new TrainingError(`training: ${which} changed nothing: ${why}`, { cause: bad });
 }
 
 /** @returns the best of the run so far. */

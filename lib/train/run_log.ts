@@ -40,15 +40,7 @@ export class RunLog implements AsyncDisposable {
 
   async step(report: StepReport, seconds: { readonly step: number; readonly data: number }): Promise<void> {
     const { step, badSamples, ...figures } = report;
-    const bad = badSamples.map(({ message }) => message);
-    await this.#line({
-      kind: 'step',
-      step,
-      ...figures,
-      seconds: seconds.step,
-      dataSeconds: seconds.data,
-      ...(bad.length > 0 ? { bad } : {}),
-    });
+    await this.#line({ kind: 'step', step, ...figures, seconds: seconds.step, dataSeconds: seconds.data, ...named(badSamples) });
     const masks: Record<string, number> = report.hasMasks
       ? { 'train/mask_bce_loss': report.maskBceLoss, 'train/mask_dice_loss': report.maskDiceLoss, 'train/mask_loss': report.maskLoss }
       : {};
@@ -66,8 +58,8 @@ export class RunLog implements AsyncDisposable {
     );
   }
 
-  async evaluation(evaluation: Evaluation, step: number): Promise<void> {
-    await this.#line({ kind: 'evaluation', step, ...evaluation });
+  async evaluation({ badSamples, ...evaluation }: Evaluation, step: number): Promise<void> {
+    await this.#line({ kind: 'evaluation', step, ...evaluation, ...named(badSamples) });
     const masks: Record<string, number> = evaluation.masks > 0 ? { 'val/giou': evaluation.giou, 'val/ciou': evaluation.ciou } : {};
     await this.#events.write({ 'val/loss': evaluation.loss, ...masks }, step);
   }
@@ -100,6 +92,8 @@ export class RunLog implements AsyncDisposable {
     await this.#lines.write(`${JSON.stringify(line)}\n`);
   }
 }
+
+const named = (bad: readonly Error[]) => (bad.length > 0 ? { bad: bad.map(({ message }) => message) } : {});
 
 /** What is no whole line, as a run that was killed may leave one, is passed over. */
 async function readLines(path: string): Promise<Line[]> {

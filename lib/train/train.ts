@@ -49,7 +49,8 @@ async function trainHere(config: TrainConfig, options: TrainOptions): Promise<Tr
   const { signal, resume, onEvent, onBadSample } = options;
   const skip = onBadSample && ((error: SampleError) => onBadSample(error));
   const tell = (event: RunEvent) => {
-    if (event.type === 'step') for (const error of event.report.badSamples) onBadSample?.(error);
+    const looked = event.type === 'step' ? event.report : event.type === 'evaluation' ? event.evaluation : undefined;
+    for (const error of looked?.badSamples ?? []) onBadSample?.(error);
     onEvent?.(event);
   };
   const open = ({ data, batchSize }: Pick<TrainConfig, 'data' | 'batchSize'>) => {

@@ -40,6 +40,8 @@ export interface TrainerOptions {
   readonly seed?: number;
   /** Instead of the losses of answers and their masks; `seed` is another number for each micro-batch. */
   readonly losses?: (items: readonly Item[], seed: number) => Objective;
+  /** Which samples are trained on; others are passed over. Default all. */
+  readonly takes?: (item: Item) => boolean;
   /** Parameters beside the model's that are trained with it. */
   readonly heads?: Module;
 }
@@ -56,7 +58,7 @@ export interface TrainingCounts {
   /** Masks that a sample had beyond its `[SEG]`s: of answers that were cut, as a rule. */
   surplusTargets: number;
   truncated: number;
-  /** Steps that changed nothing because their gradient was not finite, or because they had no sample. */
+  /** Steps that changed nothing because their gradient was not finite, or because they had none: no sample, or nothing that is trained. */
   skippedSteps: number;
 }
 
@@ -82,6 +84,8 @@ export interface StepReport {
   readonly surplusTargets: number;
   readonly truncated: number;
   readonly badSamples: readonly TrainingSampleError[];
+  /** Bad samples that were left out before, where batches are made. */
+  readonly skipped: number;
 }
 
 export interface TrainerState {
@@ -119,6 +123,7 @@ export class Trainer implements Disposable {
       onBadSample: 'fail',
       cacheBytes: 2 ** 30,
       seed: 42,
+      takes: () => true,
       ...options,
     };
     this.#sceneHeads = this.#options.weights.scenes ? new SceneHeads(model).initialize(this.#options.seed).train(() => true) : undefined;
@@ -147,7 +152,9 @@ export class Trainer implements Disposable {
   async #step(batches: readonly Batch[]): Promise<StepReport> {
     const { step } = this.state;
     const badSamples: TrainingSampleError[] = [];
-    const micro = batches.map((batch) => this.items(batch, badSamples)).filter((items) => items.length > 0);
+    const skipped = sumOf(batches, (batch) => batch.skipped);
+    const taken = batches.map((batch) => this.items(batch, badSamples).filter(this.#options.takes));
+    const micro = taken.filter((items) => items.length > 0);
     const lr = this.#options.schedule(step);
     const sums = { loss: 0, ceLoss: 0, maskBceLoss: 0, maskDiceLoss: 0, maskLoss: 0 };
     let masked = 0;
@@ -159,9 +166,10 @@ export class Trainer implements Disposable {
         for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += losses[name];
         masked += Number(losses.hasMasks);
       }
-      const gradNorm = micro.length > 0 ? await this.#update(lr) : Number.NaN;
+      const hasGradient = [...this.optimizer.parameters.values()].some(({ grad }) => grad);
+      const gradNorm = hasGradient ? await this.#update(lr) : Number.NaN;
       const isApplied = Number.isFinite(gradNorm);
-      this.#count(micro.flat(), batches, badSamples.length, isApplied);
+      this.#count(micro.flat(), badSamples.length + skipped, isApplied);
       const whole = Math.max(1, micro.length);
       const withMasks = Math.max(1, masked);
       return {
@@ -179,6 +187,7 @@ export class Trainer implements Disposable {
         surplusTargets: sumOf(micro.flat(), ({ example }) => example.surplusTargets),
         truncated: sumOf(micro.flat(), ({ example }) => Number(example.isTruncated)),
         badSamples,
+        skipped,
       };
     } finally {
       this.#setDropout(undefined);
@@ -239,7 +248,7 @@ export class Trainer implements Disposable {
   async #backward(items: readonly Item[], share: number, seed: number) {
     return tidy(async () => {
       const losses = this.#losses(items, seed);
-      backward(scale(losses.loss, share));
+      if (losses.loss.requiresGrad) backward(scale(losses.loss, share)); // captions alone touch no mask decoder
       const names = ['loss', 'ceLoss', 'maskBceLoss', 'maskDiceLoss', 'maskLoss'] as const;
       const values = await Promise.all(names.map((name) => losses[name].item()));
       const [loss, ceLoss, maskBceLoss, maskDiceLoss, maskLoss] = values as [number, number, number, number, number];
@@ -257,10 +266,10 @@ export class Trainer implements Disposable {
     });
   }
 
-  #count(items: readonly Item[], batches: readonly Batch[], bad: number, isApplied: boolean): void {
+  #count(items: readonly Item[], bad: number, isApplied: boolean): void {
     const { counts } = this.state;
     this.state.step++;
-    counts.badSamples += bad + batches.reduce((sum, { skipped }) => sum + skipped, 0);
+    counts.badSamples += bad;
     if (!isApplied) {
       counts.skippedSteps++;
       return;
@@ -278,4 +287,4 @@ export class Trainer implements Disposable {
   }
 }
 
-const sumOf = (items: readonly Item[], count: (item: Item) => number): number => items.reduce((sum, item) => sum + count(item), 0);
+const sumOf = <One>(items: readonly One[], count: (item: One) => number): number => items.reduce((sum, item) => sum + count(item), 0);

@@ -35,6 +35,8 @@ interface Logged {
   readonly loss: number;
   readonly maskLoss: number;
   readonly ceLoss: number;
+  readonly samples: number;
+  readonly isApplied: boolean;
 }
 
 const logOf = (folder: string, part = ''): Logged[] =>
@@ -193,6 +195,16 @@ onEveryDevice('pretraining', (device) => {
         .filter((line) => line.includes('"masks":[]'))
         .join('\n'),
     );
-    await assert.rejects(train({ ...config, data }), /pretraining: a batch has no mask, expected samples with some/);
+    await assert.rejects(train({ ...config, data }), {
+      name: 'TrainingError',
+      message: 'training: 6 steps changed nothing: they had no sample to train on, or no finite gradient',
+    });
+  });
+
+  test('passes over samples without masks, and counts a step that has no other', async () => {
+    using folder = temporaryFolder();
+    await train(await configIn(device, folder, { pretraining: { steps: 6, batchSize: 1 }, steps: 1 }));
+    const logged = logOf(folder.path, 'pretraining').map(({ samples, isApplied }) => [samples, isApplied]);
+    assert.deepEqual(logged.sort().reverse(), [...new Array(4).fill([1, true]), ...new Array(2).fill([0, false])]);
   });
 });

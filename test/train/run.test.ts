@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, verifySnapshot } from '../../lib';
+import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, type TrainerOptions, verifySnapshot } from '../../lib';
 import { onEveryDevice } from '../support/devices';
 import { scalarsIn } from '../support/event_file';
 import { wordAt } from '../support/random';
@@ -18,11 +18,15 @@ interface Ran {
   readonly result: Awaited<ReturnType<typeof runTraining>>;
 }
 
-async function run(folder: string, options: Partial<RunOptions> & { steps: number }, onEvent?: (event: RunEvent) => void): Promise<Ran> {
+async function run(
+  folder: string,
+  { onBadSample, ...options }: Partial<RunOptions> & Pick<TrainerOptions, 'onBadSample'> & { steps: number },
+  onEvent?: (event: RunEvent) => void,
+): Promise<Ran> {
   const tokenizer = join(folder, 'tokenizer');
   mkdirSync(tokenizer, { recursive: true });
   using opened = await tinyTrainable(tokenizer);
-  using trainer = new Trainer(opened.model, opened.speech, { schedule: (step) => 1e-2 / (1 + step) });
+  using trainer = new Trainer(opened.model, opened.speech, { schedule: (step) => 1e-2 / (1 + step), onBadSample });
   const events: RunEvent[] = [];
   const result = await runTraining({
     trainer,
@@ -145,6 +149,30 @@ onEveryDevice('runTraining', (device) => {
       name: 'TrainingError',
       message: /has 2 snapshots and none is whole: .*step-00000006.*cut off/,
     });
+  });
+
+  test('ends when no sample can be trained on, however many are to be skipped', async () => {
+    const bad = [tinySample(0, { answer: '' })];
+    const why = 'sample sample 0: conversation[0] has an empty answer, expected what is to be said';
+    for (const [steps, message] of [
+      [200, `training: the last 100 of 100 steps changed nothing: ${why}`],
+      [3, 'training: 3 steps changed nothing: they had no sample to train on, or no finite gradient'],
+    ] as const) {
+      using folder = temporaryFolder();
+      const source = tinySource(bad);
+      await assert.rejects(run(folder.path, { steps, source, onBadSample: 'skip' }), { name: 'TrainingError', message });
+    }
+  });
+
+  test('tells which samples of an evaluation were left out', async () => {
+    using folder = temporaryFolder();
+    const held = tinySource([tinySample(1), tinySample(0, { answer: '' })]);
+    const evaluation = { source: held, every: 1, batches: 1, metric: 'loss' } as const;
+    const { events } = await run(folder.path, { steps: 1, evaluation, onBadSample: 'skip' });
+    const [told] = events.flatMap((event) => (event.type === 'evaluation' ? [event.evaluation] : []));
+    assert.deepEqual([told?.samples, told?.badSamples.length], [1, 1]);
+    const line = logOf(folder.path).find(({ kind }) => kind === 'evaluation');
+    assert.match(JSON.stringify(line), /"samples":1,"masks":1,"bad":\["sample sample 0: conversation\[0\] has an empty answer/);
   });
 
   test('refuses a folder that has a run, and a run of other settings', async () => {

@@ -106,6 +106,28 @@ onEveryDevice('Trainer', () => {
     );
   });
 
+  test('leaves alone what a batch has no use for: captions, where the mask decoder alone is trained', async () => {
+    using folder = temporaryFolder();
+    using opened: OpenedModel = await tinyTrainable(folder.path);
+    chooseTrainable(opened.model, ['mask_decoder']);
+    using trainer = new Trainer(opened.model, opened.speech, { schedule: constant });
+    const [captions, both] = [
+      await trainer.step([batchOf([tinySample(0)])]),
+      await trainer.step([[tinySample(0)], [tinySample(1)]].map((one) => batchOf(one))),
+    ];
+    assert.deepEqual([captions.isApplied, both.isApplied, both.samples, trainer.state.counts.skippedSteps], [false, true, 2, 1]);
+    assert.ok(captions.loss > 0 && both.gradNorm > 0);
+  });
+
+  test('passes over what is not to be trained on, and tells what was left out before', async () => {
+    const samples = [tinySample(0), tinySample(1)];
+    using folder = temporaryFolder();
+    using opened: OpenedModel = await tinyTrainable(folder.path);
+    using trainer = new Trainer(opened.model, opened.speech, { schedule: constant, takes: ({ masks }) => masks.length > 0 });
+    const report = await trainer.step([{ ...batchOf(samples), skipped: 3 }, batchOf(samples.slice(0, 1))]);
+    assert.deepEqual([report.samples, report.skipped, report.badSamples, trainer.state.counts.badSamples], [1, 3, [], 3]);
+  });
+
   test('counts what was cut, and the masks that it left without a [SEG]', async () => {
     const { trainer } = await trained({ maxLength: 330 }, [
       [[tinySample(2, { answer: `<p> a </p> [SEG] ${'then '.repeat(20)} <p> b </p> [SEG]` })]],
