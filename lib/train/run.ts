@@ -7,7 +7,7 @@ import { differingFields } from './config';
 import { type Evaluation, evaluate } from './evaluate';
 import { type TrainingMemory, trainingMemory } from './memory_report';
 import { RunLog } from './run_log';
-import { findSnapshot, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotSteps } from './snapshot';
+import { findSnapshot, noteBest, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotPath, snapshotSteps } from './snapshot';
 import type { StepReport, Trainer, TrainingCounts } from './trainer';
 
 /** Steps in a row that changed nothing, after which no other is expected to. */
@@ -75,10 +75,26 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   resetPeak(trainer.model.device); // activations are counted from here
   let saved = trainer.state.step;
   const save = async () => {
+    saved = trainer.state.step; // or was tried to be, which is not tried again
     const path = await saveSnapshot(folder, trainer, { config, best });
     await pruneSnapshots(folder, { last: keepLast, best: best?.step });
-    saved = trainer.state.step;
     onEvent?.({ type: 'snapshot', path });
+  };
+  const evaluateWhenDue = async () => {
+    const { step } = trainer.state;
+    const isDue = evaluation && step > 0 && (step % evaluation.every === 0 || step === steps);
+    const result = isDue && (await unlessAborted(evaluate(trainer, evaluation.source, evaluation.batches, signal), signal));
+    if (!result) return;
+    const { metric } = evaluation;
+    const value = metric === 'loss' ? -result.loss : result[metric];
+    const isBest = Number.isFinite(value) && (!best || value > (metric === 'loss' ? -best.value : best.value));
+    if (isBest) {
+      best = { step, value: result[metric] };
+      if (saved === step) await noteBest(snapshotPath(folder, step), best);
+      else await save();
+    }
+    await log.evaluation(result, step);
+    onEvent?.({ type: 'evaluation', step, evaluation: result, isBest });
   };
   // The batches of the next step are made ready while this one runs.
   const ahead = new Ahead(source, accumulation, steps * accumulation, signal);
@@ -86,45 +102,35 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   const first = trainer.state.step;
   let samples = 0;
   let idle = 0;
-  while (trainer.state.step < steps && !signal?.aborted) {
-    const begun = performance.now();
-    const batches = await ahead.take(trainer.state.step).catch((error: unknown) => {
-      if (signal?.aborted) return undefined;
-      throw error;
-    });
-    if (!batches) break;
-    const fetched = performance.now();
-    const report = await trainer.step(batches);
-    const now = performance.now();
-    const done = trainer.state.step;
-    await log.step(report, { step: (now - begun) / 1000, data: (fetched - begun) / 1000 });
-    samples += report.samples;
-    const seconds = (now - started) / 1000;
-    onEvent?.({
-      type: 'step',
-      report,
-      steps,
-      samplesPerSecond: samples / seconds,
-      etaSeconds: (seconds / (done - first)) * (steps - done),
-    });
-    idle = report.isApplied ? 0 : idle + 1;
-    if (idle === mostIdleSteps) throw idleError(done, report);
-    let isBest = false;
-    if (evaluation && !signal?.aborted && (done % evaluation.every === 0 || done === steps)) {
-      const result = await evaluate(trainer, evaluation.source, evaluation.batches, signal).catch((error: unknown) => {
-        if (signal?.aborted) return undefined;
-        throw error;
+  try {
+    if (!log.hasFirstEvaluation) await evaluateWhenDue(); // it was stopped in it
+    while (trainer.state.step < steps && !signal?.aborted) {
+      const begun = performance.now();
+      const batches = await unlessAborted(ahead.take(trainer.state.step), signal);
+      if (!batches) break;
+      const fetched = performance.now();
+      const report = await trainer.step(batches);
+      const now = performance.now();
+      const done = trainer.state.step;
+      await log.step(report, { step: (now - begun) / 1000, data: (fetched - begun) / 1000 });
+      samples += report.samples;
+      const seconds = (now - started) / 1000;
+      onEvent?.({
+        type: 'step',
+        report,
+        steps,
+        samplesPerSecond: samples / seconds,
+        etaSeconds: (seconds / (done - first)) * (steps - done),
       });
-      if (result) {
-        const { metric } = evaluation;
-        const value = metric === 'loss' ? -result.loss : result[metric];
-        isBest = Number.isFinite(value) && (!best || value > (metric === 'loss' ? -best.value : best.value));
-        if (isBest) best = { step: done, value: result[metric] };
-        await log.evaluation(result, done);
-        onEvent?.({ type: 'evaluation', step: done, evaluation: result, isBest });
-      }
+      idle = report.isApplied ? 0 : idle + 1;
+      if (idle === mostIdleSteps) throw idleError(done, report);
+      if (done % every === 0) await save();
+      await evaluateWhenDue();
     }
-    if (isBest || done % every === 0) await save();
+  } catch (error) {
+    // Steps that were done are kept; the error to tell is the one that ended the run.
+    if (trainer.isWhole && saved !== trainer.state.step) await save().catch(() => undefined);
+    throw error;
   }
   ahead.drop();
   const { step, counts } = trainer.state;
@@ -133,6 +139,14 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
     throw new AbortedError(`training was stopped after step ${step} of ${steps}; it goes on with resume`, { cause: signal?.reason });
   if (counts.samples === 0) throw idleError(step);
   return { step, counts, best, memory: trainingMemory(trainer), chart: await log.drawLosses() };
+}
+
+/** @returns undefined where it failed because `signal` fired. */
+async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result | undefined> {
+  return work.catch((error: unknown) => {
+    if (signal?.aborted) return undefined;
+    throw error;
+  });
 }
 
 function idleError(step: number, report?: StepReport): TrainingError {

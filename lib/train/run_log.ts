@@ -21,11 +21,14 @@ export class RunLog implements AsyncDisposable {
   readonly #folder: string;
   readonly #lines: FileHandle;
   readonly #events: EventFile;
+  /** Whether an evaluation after the last step before the first was told already. */
+  readonly hasFirstEvaluation: boolean;
 
-  private constructor(folder: string, lines: FileHandle, events: EventFile) {
+  private constructor(folder: string, lines: FileHandle, events: EventFile, hasFirstEvaluation: boolean) {
     this.#folder = folder;
     this.#lines = lines;
     this.#events = events;
+    this.hasFirstEvaluation = hasFirstEvaluation;
   }
 
   /** @param firstStep - the first that will be told: what is there of it and later ones, of a run that was killed, is dropped. */
@@ -35,7 +38,11 @@ export class RunLog implements AsyncDisposable {
     const kept = (await readLines(path)).filter(({ step, kind }) => step < firstStep || (kind === 'evaluation' && step === firstStep));
     await writeFile(`${path}.partial`, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
     await rename(`${path}.partial`, path);
-    return new RunLog(folder, await open(path, 'a'), await EventFile.create(join(folder, 'events'), firstStep));
+    const told = kept.find(({ step }) => step === firstStep);
+    const log = new RunLog(folder, await open(path, 'a'), await EventFile.create(join(folder, 'events'), firstStep), told !== undefined);
+    // The new file makes what older ones say of this step void.
+    if (told) await log.#look({ ...(told as unknown as Evaluation), loss: Number(told.loss ?? Number.NaN) }, firstStep);
+    return log;
   }
 
   async step(report: StepReport, seconds: { readonly step: number; readonly data: number }): Promise<void> {
@@ -60,8 +67,7 @@ export class RunLog implements AsyncDisposable {
 
   async evaluation({ badSamples, ...evaluation }: Evaluation, step: number): Promise<void> {
     await this.#line({ kind: 'evaluation', step, ...evaluation, ...named(badSamples) });
-    const masks: Record<string, number> = evaluation.masks > 0 ? { 'val/giou': evaluation.giou, 'val/ciou': evaluation.ciou } : {};
-    await this.#events.write({ 'val/loss': evaluation.loss, ...masks }, step);
+    await this.#look(evaluation, step);
   }
 
   /** Draws the losses of the whole run. @returns the path of the picture. */
@@ -86,6 +92,11 @@ export class RunLog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lines.close();
     await this.#events[Symbol.asyncDispose]();
+  }
+
+  async #look({ loss, giou, ciou, masks }: Omit<Evaluation, 'badSamples'>, step: number): Promise<void> {
+    const overlaps: Record<string, number> = masks > 0 ? { 'val/giou': giou, 'val/ciou': ciou } : {};
+    await this.#events.write({ 'val/loss': loss, ...overlaps }, step);
   }
 
   async #line(line: Line): Promise<void> {

@@ -3,7 +3,7 @@
  * folder that is there whole or not at all, and says by hashes whether it still is what was written.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TrainingError } from '../errors';
@@ -56,6 +56,7 @@ export interface KeepOptions {
 }
 
 const nameOf = (step: number): string => `step-${String(step).padStart(8, '0')}`;
+export const snapshotPath = (folder: string, step: number): string => join(folder, nameOf(step));
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Names and tensors of a trainer's state. */
@@ -82,7 +83,7 @@ export async function saveSnapshot(
 ): Promise<string> {
   const { step, counts } = trainer.state;
   await mkdir(folder, { recursive: true });
-  const path = join(folder, nameOf(step));
+  const path = snapshotPath(folder, step);
   await rm(path, { recursive: true, force: true });
   const tensors = Array.from(tensorsOf(trainer), ([name, tensor]) =>
     computedToWrite(name, tensor.shape, tensor.dtype, () => Promise.resolve(tensor)),
@@ -91,14 +92,24 @@ export async function saveSnapshot(
   await writeNewFolder(path, bytes, async (partial) => {
     const [weights] = await writeCheckpoint(partial, tensors, { shardBytes: Number.POSITIVE_INFINITY });
     const updates = Object.fromEntries(Array.from(trainer.optimizer.state, ([name, state]) => [name, state.step]));
-    const state = { format: 1, step, counts, updates, best: best ?? null, config, weights } as SnapshotState;
-    const text = JSON.stringify(state);
-    await writeHashed(partial, aboutFile, JSON.stringify({ sha256: hashOf(text), state }));
-    await flush(join(partial, aboutFile));
+    await writeState(partial, { format: 1, step, counts, updates, best: best ?? null, config, weights } as SnapshotState);
     await flush(partial);
   });
   await flush(folder);
   return path;
+}
+
+/** Writes down in a snapshot what an evaluation of it said: it is written before. */
+export async function noteBest(path: string, best: SnapshotState['best']): Promise<void> {
+  const state = await readState(path);
+  await writeState(path, { ...state, best }, `${aboutFile}.partial`);
+  await rename(join(path, `${aboutFile}.partial`), join(path, aboutFile));
+  await flush(path);
+}
+
+async function writeState(folder: string, state: SnapshotState, name = aboutFile): Promise<void> {
+  await writeHashed(folder, name, JSON.stringify({ sha256: hashOf(JSON.stringify(state)), state }));
+  await flush(join(folder, name));
 }
 
 /** Until this is done, a name or its contents may be lost with the power. */
@@ -170,7 +181,7 @@ async function readState(path: string): Promise<SnapshotState> {
 /** What the newest snapshot says of itself that says anything, whether or not its weights are whole. */
 export async function newestState(folder: string): Promise<SnapshotState | undefined> {
   for (const step of await snapshotSteps(folder)) {
-    const state = await readState(join(folder, nameOf(step))).catch(() => undefined);
+    const state = await readState(snapshotPath(folder, step)).catch(() => undefined);
     if (state) return state;
   }
   return undefined;
@@ -204,7 +215,7 @@ export interface FoundSnapshot {
 export async function findSnapshot(folder: string): Promise<FoundSnapshot | undefined> {
   const damaged: TrainingError[] = [];
   for (const step of await snapshotSteps(folder)) {
-    const path = join(folder, nameOf(step));
+    const path = snapshotPath(folder, step);
     try {
       return { path, state: await verifySnapshot(path), damaged };
     } catch (error) {

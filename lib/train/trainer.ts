@@ -103,6 +103,8 @@ export class Trainer implements Disposable {
     step: 0,
     counts: { samples: 0, tokens: 0, masks: 0, badSamples: 0, surplusTargets: 0, truncated: 0, skippedSteps: 0 },
   };
+  /** False while parameters are changed, and for good when that fails: they are of no step then. */
+  isWhole = true;
   readonly #options: Required<Omit<TrainerOptions, 'losses' | 'heads'>> & Pick<TrainerOptions, 'losses'>;
   readonly #trained: TrainedEncoders;
   readonly #sceneHeads?: SceneHeads;
@@ -167,9 +169,11 @@ export class Trainer implements Disposable {
         masked += Number(losses.hasMasks);
       }
       const hasGradient = [...this.optimizer.parameters.values()].some(({ grad }) => grad);
+      this.isWhole = false;
       const gradNorm = hasGradient ? await this.#update(lr) : Number.NaN;
       const isApplied = Number.isFinite(gradNorm);
       this.#count(micro.flat(), badSamples.length + skipped, isApplied);
+      this.isWhole = true;
       const whole = Math.max(1, micro.length);
       const withMasks = Math.max(1, masked);
       return {

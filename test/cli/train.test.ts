@@ -48,7 +48,7 @@ describe('mglmm train', () => {
     assert.match(err, /step 4 of 4/);
     assert.match(
       err,
-      /evaluation after step 2: loss \d+\.\d{4}, gIoU 0\.\d{4}, cIoU 0\.\d{4}, the best so far\nsnapshot .*step-00000002\n/,
+      /snapshot .*step-00000002\nevaluation after step 2: loss \d+\.\d{4}, gIoU 0\.\d{4}, cIoU 0\.\d{4}, the best so far\n/,
     );
     assert.match(
       out,

@@ -3,7 +3,16 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
-import { findSnapshot, type RunEvent, type RunOptions, runTraining, Trainer, type TrainerOptions, verifySnapshot } from '../../lib';
+import {
+  type BatchSource,
+  findSnapshot,
+  type RunEvent,
+  type RunOptions,
+  runTraining,
+  Trainer,
+  type TrainerOptions,
+  verifySnapshot,
+} from '../../lib';
 import { onEveryDevice } from '../support/devices';
 import { scalarsIn } from '../support/event_file';
 import { wordAt } from '../support/random';
@@ -149,6 +158,51 @@ onEveryDevice('runTraining', (device) => {
       name: 'TrainingError',
       message: /has 2 snapshots and none is whole: .*step-00000006.*cut off/,
     });
+  });
+
+  test('keeps the steps that were done when a sample, or an evaluation, ends it', async () => {
+    using folder = temporaryFolder();
+    const failing = (at: number): BatchSource => ({
+      ...tinySource(samples),
+      batch: async (index) => (index === at ? Promise.reject(new Error('no disk')) : tinySource(samples).batch(index)),
+    });
+    const options = { steps: 6, accumulation: 1, snapshots: { every: 10, keepLast: 2 } };
+    await assert.rejects(run(folder.path, { ...options, source: failing(3) }), /no disk/);
+    assert.deepEqual(namesIn(folder.path), ['step-00000003']);
+    const evaluation = { source: failing(0), every: 5, batches: 1, metric: 'loss' } as const;
+    await assert.rejects(run(folder.path, { ...options, evaluation, resume: true }), /no disk/);
+    assert.deepEqual(namesIn(folder.path), ['step-00000003', 'step-00000005']);
+    const { events } = await run(folder.path, { ...options, resume: true });
+    assert.deepEqual([events[0]?.type === 'resumed' && events[0].step, lossesOf({ events }).length], [5, 1]);
+  });
+
+  test('evaluates when it goes on what it was stopped in, after a snapshot that says what is best', async () => {
+    using folder = temporaryFolder();
+    const controller = new AbortController();
+    const held = tinySource(samples.slice(1));
+    const stopping: BatchSource = {
+      ...held,
+      batch: async (index) => {
+        controller.abort();
+        return held.batch(index);
+      },
+    };
+    const evaluation = { source: held, every: 2, batches: 2, metric: 'giou' } as const;
+    const options = { steps: 3, accumulation: 1, evaluation };
+    const stopped = run(folder.path, { ...options, evaluation: { ...evaluation, source: stopping }, signal: controller.signal });
+    await assert.rejects(stopped, /stopped after step 2 of 3/);
+    const evaluated = ({ events }: Ran) => events.flatMap((event) => (event.type === 'evaluation' ? [event.step] : []));
+    assert.deepEqual(evaluated(await run(folder.path, { ...options, resume: true })), [2, 3]);
+    const { state } = (await findSnapshot(join(folder.path, 'run/snapshots'))) ?? {};
+    assert.ok(state?.best);
+    assert.deepEqual(evaluated(await run(folder.path, { ...options, steps: 4, resume: true })), [4]);
+    const [last = ''] = readdirSync(join(folder.path, 'run/events')).filter((name) => name.endsWith('.3'));
+    const told = scalarsIn(readFileSync(join(folder.path, 'run/events', last))).filter(({ tag }) => tag === 'val/loss');
+    assert.deepEqual(
+      told.map(({ step }) => step),
+      [3, 4],
+    );
+    assert.equal(told[0]?.value, Math.fround(logOf(folder.path).find(({ kind, step }) => kind === 'evaluation' && step === 3)?.loss ?? 0));
   });
 
   test('ends when no sample can be trained on, however many are to be skipped', async () => {
