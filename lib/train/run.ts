@@ -7,7 +7,7 @@ import { differingFields } from './config';
 import { type Evaluation, evaluate } from './evaluate';
 import { type TrainingMemory, trainingMemory } from './memory_report';
 import { RunLog } from './run_log';
-import { findSnapshot, noteBest, pruneSnapshots, restoreSnapshot, saveSnapshot, snapshotPath, snapshotSteps } from './snapshot';
+import { findSnapshot, noteBest, pruneSnapshots, restoreSnapshot, saveSnapshot, setAside, snapshotPath, snapshotSteps } from './snapshot';
 import type { StepReport, Trainer, TrainingCounts } from './trainer';
 
 /** Steps in a row that changed nothing, after which no other is expected to. */
@@ -170,6 +170,7 @@ async function begin(folder: string, { trainer, config = null, resume = false, o
   if (fields.length > 0)
     throw new TrainingError(`${found.path} is of a run with other settings: ${fields.join(', ')}; expected the same, or another output`);
   await restoreSnapshot(found, trainer);
+  await setAside(folder, found.state.step);
   onEvent?.({ type: 'resumed', step: found.state.step, damaged: found.damaged });
   return found.state.best ?? undefined;
 }

@@ -128,6 +128,15 @@ export async function snapshotSteps(folder: string): Promise<number[]> {
   return names.flatMap((name) => (folderName.test(name) ? [Number(name.slice(5))] : [])).sort((a, b) => b - a);
 }
 
+/** Gives what there is above `step` other names: it is damaged where a run goes on from that, and would be kept for the newest. */
+export async function setAside(folder: string, step: number): Promise<void> {
+  for (const one of (await snapshotSteps(folder)).filter((other) => other > step)) {
+    const aside = join(folder, `damaged-${nameOf(one)}`);
+    await rm(aside, { recursive: true, force: true });
+    await rename(snapshotPath(folder, one), aside);
+  }
+}
+
 /** Removes snapshots that need not be kept, and what a run that was killed left of one. */
 export async function pruneSnapshots(folder: string, { last, best }: KeepOptions): Promise<void> {
   const kept = new Set((await snapshotSteps(folder)).slice(0, Math.max(2, last)));

@@ -152,7 +152,7 @@ onEveryDevice('runTraining', (device) => {
     const again = await run(folder.path, { steps: 6, resume: true });
     assert.deepEqual(lossesOf(again).length, 2);
     for (const [key, expected] of values) assert.deepEqual(again.values.get(key), expected, key);
-    assert.deepEqual(namesIn(folder.path), ['step-00000004', 'step-00000006']);
+    assert.deepEqual(namesIn(folder.path), ['damaged-step-00000006', 'step-00000004', 'step-00000006']);
     for (const name of namesIn(folder.path)) truncateSync(join(snapshots, name, 'model.safetensors'), 100);
     await assert.rejects(run(folder.path, { steps: 6, resume: true }), {
       name: 'TrainingError',
@@ -227,6 +227,15 @@ onEveryDevice('runTraining', (device) => {
     assert.deepEqual([told?.samples, told?.badSamples.length], [1, 1]);
     const line = logOf(folder.path).find(({ kind }) => kind === 'evaluation');
     assert.match(JSON.stringify(line), /"samples":1,"masks":1,"bad":\["sample sample 0: conversation\[0\] has an empty answer/);
+  });
+
+  test('keeps the whole snapshots where it went on from below damaged ones', async () => {
+    using folder = temporaryFolder();
+    await run(folder.path, { steps: 8, snapshots: { every: 2, keepLast: 4 } });
+    for (const step of [4, 6, 8]) truncateSync(join(folder.path, `run/snapshots/step-0000000${step}/model.safetensors`), 100);
+    await run(folder.path, { steps: 4, resume: true });
+    assert.deepEqual(namesIn(folder.path).slice(3), ['step-00000002', 'step-00000004']);
+    await verifySnapshot(join(folder.path, 'run/snapshots/step-00000004'));
   });
 
   test('refuses a folder that has a run, and a run of other settings', async () => {
