@@ -7,7 +7,17 @@ import { differingFields } from './config';
 import { type Evaluation, evaluate } from './evaluate';
 import { type TrainingMemory, trainingMemory } from './memory_report';
 import { RunLog } from './run_log';
-import { findSnapshot, noteBest, pruneSnapshots, restoreSnapshot, saveSnapshot, setAside, snapshotPath, snapshotSteps } from './snapshot';
+import {
+  findSnapshot,
+  noteBest,
+  pruneSnapshots,
+  restoreSnapshot,
+  type SnapshotState,
+  saveSnapshot,
+  setAside,
+  snapshotPath,
+  snapshotSteps,
+} from './snapshot';
 import type { StepReport, Trainer, TrainingCounts } from './trainer';
 
 /** Steps in a row that changed nothing, after which no other is expected to. */
@@ -29,6 +39,8 @@ export interface RunOptions {
     readonly every: number;
     readonly batches: number;
     readonly metric: 'loss' | 'giou' | 'ciou';
+    /** What `source` is of, as JSON: the best of other samples is none of these. */
+    readonly data?: unknown;
   };
   /** What decides the steps: a run goes on only with the one it began with. As JSON. */
   readonly config?: unknown;
@@ -89,7 +101,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
     const value = metric === 'loss' ? -result.loss : result[metric];
     const isBest = Number.isFinite(value) && (!best || value > (metric === 'loss' ? -best.value : best.value));
     if (isBest) {
-      best = { step, value: result[metric] };
+      best = { step, value: result[metric], of: lookOf(evaluation) };
       if (saved === step) await noteBest(snapshotPath(folder, step), best);
       else await save();
     }
@@ -138,7 +150,13 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   if (step < steps)
     throw new AbortedError(`training was stopped after step ${step} of ${steps}; it goes on with resume`, { cause: signal?.reason });
   if (counts.samples === 0) throw idleError(step);
-  return { step, counts, best, memory: trainingMemory(trainer), chart: await log.drawLosses() };
+  return {
+    step,
+    counts,
+    best: best && { step: best.step, value: best.value },
+    memory: trainingMemory(trainer),
+    chart: await log.drawLosses(),
+  };
 }
 
 /** @returns undefined where it failed because `signal` fired. */
@@ -157,7 +175,10 @@ function idleError(step: number, report?: StepReport): TrainingError {
 }
 
 /** @returns the best of the run so far. */
-async function begin(folder: string, { trainer, config = null, resume = false, onEvent }: RunOptions) {
+async function begin(
+  folder: string,
+  { trainer, config = null, resume = false, evaluation, onEvent }: RunOptions,
+): Promise<NonNullable<SnapshotState['best']> | undefined> {
   if (!resume) {
     const [newest] = await snapshotSteps(folder);
     if (newest !== undefined)
@@ -172,8 +193,15 @@ async function begin(folder: string, { trainer, config = null, resume = false, o
   await restoreSnapshot(found, trainer);
   await setAside(folder, found.state.step);
   onEvent?.({ type: 'resumed', step: found.state.step, damaged: found.damaged });
-  return found.state.best ?? undefined;
+  const { best } = found.state;
+  if (!best || !evaluation) return best ?? undefined;
+  // Those that do not say what they are of are taken for the same.
+  const of = lookOf(evaluation);
+  return differingFields(best.of ?? of, of).length > 0 ? undefined : { ...best, of };
 }
+
+/** What a best value is of. */
+const lookOf = ({ metric, batches, data = null }: NonNullable<RunOptions['evaluation']>) => ({ metric, batches, data });
 
 /** Batches of a step, asked for a step early. */
 class Ahead {

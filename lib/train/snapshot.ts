@@ -38,8 +38,8 @@ const stateSchema = z.object({
   }),
   /** Of each trained parameter, the updates it has had. */
   updates: z.record(z.string(), count),
-  /** Best value of the metric so far and the step of its snapshot. */
-  best: z.object({ step: count, value: z.number() }).nullable(),
+  /** Best value of the metric so far, the step of its snapshot, and what it is a value of: another metric's is not compared with it. */
+  best: z.object({ step: count, value: z.number(), of: z.unknown().optional() }).nullable(),
   /** The configuration of the run, as it is compared when it goes on. */
   config: z.unknown(),
   weights: z.object({ name: z.string(), bytes: count, sha256: z.string() }),
@@ -79,7 +79,7 @@ function* tensorsOf({ optimizer }: Trainer): Generator<[string, Tensor]> {
 export async function saveSnapshot(
   folder: string,
   trainer: Trainer,
-  { config, best }: { config: unknown; best?: { step: number; value: number } },
+  { config, best = null }: { config: unknown; best?: SnapshotState['best'] },
 ): Promise<string> {
   const { step, counts } = trainer.state;
   await mkdir(folder, { recursive: true });
@@ -92,7 +92,7 @@ export async function saveSnapshot(
   await writeNewFolder(path, bytes, async (partial) => {
     const [weights] = await writeCheckpoint(partial, tensors, { shardBytes: Number.POSITIVE_INFINITY });
     const updates = Object.fromEntries(Array.from(trainer.optimizer.state, ([name, state]) => [name, state.step]));
-    await writeState(partial, { format: 1, step, counts, updates, best: best ?? null, config, weights } as SnapshotState);
+    await writeState(partial, { format: 1, step, counts, updates, best, config, weights } as SnapshotState);
     await flush(partial);
   });
   await flush(folder);

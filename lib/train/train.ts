@@ -88,7 +88,7 @@ async function trainHere(config: TrainConfig, options: TrainOptions): Promise<Tr
     steps: config.steps,
     accumulation: config.accumulation,
     snapshots: config.snapshots,
-    evaluation: held && { source: held.loader, ...evaluation },
+    evaluation: held && { source: held.loader, data, ...evaluation },
     config: decisivePart(config),
     resume,
     signal,

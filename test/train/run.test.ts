@@ -13,6 +13,7 @@ import {
   type TrainerOptions,
   verifySnapshot,
 } from '../../lib';
+import { noteBest } from '../../lib/train/snapshot';
 import { onEveryDevice } from '../support/devices';
 import { scalarsIn } from '../support/event_file';
 import { wordAt } from '../support/random';
@@ -236,6 +237,25 @@ onEveryDevice('runTraining', (device) => {
     await run(folder.path, { steps: 4, resume: true });
     assert.deepEqual(namesIn(folder.path).slice(3), ['step-00000002', 'step-00000004']);
     await verifySnapshot(join(folder.path, 'run/snapshots/step-00000004'));
+  });
+
+  test('compares the best with values of the same metric and samples alone', async () => {
+    using folder = temporaryFolder();
+    const look = { source: tinySource(samples.slice(3)), every: 1, batches: 2, metric: 'loss', data: 'some' } as const;
+    const { result } = await run(folder.path, { steps: 1, evaluation: look });
+    const snapshots = join(folder.path, 'run/snapshots');
+    const kept = async () => (await findSnapshot(snapshots))?.state.best;
+    assert.deepEqual(await kept(), { ...result.best, of: { metric: 'loss', batches: 2, data: 'some' } });
+    const next = async (steps: number, evaluation: RunOptions['evaluation']) =>
+      (await run(folder.path, { steps, resume: true, evaluation })).result.best?.step;
+    assert.equal(await next(2, { ...look, metric: 'giou' }), 2); // gIoU is below any loss, and loss the lower the better
+    assert.equal(await next(3, { ...look, metric: 'giou', data: 'others' }), 3);
+    // One that does not say what it is of is of the same.
+    const snapshot = await findSnapshot(snapshots);
+    assert.ok(snapshot);
+    await noteBest(snapshot.path, { step: 1, value: 2 });
+    assert.equal(await next(4, { ...look, metric: 'giou' }), 1);
+    assert.deepEqual(await kept(), { step: 1, value: 2, of: { metric: 'giou', batches: 2, data: 'some' } });
   });
 
   test('refuses a folder that has a run, and a run of other settings', async () => {
