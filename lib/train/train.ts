@@ -16,7 +16,7 @@ import { addLora, type OpenedModel, openModel } from './open_model';
 import { pretrain } from './pretrain';
 import { type RunEvent, type RunResult, runTraining } from './run';
 import { scheduleOf } from './schedule';
-import { chooseTrainable, type TrainableSet, trainableSets } from './trainable';
+import { chooseTrainable, type TrainableSet, withoutLora } from './trainable';
 import { Trainer } from './trainer';
 import { writeTrainedModel } from './write_model';
 
@@ -125,11 +125,10 @@ export async function prepareModel(config: TrainConfig, options: { values?: bool
   }
 }
 
-/** The published programs train the language model itself, and the projector, where there is no LoRA. */
 function trainableOf({ trainable, lora }: TrainConfig): TrainableSet | readonly string[] {
   const isPublished = trainable === 'mglmm' || trainable === 'lisa' || trainable === 'glamm';
   if (lora || !isPublished) return trainable;
-  return [...trainableSets.mglmm.filter((pattern) => !pattern.startsWith('lora')), '^model\\.(layers|norm)\\.'];
+  return withoutLora;
 }
 
 const weighted = (sets: readonly Dataset[], data: TrainConfig['data']) => sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight }));

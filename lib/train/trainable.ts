@@ -14,6 +14,12 @@ export const trainableSets = {
   full: [''],
 } as const satisfies Record<string, readonly string[]>;
 
+/** What the published choices are without LoRA: the published programs train the language model itself then, and the projector. */
+export const withoutLora: readonly string[] = [
+  ...trainableSets.mglmm.filter((pattern) => !pattern.startsWith('lora')),
+  '^model\\.(layers|norm)\\.',
+];
+
 export type TrainableSet = keyof typeof trainableSets;
 
 /** Random numbers that positions are encoded with: part of the model's definition, in no set. */
@@ -22,7 +28,7 @@ const constants = /positional_encoding_gaussian_matrix$/;
 /**
  * Trains exactly what `set` says: the name of a published set, or regular expressions of which a key must match one.
  * @returns the parameters that are trained, by key.
- * @throws ArgumentError for a pattern that is none, or that matches no key.
+ * @throws ArgumentError for a pattern that is none, or one of one's own that matches no key.
  */
 export function chooseTrainable(
   module: Module,
@@ -37,7 +43,8 @@ export function chooseTrainable(
     }
   });
   const keys = [...module.stateDict().keys()].filter((key) => !constants.test(key));
-  const idle = isNamed ? undefined : patterns.find((pattern) => !keys.some((key) => pattern.test(key)));
+  const isOwn = !isNamed && set !== withoutLora; // a model need not have all that a published set names
+  const idle = isOwn && patterns.find((pattern) => !keys.some((key) => pattern.test(key)));
   if (idle)
     throw new ArgumentError(`trainable: no parameter matches ${JSON.stringify(idle.source)}; there are ${keys.slice(0, 3).join(', ')} ...`);
   const chosen = new Set(keys.filter((key) => patterns.some((pattern) => pattern.test(key))));

@@ -7,14 +7,16 @@ import {
   full,
   noGradients,
   type OpenedModel,
+  parseConfig,
   type Schedule,
   Scope,
   type TrainableSet,
   Trainer,
   type TrainerOptions,
 } from '../../lib';
+import { prepareModel } from '../../lib/train/train';
 import { onEveryDevice } from '../support/devices';
-import { batchOf, type TinySample, tinySample, tinyTrainable } from '../support/tiny_training';
+import { batchOf, type TinySample, tinySample, tinySizes, tinyTrainable, writeTinyTokenizer } from '../support/tiny_training';
 import { temporaryFolder } from '../support/weights';
 
 const constant: Schedule = () => 1e-2;
@@ -249,6 +251,21 @@ describe('chooseTrainable', () => {
     );
     const full = await keysOf('full');
     assert.ok(has(full, 'image_encoder') && has(full, 'vision_tower') && !has(full, 'gaussian_matrix'));
+  });
+
+  test('trains of a published choice what a model has: one may make no masks, or have no head of its own', async () => {
+    using folder = temporaryFolder();
+    const { segment_encoder_config: _, ...blind } = tinySizes;
+    const sizes = { ...blind, text_config: { ...blind.text_config, tie_word_embeddings: true } };
+    const given = { model: { sizes, tokenizer: writeTinyTokenizer(folder.path) }, data: [{ path: 'none' }], output: 'none', lora: null };
+    using opened = await prepareModel(parseConfig(given), { values: false });
+    const trained = [...opened.model.namedParameters()].flatMap(([key, { requiresGrad }]) => (requiresGrad ? [key] : []));
+    for (const part of ['embed_tokens', 'mm_projector', 'model.layers.0.self_attn.q_proj', 'model.norm'])
+      assert.ok(
+        trained.some((key) => key.includes(part)),
+        part,
+      );
+    assert.ok(!trained.some((key) => key.includes('vision_tower')));
   });
 
   test('takes patterns, and refuses those that say nothing', async () => {
