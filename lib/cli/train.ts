@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { configFields, readConfig, type TrainConfig } from '../train/config';
 import { estimateMemory } from '../train/memory_estimate';
 import type { RunEvent } from '../train/run';
-import { prepareModel, train } from '../train/train';
+import { prepareModel, train, tryData } from '../train/train';
 import { type Context, formatBytes, formatTable, type Stream } from './terminal';
 import { UsageError } from './usage';
 
@@ -31,6 +31,7 @@ export function define(command: Command, { terminal, signal }: Context): void {
       if (file === undefined) throw new UsageError('train: no configuration is given: expected the path of a YAML file');
       const config = await readConfig(file);
       if (flags.dryRun) {
+        await tryData(config, signal);
         await tellNeeds(config, terminal.out);
         return;
       }

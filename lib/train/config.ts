@@ -18,6 +18,7 @@ const seed = z
   .int()
   .nonnegative()
   .max(2 ** 31 - 1);
+const pattern = z.string().refine(isPattern, { error: ({ input }) => `${JSON.stringify(input)} is no regular expression` });
 const names = <Name extends string>(object: Readonly<Record<Name, unknown>>) => Object.keys(object) as [Name, ...Name[]];
 
 const model = z.strictObject({
@@ -38,7 +39,7 @@ const lora = z.strictObject({
   alpha: z.number().default(16).describe('the update is scaled by alpha / rank'),
   dropout: share.default(0.05).describe('share of its inputs that the update does not see in training'),
   targets: z.array(z.string().min(1)).min(1).default(defaultTargets).describe('ends of the keys of linear layers that get it'),
-  within: z.string().default(defaultWithin).describe('regular expression for the keys of layers that may; default the language model'),
+  within: pattern.default(defaultWithin).describe('regular expression for the keys of layers that may; default the language model'),
 });
 
 const scenes = z.strictObject({
@@ -68,7 +69,7 @@ const dataset = z.strictObject({
 
 const heldOut = dataset.omit({ weight: true });
 
-const optimizer = z.strictObject({
+const rates = z.strictObject({
   lr: z.number().positive().default(3e-4).describe('highest learning rate'),
   schedule: z.enum(['decay', 'cosine', 'constant']).default('decay').describe('after the warm-up: linear to 0, half a cosine, or as it is'),
   warmupSteps: z.int().nonnegative().default(100).describe('steps in which the rate rises from 0'),
@@ -84,6 +85,11 @@ const optimizer = z.strictObject({
   weightDecay: z.number().nonnegative().default(0).describe('decoupled from the gradient'),
   maxNorm: z.number().positive().default(1).describe('gradients are scaled so that their global norm is this at most'),
 });
+const optimizer = rates.refine(({ lr, minLr }) => minLr <= lr, {
+  path: ['minLr'],
+  error: ({ input }) => `is ${(input as Rates).minLr}, expected at most lr, ${(input as Rates).lr}`,
+});
+type Rates = z.infer<typeof rates>;
 
 const loss = z.strictObject({
   ce: weight.default(1).describe('of the cross entropy of answers'),
@@ -128,7 +134,7 @@ const pretraining = z.strictObject({
     .prefault({})
     .describe('masks that are asked for in each picture'),
   trainable: z
-    .union([z.literal('full'), z.array(z.string().min(1)).min(1)])
+    .union([z.literal('full'), z.array(pattern.min(1)).min(1)])
     .default('full')
     .describe('what is trained: all, or regular expressions for keys of parameters'),
   optimizer: optimizer.prefault({}).describe('AdamW and its rates'),
@@ -144,7 +150,7 @@ const schema = z.strictObject({
   batchSize: positive.default(2).describe('samples that go through the model together'),
   accumulation: positive.default(10).describe('batches whose gradients are added up for an update'),
   trainable: z
-    .union([z.enum(names<keyof typeof trainableSets>(trainableSets)), z.array(z.string().min(1)).min(1)])
+    .union([z.enum(names<keyof typeof trainableSets>(trainableSets)), z.array(pattern.min(1)).min(1)])
     .default('mglmm')
     .describe('what is trained: a published choice (mglmm, lisa, glamm), lora, full, or regular expressions for keys of parameters'),
   lora: lora.nullable().prefault({}).describe('low-rank updates beside frozen weights; null: none'),
@@ -220,6 +226,14 @@ export async function readConfig(file: string): Promise<TrainConfig> {
   return parseConfig(document.toJS({ maxAliasCount: 100 }), dirname(file));
 }
 
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 function sentenceOf(issue: z.core.$ZodIssue): string {
   const at = issue.path.join('.');
   if (issue.code !== 'unrecognized_keys') return `${at || 'the file'}: ${issue.message}`;
@@ -268,7 +282,7 @@ function fieldsOf({ properties = {} }: JsonSchema, prefix: string): ConfigField[
 }
 
 /** A constant rate was the same so far, however many steps are to come. */
-function decisiveSteps<Part extends { readonly steps: number; readonly optimizer: z.infer<typeof optimizer> }>(part: Part) {
+function decisiveSteps<Part extends { readonly steps: number; readonly optimizer: Rates }>(part: Part) {
   const { steps, optimizer: rates, ...others } = part;
   if (rates.schedule !== 'constant') return part;
   const { cooldownSteps: _, minLr: __, ...kept } = rates;

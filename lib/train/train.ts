@@ -53,10 +53,8 @@ async function trainHere(config: TrainConfig, options: TrainOptions): Promise<Tr
     for (const error of looked?.badSamples ?? []) onBadSample?.(error);
     onEvent?.(event);
   };
-  const open = ({ data, batchSize }: Pick<TrainConfig, 'data' | 'batchSize'>) => {
-    const mixed = (sets: readonly Dataset[]) => new Mixture(weighted(sets, data), config.seed);
-    return openSource(data, mixed, { ...config, batchSize }, { signal, onSkip: skip });
-  };
+  const open = ({ data, batchSize }: Pick<TrainConfig, 'data' | 'batchSize'>) =>
+    openSource(data, mixedAs(data, config.seed), { ...config, batchSize }, { signal, onSkip: skip });
   const { pretraining } = config;
   const begun = pretraining && {
     path: await pretrain(config, {
@@ -131,7 +129,17 @@ function trainableOf({ trainable, lora }: TrainConfig): TrainableSet | readonly 
   return withoutLora;
 }
 
-const weighted = (sets: readonly Dataset[], data: TrainConfig['data']) => sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight }));
+/** Opens all data that `config` names, and closes it. @throws as `train`. */
+export async function tryData(config: TrainConfig, signal?: AbortSignal): Promise<void> {
+  for (const data of [config.data, config.pretraining?.data ?? [], config.evaluation.data ?? []] as TrainConfig['data'][])
+    if (data.length > 0) await (await openSource(data, mixedAs(data, config.seed), config, { signal }))[Symbol.asyncDispose]();
+}
+
+const mixedAs = (data: TrainConfig['data'], seed: number) => (sets: readonly Dataset[]) =>
+  new Mixture(
+    sets.map((dataset, i) => ({ dataset, weight: data[i]?.weight })),
+    seed,
+  );
 
 /** Files of samples and scenes as batches. */
 async function openSource(

@@ -111,6 +111,15 @@ describe('mglmm train', () => {
     assert.ok(!existsSync(join(folder.path, 'run')));
   });
 
+  test('opens before a run the data that it will need', async () => {
+    using folder = temporaryFolder();
+    const none = [{ path: 'none.jsonl' }];
+    for (const change of [{ data: none }, { evaluation: { data: none } }, { pretraining: { data: none } }]) {
+      const { code, out, err } = await mglmm(['train', await writeConfig(folder, change), '--dry-run']);
+      assert.deepEqual([code, out, err], [1, '', `mglmm: ${join(folder.path, 'none.jsonl')}: does not exist\n`]);
+    }
+  });
+
   test('leaves out samples that cannot be trained on where it is told to, and counts them', async () => {
     using folder = temporaryFolder();
     const config = await writeConfig(folder, { onBadSample: 'skip', evaluation: {}, steps: 6 });

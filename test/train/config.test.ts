@@ -44,6 +44,10 @@ describe('a configuration', () => {
   says({ lr: 3 }, /^config: lr is unknown, is optimizer\.lr meant\?$/);
   says({ optimizer: { weight_decay: 0 } }, /^config: optimizer\.weight_decay is unknown, is weightDecay meant\?$/);
   says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, scenes, weight$/);
+  says({ lora: { within: '(' } }, /^config: lora\.within: "\(" is no regular expression$/);
+  says({ optimizer: { lr: 1e-3, minLr: 1e-2 } }, /^config: optimizer\.minLr: is 0\.01, expected at most lr, 0\.001$/);
+  says({ pretraining: { optimizer: { minLr: 1 } } }, /^config: pretraining\.optimizer\.minLr: is 1, expected at most lr, 0\.0003$/);
+  says({ trainable: ['('] }, /^config: trainable\.0: "\(" is no regular expression$/);
   says({ steps: -1, batchSize: 'two' }, /^config: steps: .*>0; batchSize: .*expected (number|int)/);
   says({ trainable: 'everything' }, /^config: trainable: /);
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
