@@ -1,6 +1,6 @@
 /** The configuration of a run: a YAML file, every field of it described here and checked before anything is opened. */
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { closest } from '../checks';
 import { sceneSizes, splitNames } from '../data/scenes/key';
@@ -292,7 +292,7 @@ function decisiveSteps<Part extends { readonly steps: number; readonly optimizer
 /** What decides the steps of a run, as plain JSON. */
 export function decisivePart(config: TrainConfig): Record<string, unknown> {
   const { pretraining, ...rest } = config;
-  const begun = pretraining && decisiveSteps(pretraining);
+  const begun = pretraining && { ...decisiveSteps(pretraining), snapshots: undefined };
   const decisive = Object.entries({ ...decisiveSteps(rest), pretraining: begun }).filter(([key]) => !free.includes(key));
   return JSON.parse(JSON.stringify(Object.fromEntries(decisive))) as Record<string, unknown>;
 }
@@ -312,3 +312,26 @@ export function differingFields(a: unknown, b: unknown, prefix = ''): string[] {
     differingFields(a[key], b[key], prefix ? `${prefix}.${key}` : key),
   );
 }
+
+/** What decides the steps of a run, and the folder that it writes into. */
+interface RunSettings {
+  readonly config: unknown;
+  readonly output?: string;
+}
+
+/**
+ * As {@link differingFields}, of a run that goes on. Where a folder was moved with all that is in it, paths are others, but seen from
+ * `output` they are the same.
+ */
+export function differingSettings(begun: RunSettings, now: RunSettings): string[] {
+  // Older snapshots name those of pretraining, which decide nothing.
+  const differing = (a: unknown, b: unknown) => differingFields(a, b).filter((field) => !field.startsWith('pretraining.snapshots'));
+  const fields = differing(begun.config, now.config);
+  if (begun.output === undefined || now.output === undefined) return fields;
+  return differing(seenFrom(begun.output, begun.config), seenFrom(now.output, now.config)).length === 0 ? [] : fields;
+}
+
+const seenFrom = (folder: string, config: unknown): unknown =>
+  JSON.parse(JSON.stringify(config), (_, value: unknown) =>
+    typeof value === 'string' && isAbsolute(value) ? relative(folder, value) : value,
+  );

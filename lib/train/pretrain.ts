@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { BatchSource } from '../data/loader';
 import { TrainingError } from '../errors';
 import { synchronize } from '../tensor/create';
-import { decisiveOfPretraining, decisivePart, differingFields, type TrainConfig } from './config';
+import { decisiveOfPretraining, decisivePart, differingSettings, type TrainConfig } from './config';
 import { openModel } from './open_model';
 import { hasMasks, PretrainingHeads, pretrainingLosses } from './pretraining_losses';
 import { type RunOptions, runTraining } from './run';
@@ -16,7 +16,7 @@ import { writeTrainedModel } from './write_model';
 
 export interface PretrainOptions extends Pick<RunOptions, 'resume' | 'signal' | 'onEvent'> {
   /** Of batches of `pretraining.batchSize` samples; opened when it is needed. */
-  readonly openSource: () => Promise<AsyncDisposable & { readonly loader: BatchSource }>;
+  readonly openSource: () => Promise<AsyncDisposable & { readonly loader: BatchSource; readonly lengths: readonly number[] }>;
 }
 
 /**
@@ -46,7 +46,15 @@ export async function pretrain(config: TrainConfig, options: PretrainOptions): P
       seed,
     });
     await using source = await options.openSource();
-    const run = { source: source.loader, output, steps, accumulation: 1, snapshots, config: decisivePart(config) };
+    const run = {
+      source: source.loader,
+      dataLengths: source.lengths,
+      output,
+      steps,
+      accumulation: 1,
+      snapshots,
+      config: decisivePart(config),
+    };
     await runTraining({ ...options, ...run, trainer });
     await synchronize();
     await rm(folder, { recursive: true, force: true });
@@ -61,12 +69,13 @@ export async function pretrain(config: TrainConfig, options: PretrainOptions): P
 async function isEnough(config: TrainConfig, steps: number, output: string): Promise<boolean> {
   const state = await newestState(join(output, 'snapshots'));
   if (!state) return true;
-  const fields = differingFields(decisiveOfPretraining(state.config), decisiveOfPretraining(decisivePart(config)));
+  const begun = { config: decisiveOfPretraining(state.config), output: state.output };
+  const fields = differingSettings(begun, { config: decisiveOfPretraining(decisivePart(config)), output });
   if (fields.length > 0)
     throw new TrainingError(`${output} is of a run with other settings: ${fields.join(', ')}; expected the same, or another output`);
-  const [begun] = await snapshotSteps(join(config.output, 'snapshots'));
-  if (steps < state.step || (steps > state.step && begun !== undefined)) {
-    const expected = `${state.step}${begun === undefined ? ' or more' : ', after which the run went on'}`;
+  const [further] = await snapshotSteps(join(config.output, 'snapshots'));
+  if (steps < state.step || (steps > state.step && further !== undefined)) {
+    const expected = `${state.step}${further === undefined ? ' or more' : ', after which the run went on'}`;
     throw new TrainingError(`pretraining.steps is ${steps}, expected ${expected}: that many are in ${output}; or another output`);
   }
   return steps === state.step;

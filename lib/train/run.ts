@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Batch, BatchSource } from '../data/loader';
 import { AbortedError, TrainingError } from '../errors';
 import { resetPeak } from '../tensor/create';
-import { differingFields } from './config';
+import { differingSettings } from './config';
 import { type Evaluation, evaluate } from './evaluate';
 import { type TrainingMemory, trainingMemory } from './memory_report';
 import { RunLog } from './run_log';
@@ -44,6 +44,8 @@ export interface RunOptions {
   };
   /** What decides the steps: a run goes on only with the one it began with. As JSON. */
   readonly config?: unknown;
+  /** Samples of each data set of `source`: where they are others, a batch is another. */
+  readonly dataLengths?: readonly number[];
   /** Go on from the newest snapshot that is whole, where there is one. Default false. */
   readonly resume?: boolean;
   /** Once it fires the step that is running is finished, a snapshot written, and an AbortedError thrown. */
@@ -79,7 +81,7 @@ export interface RunResult {
  *   snapshot is whole, or steps change nothing; AbortedError when `signal` fires, the snapshot is written then; what `trainer` and `source` throw.
  */
 export async function runTraining(options: RunOptions): Promise<RunResult> {
-  const { trainer, source, output, steps, accumulation, evaluation, config = null, signal, onEvent } = options;
+  const { trainer, source, output, steps, accumulation, evaluation, config = null, dataLengths, signal, onEvent } = options;
   const { every, keepLast } = { every: 500, keepLast: 2, ...options.snapshots };
   const folder = join(output, 'snapshots');
   let best = await begin(folder, options);
@@ -88,7 +90,7 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   let saved = trainer.state.step;
   const save = async () => {
     saved = trainer.state.step; // or was tried to be, which is not tried again
-    const path = await saveSnapshot(folder, trainer, { config, best });
+    const path = await saveSnapshot(folder, trainer, { config, output, dataLengths: dataLengths?.slice(), best });
     await pruneSnapshots(folder, { last: keepLast, best: best?.step });
     onEvent?.({ type: 'snapshot', path });
   };
@@ -177,7 +179,7 @@ function idleError(step: number, report?: StepReport): TrainingError {
 /** @returns the best of the run so far. */
 async function begin(
   folder: string,
-  { trainer, config = null, resume = false, evaluation, onEvent }: RunOptions,
+  { trainer, output, config = null, dataLengths, resume = false, evaluation, onEvent }: RunOptions,
 ): Promise<NonNullable<SnapshotState['best']> | undefined> {
   if (!resume) {
     const [newest] = await snapshotSteps(folder);
@@ -187,9 +189,15 @@ async function begin(
   }
   const found = await findSnapshot(folder);
   if (!found) return undefined;
-  const fields = differingFields(found.state.config, config);
+  const fields = differingSettings(found.state, { config, output });
   if (fields.length > 0)
     throw new TrainingError(`${found.path} is of a run with other settings: ${fields.join(', ')}; expected the same, or another output`);
+  const lengths = found.state.dataLengths ?? [];
+  const other = lengths.findIndex((length, i) => length !== (dataLengths?.[i] ?? length));
+  if (other >= 0) {
+    const samples = `data.${other} has ${dataLengths?.[other]} samples, expected ${lengths[other]}`;
+    throw new TrainingError(`${found.path} is of a run with other data: ${samples}; or another output`);
+  }
   await restoreSnapshot(found, trainer);
   await setAside(folder, found.state.step);
   onEvent?.({ type: 'resumed', step: found.state.step, damaged: found.damaged });
@@ -197,7 +205,9 @@ async function begin(
   if (!best || !evaluation) return best ?? undefined;
   // Those that do not say what they are of are taken for the same.
   const of = lookOf(evaluation);
-  return differingFields(best.of ?? of, of).length > 0 ? undefined : { ...best, of };
+  return differingSettings({ config: best.of ?? of, output: found.state.output }, { config: of, output }).length > 0
+    ? undefined
+    : { ...best, of };
 }
 
 /** What a best value is of. */

@@ -42,6 +42,10 @@ const stateSchema = z.object({
   best: z.object({ step: count, value: z.number(), of: z.unknown().optional() }).nullable(),
   /** The configuration of the run, as it is compared when it goes on. */
   config: z.unknown(),
+  /** Folder of the run, when it was written. */
+  output: z.string().optional(),
+  /** Samples of each data set. */
+  dataLengths: z.array(count).optional(),
   weights: z.object({ name: z.string(), bytes: count, sha256: z.string() }),
 });
 const aboutSchema = z.object({ sha256: z.string(), state: z.unknown() });
@@ -79,7 +83,7 @@ function* tensorsOf({ optimizer }: Trainer): Generator<[string, Tensor]> {
 export async function saveSnapshot(
   folder: string,
   trainer: Trainer,
-  { config, best = null }: { config: unknown; best?: SnapshotState['best'] },
+  { best = null, ...about }: Pick<SnapshotState, 'config' | 'output' | 'dataLengths'> & { best?: SnapshotState['best'] },
 ): Promise<string> {
   const { step, counts } = trainer.state;
   await mkdir(folder, { recursive: true });
@@ -92,7 +96,7 @@ export async function saveSnapshot(
   await writeNewFolder(path, bytes, async (partial) => {
     const [weights] = await writeCheckpoint(partial, tensors, { shardBytes: Number.POSITIVE_INFINITY });
     const updates = Object.fromEntries(Array.from(trainer.optimizer.state, ([name, state]) => [name, state.step]));
-    await writeState(partial, { format: 1, step, counts, updates, best, config, weights } as SnapshotState);
+    await writeState(partial, { format: 1, step, counts, updates, best, ...about, weights } as SnapshotState);
     await flush(partial);
   });
   await flush(folder);

@@ -82,6 +82,7 @@ async function trainHere(config: TrainConfig, options: TrainOptions): Promise<Tr
   const result = await runTraining({
     trainer,
     source: source.loader,
+    dataLengths: source.lengths,
     output: config.output,
     steps: config.steps,
     accumulation: config.accumulation,
@@ -147,7 +148,7 @@ async function openSource(
   drawn: (sets: readonly Dataset[]) => Draws,
   { batchSize, onBadSample, workers }: TrainConfig,
   { signal, onSkip }: { signal?: AbortSignal; onSkip?: (error: SampleError) => void },
-): Promise<AsyncDisposable & { readonly loader: Loader }> {
+): Promise<AsyncDisposable & { readonly loader: Loader; readonly lengths: readonly number[] }> {
   const sets: Dataset[] = [];
   const files: JsonlDataset[] = [];
   const close = async () => {
@@ -161,6 +162,7 @@ async function openSource(
     const loader = new Loader({ mixture: drawn(sets), batchSize, onBadSample, onSkip, workers });
     return {
       loader,
+      lengths: sets.map(({ length }) => length),
       [Symbol.asyncDispose]: async () => {
         await loader.close();
         await close();

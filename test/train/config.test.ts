@@ -72,6 +72,11 @@ describe('a configuration', () => {
     for (const config of configs) assert.deepEqual(decisivePart(config), decisivePart(configs[0] as TrainConfig));
   });
 
+  test('of pretraining says how often it is written, by which nothing is decided', () => {
+    const [a, b] = [3, 4].map((every) => decisivePart(parseConfig({ ...least, pretraining: { snapshots: { every } } })));
+    assert.deepEqual(a, b);
+  });
+
   test('takes scenes in the place of a file', () => {
     const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });
     assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 }, together: 1, segcap: true }, weight: 1 }]);

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import {
@@ -237,6 +238,36 @@ onEveryDevice('runTraining', (device) => {
     await run(folder.path, { steps: 4, resume: true });
     assert.deepEqual(namesIn(folder.path).slice(3), ['step-00000002', 'step-00000004']);
     await verifySnapshot(join(folder.path, 'run/snapshots/step-00000004'));
+  });
+
+  test('goes on where its folder was moved, with data of the same number', async () => {
+    using folder = temporaryFolder();
+    const settings = (path: string) => ({ data: [{ path: join(path, 'a.jsonl') }], pretraining: { steps: 1 } });
+    // As it was written when snapshots of pretraining were compared.
+    const older = { ...settings(folder.path), pretraining: { steps: 1, snapshots: { every: 3 } } };
+    await run(folder.path, { steps: 1, config: older, dataLengths: [3, 5] });
+    using moved = temporaryFolder();
+    cpSync(folder.path, moved.path, { recursive: true });
+    const resumed = (options: Partial<RunOptions>) =>
+      run(moved.path, { steps: 2, resume: true, config: settings(moved.path), dataLengths: [3, 5], ...options });
+    await assert.rejects(resumed({ dataLengths: [3, 4] }), {
+      name: 'TrainingError',
+      message: /step-00000001 is of a run with other data: data\.1 has 4 samples, expected 5; or another output$/,
+    });
+    await assert.rejects(resumed({ config: settings('/elsewhere') }), { name: 'TrainingError', message: /with other settings: data; / });
+    assert.equal(lossesOf(await resumed({})).length, 1);
+  });
+
+  test('goes on from a snapshot that has only what the first ones had', async () => {
+    using folder = temporaryFolder();
+    const config = { seed: 1, pretraining: { snapshots: { every: 3 } } };
+    await run(folder.path, { steps: 2, config });
+    const about = join(folder.path, 'run/snapshots/step-00000002/snapshot.json');
+    const { output: _, dataLengths: __, ...state } = (JSON.parse(readFileSync(about, 'utf8')) as { state: Record<string, unknown> }).state;
+    const old = { ...state, best: { step: 2, value: 1 } };
+    writeFileSync(about, JSON.stringify({ sha256: createHash('sha256').update(JSON.stringify(old)).digest('hex'), state: old }));
+    const { result, events } = await run(folder.path, { steps: 3, resume: true, config: { seed: 1, pretraining: {} }, dataLengths: [9] });
+    assert.deepEqual([lossesOf({ events }).length, result.best], [1, { step: 2, value: 1 }]);
   });
 
   test('compares the best with values of the same metric and samples alone', async () => {
