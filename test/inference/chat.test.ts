@@ -1,7 +1,8 @@
 /** Conversations about one picture: follow-up questions are read behind what was read before. */
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { Mglmm } from '../../lib';
+import { Mglmm, matmul, ones } from '../../lib';
+import { KeyValueCache } from '../../lib/models/llama/key_value_cache';
 import { onEveryDevice } from '../support/devices';
 import { mglmmGoldens } from '../support/mglmm_golden';
 import { picture } from '../support/picture';
@@ -61,6 +62,31 @@ for (const golden of mglmmGoldens()) {
         return { ids, segments, promptTokens: usage.promptTokens };
       };
       assert.deepEqual(await ask(true), await ask(false));
+    });
+
+    test('read the picture anew when they were given up before it was read', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      using image = await model.encodeImage(picture(40, 40)); // what it waits for on the device is there
+      const asked = { image, maxNewTokens: 10, system: 'You are new here.' };
+      await using chat = model.chat(asked);
+      using work = ones([1024, 1024]);
+      const before = [matmul(work, work), matmul(work, work)];
+      const aborted = new AbortController();
+      const { copying } = KeyValueCache.prototype;
+      KeyValueCache.prototype.copying = function* (...args) {
+        const copied = yield* copying.apply(this, args);
+        aborted.abort();
+        return copied;
+      };
+      try {
+        await assert.rejects(chat.ask('One?', { signal: aborted.signal }), { name: 'AbortedError' });
+      } finally {
+        KeyValueCache.prototype.copying = copying;
+        for (const one of before) one.dispose();
+      }
+      const { ids } = await chat.ask('One?');
+      assert.deepEqual(ids, (await model.answer({ ...asked, prompt: 'One?' })).ids);
     });
 
     test('refuse two questions at once, questions after their end, and what does not fit into the context', async () => {
