@@ -204,7 +204,7 @@ export class Mglmm implements AsyncDisposable {
     const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
     const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
     const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
-    return EncodedImage.holding(this, picture, [prefix, ...masks]);
+    return await EncodedImage.holding(this, picture, [prefix, ...masks]);
   }
 
   async *#explore(image: ImageInput, options: ExploreOptions): AsyncGenerator<ExploredNode, ExploredNode, undefined> {

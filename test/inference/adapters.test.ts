@@ -198,6 +198,10 @@ for (const golden of mglmmGoldens()) {
         await leaving;
         assert.deepEqual(said(await running), expected);
       }
+      await model.loadAdapter('a', all);
+      const encoding = model.encodeImage(image, { adapter: 'a' });
+      await model.unloadAdapter('a');
+      (await encoding).dispose();
       await collectGarbage();
       assert.equal(memory(device).liveBytes, before);
     });
