@@ -4,7 +4,7 @@ import { ArgumentError, DisposedError } from '../errors';
 import type { Turn } from '../text/prompt';
 import type { Adapters } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
-import { answeringOne } from './answering';
+import { answering } from './answering';
 import { Conversation } from './conversation';
 import { type AnswerStream, EventStream } from './event_stream';
 import type { Lifetime } from './lifetime';
@@ -117,11 +117,18 @@ export class Chat implements AsyncDisposable {
     const asked = { engine, picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
     let failure: unknown;
     try {
-      const answer = yield* answeringOne(asked, answeringOptions(engine, 'chat', options), this.#conversation);
-      this.#turns.push({ prompt, answer });
-      // Kept for the questions to come, whatever other images come between.
-      if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture, signal);
-      return answer;
+      const events = answering([asked], answeringOptions(engine, 'chat', options), this.#conversation);
+      let answer: Answer | undefined;
+      for await (const { event } of events) {
+        if (event.type === 'done') {
+          answer = event.answer;
+          this.#turns.push({ prompt, answer });
+          // Kept for the questions to come, whatever other images come between. Its masks were made of it: it is there.
+          if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture);
+        }
+        yield event; // `done` may be the last that is asked for
+      }
+      return answer as Answer;
     } catch (error) {
       failure = error;
       throw error;

@@ -64,6 +64,18 @@ for (const golden of mglmmGoldens()) {
       assert.deepEqual(await ask(true), await ask(false));
     });
 
+    test('go on behind an answer whose loop was left at its end', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      const ask = async (isLeft: boolean) => {
+        await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 10, forceSegmentation: true });
+        for await (const event of chat.stream('One?')) if (isLeft && event.type === 'done') break;
+        const { ids, usage } = await chat.ask('Two?');
+        return { ids, usage, prompts: chat.turns.map(({ prompt }) => prompt) };
+      };
+      assert.deepEqual(await ask(true), await ask(false));
+    });
+
     test('read the picture anew when they were given up before it was read', async () => {
       using folder = tinyModel(golden);
       await using model = await Mglmm.load(folder.path, { device });
