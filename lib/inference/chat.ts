@@ -1,5 +1,5 @@
 /** A conversation about one image: each question is read behind what was read before, the image once. */
-import { expectOptions } from '../checks';
+import { expectOptions, given } from '../checks';
 import { ArgumentError, DisposedError } from '../errors';
 import type { Turn } from '../text/prompt';
 import type { Adapters } from './adapters';
@@ -98,8 +98,7 @@ export class Chat implements AsyncDisposable {
     });
     this.#busy = { ended, giveUp };
     try {
-      const adapter = options.adapter ?? this.#options.adapter;
-      return yield* this.#turn(prompt, question, { ...this.#options, ...options, adapter }, giveUp);
+      return yield* this.#turn(prompt, question, { ...this.#options, ...given(options) }, giveUp);
     } finally {
       this.#busy = undefined;
       end();

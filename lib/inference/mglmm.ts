@@ -2,7 +2,7 @@
  * The model as programs use it: opened from a folder, asked about images, disposed. Any number of requests may run at once; the
  * device takes their steps in turn.
  */
-import { expectOptions, isSignal, isString, shown } from '../checks';
+import { expectOptions, given, isSignal, isString, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { Adapters, type EngineInUse } from './adapters';
@@ -180,7 +180,7 @@ export class Mglmm implements AsyncDisposable {
   }
 
   async #answerAll(questions: readonly ImageQuestion[], options: AnswerOptions): Promise<Answer[]> {
-    const requests = questions.map((one) => ({ ...options, ...one, adapter: one.adapter ?? options.adapter }));
+    const requests = questions.map((one) => ({ ...options, ...given(one) }));
     const used = new Map<string | undefined, EngineInUse>();
     try {
       for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));

@@ -76,6 +76,18 @@ for (const golden of mglmmGoldens()) {
       assert.deepEqual(await ask(true), await ask(false));
     });
 
+    test('take what is undefined in the options of a question as not given', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      const options = { temperature: 5, seed: 3, maxNewTokens: 7 };
+      await using chat = model.chat({ image: picture(40, 40), ...options });
+      const { ids } = await chat.ask('One?', { temperature: undefined, seed: undefined, maxNewTokens: undefined });
+      const questions = [{ image: picture(40, 40), prompt: 'One?', seed: undefined }];
+      const [answer] = await model.answerAll(questions, options);
+      const expected = await model.answer({ image: picture(40, 40), prompt: 'One?', ...options });
+      assert.deepEqual([ids, answer?.ids], [expected.ids, expected.ids]);
+    });
+
     test('read the picture anew when they were given up before it was read', async () => {
       using folder = tinyModel(golden);
       await using model = await Mglmm.load(folder.path, { device });
