@@ -109,7 +109,9 @@ export class Chat implements AsyncDisposable {
     using used = this.#adapters.use('chat', options.adapter, giveUp);
     const [{ engine }, { signal, system, seed }] = [used, options];
     const askedMs = performance.now();
-    const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: turn.answer.ids }));
+    // Ids behind the tokenizer's, of a vocabulary that is padded to a round number, stand for nothing: no prompt has them.
+    const said = ({ ids }: Answer) => ids.filter((id) => engine.tokenizer.findPiece(id));
+    const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: said(turn.answer) }));
     const ids = idsOf(engine, 'chat', [...turns, { question }], system);
     this.#picture ??= await this.#open(signal);
     const picture = this.#picture;

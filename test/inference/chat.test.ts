@@ -88,6 +88,16 @@ for (const golden of mglmmGoldens()) {
       assert.deepEqual([ids, answer?.ids], [expected.ids, expected.ids]);
     });
 
+    test('go on behind an answer with ids that the tokenizer does not have', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 4 });
+      const first = await chat.ask('One?');
+      (first.ids as number[]).splice(1, 1, 5000); // as a vocabulary that is padded to a round number has them
+      const { usage } = await chat.ask('Two?');
+      assert.ok(usage.promptTokens > first.usage.promptTokens);
+    });
+
     test('read the picture anew when they were given up before it was read', async () => {
       using folder = tinyModel(golden);
       await using model = await Mglmm.load(folder.path, { device });
