@@ -46,6 +46,10 @@ export function expectOptions(call: string, options: unknown, checks: Readonly<R
   }
 }
 
+/** What of `options` is given: to be laid over defaults, which nothing that is undefined takes the place of. */
+export const given = <Options extends object>(options: Options): Options =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
+
 /** Throws when `options` has one that is not of `known`. @throws ArgumentError */
 export function expectKnown(call: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {

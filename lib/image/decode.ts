@@ -22,7 +22,7 @@ export interface RgbImage {
 export type ImageSource = string | Uint8Array | ArrayBuffer | Blob | RgbImage;
 
 export interface DecodeOptions {
-  /** More pixels than this are refused before any is decoded; default 100 million. */
+  /** More pixels than this are refused before any is decoded; default 100 million, of pixels that are given as such any number. */
   maxPixels?: number;
   /** Given up between one step and the next. */
   signal?: AbortSignal;
@@ -39,9 +39,10 @@ const maxFileBytes = 2 ** 30;
  */
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<RgbImage> {
   expectKnown('decodeImage', options ?? {}, ['maxPixels', 'signal']);
-  const { maxPixels = 1e8, signal } = options ?? {};
+  const decoded = isPixels(source);
+  const { maxPixels = decoded ? Number.POSITIVE_INFINITY : 1e8, signal } = options ?? {};
   if (!(maxPixels >= 1)) throw new ArgumentError(`decodeImage: maxPixels is ${String(maxPixels)}, expected a number, 1 or more`);
-  if (isPixels(source)) {
+  if (decoded) {
     expectRgbImage(source);
     expectAtMost(maxPixels, source, 'the picture');
     return source;
@@ -49,9 +50,16 @@ export async function decodeImage(source: ImageSource, options: DecodeOptions = 
   expectNotAborted(signal);
   const { bytes, name } = await bytesOf(source);
   expectNotAborted(signal);
-  const { format, space, width, height } = await headerOf(bytes, name);
+  const { format, space, depth, channels, width, height } = await headerOf(bytes, name);
   expectAtMost(maxPixels, { width, height }, name);
   if (!kinds.includes(format)) throw new ImageError(`image: ${name} is ${format}, ${expected}`);
+  // libvips clips other numbers to 8 bits without a word, unless it knows the range of a colour space.
+  const isKnown = depth === 'uchar' || depth === 'ushort' || (channels === 3 && ['scrgb', 'lab', 'labs'].includes(space));
+  if (!isKnown) {
+    throw new ImageError(
+      `image: ${name} has ${channels} channels of ${depth}, expected 8 or 16 bits without a sign, or RGB of floats: convert it first`,
+    );
+  }
   try {
     const { data, info } = await loadSharp()(bytes, {
       failOn: 'error',

@@ -19,11 +19,12 @@ export interface MaskPolygon {
 
 const fine = 5; // steps of the finer grid a pixel
 const middle = 2; // of them before the middle of a pixel
+const farthest = 1e9; // pixels: steps are counted one by one, and near 2^53 they are no longer apart
 
 /**
  * The pixels inside of any of the polygons. Of a {@link MaskPolygon} those inside of its outer ring and not of its holes.
  * @param polygons - rings as COCO's annotations hold them, which may leave the image and cross themselves, or parts with holes.
- * @throws ArgumentError for what is no ring, and for no polygons.
+ * @throws ArgumentError for what is no ring or leaves -1e9 to 1e9, and for no polygons.
  */
 export function rleFromPolygons(polygons: readonly (Ring | MaskPolygon)[], size: readonly [height: number, width: number]): Rle {
   if (!Array.isArray(polygons) || polygons.length === 0)
@@ -39,13 +40,15 @@ export function rleFromPolygons(polygons: readonly (Ring | MaskPolygon)[], size:
 }
 
 function expectRing(ring: unknown, i: number): Ring {
-  const fail = (why: string): never => {
-    throw new ArgumentError(`rleFromPolygons: polygons[${i}] ${why}, expected x and y in turn of at least three corners`);
+  const fail = (why: string, expected = 'x and y in turn of at least three corners'): never => {
+    throw new ArgumentError(`rleFromPolygons: polygons[${i}] ${why}, expected ${expected}`);
   };
   if (!Array.isArray(ring)) return fail('is no list of numbers');
   if (ring.length < 6 || ring.length % 2 === 1) fail(`has ${ring.length} numbers`);
   const wrong = ring.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0) fail(`has ${String(ring[wrong])} at ${wrong}`);
+  const far = ring.findIndex((value) => Math.abs(value) > farthest);
+  if (far >= 0) fail(`has ${ring[far]} at ${far}`, 'numbers from -1e9 to 1e9');
   return ring;
 }
 

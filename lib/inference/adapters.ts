@@ -4,7 +4,7 @@ import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { adaptedModel } from './adapted_model';
 import type { Engine } from './engine';
-import { Lifetime } from './lifetime';
+import { type GiveUp, Lifetime } from './lifetime';
 
 interface Adapter {
   readonly engine: Engine;
@@ -52,18 +52,18 @@ export class Adapters {
     this.#named.set(name, { engine, lifetime: new Lifetime(`the adapter ${name}`), free: () => adapted[Symbol.dispose]() });
   }
 
-  /** Resolves when the requests that use it have ended and its memory is free. @throws ArgumentError for one that is not there. */
+  /** Resolves when the requests that use it have ended, or were given up as they stood still, and its memory is free. @throws ArgumentError for one that is not there. */
   async unload(name: string): Promise<void> {
     const { lifetime, free } = this.#find('unloadAdapter', name);
     this.#named.delete(name);
     await lifetime.end(this.device, free);
   }
 
-  /** @param name - undefined: the base. @throws ArgumentError for one that is not there. */
-  use(call: string, name: string | undefined): EngineInUse {
+  /** @param name - undefined: the base. @param giveUp - of work that may stand still. @throws ArgumentError for one that is not there. */
+  use(call: string, name: string | undefined, giveUp?: GiveUp): EngineInUse {
     if (name === undefined) return { engine: this.#base, [Symbol.dispose]: () => undefined };
     const { engine, lifetime } = this.#find(call, name);
-    const work = lifetime.enter();
+    const work = lifetime.enter(giveUp);
     return { engine, [Symbol.dispose]: () => work[Symbol.dispose]() };
   }
 

@@ -31,7 +31,7 @@ export class AnswerText {
 
   /** What became certain; of text that may begin a stop string nothing, nor of what comes after. */
   take(): { text: string; inPhrase: boolean; phrases: Extract<SegCapEvent, { type: 'phrase' }>[]; segments: Segment[] } {
-    const certain = this.#cut ?? this.#text.length - this.#held();
+    const certain = this.#cut ?? this.#certain();
     const taken = { text: '', inPhrase: this.#phrases > 0, phrases: [], segments: [] } as ReturnType<AnswerText['take']>;
     for (let event = this.#queue[0]; event; event = this.#queue[0]) {
       if (event.type === 'text') {
@@ -65,23 +65,40 @@ export class AnswerText {
   }
 
   #add(events: readonly SegCapEvent[]): void {
+    const before = this.#text.length;
     for (const event of events) {
       this.#queue.push(event);
-      if (event.type !== 'text' || this.#cut !== undefined) continue;
-      const before = this.#text.length;
-      this.#text += event.text;
-      for (const stop of this.#stops) {
-        const at = this.#text.indexOf(stop, Math.max(0, before - stop.length + 1));
-        if (at >= 0) this.#cut = Math.min(this.#cut ?? at, at);
-      }
+      if (event.type === 'text') this.#text += event.text;
     }
+    if (this.#cut !== undefined) return;
+    // White space beside tags and at the end is not in the text, or is not there yet: stop strings are found as they were decoded, too.
+    const { decoded } = this.#stream;
+    const places = this.#stops.flatMap((stop) => {
+      const [at, decodedAt] = [this.#text.indexOf(stop, Math.max(0, before - stop.length + 1)), decoded.indexOf(stop)];
+      return [...(at < 0 ? [] : [at]), ...(decodedAt < 0 ? [] : [this.#placeOf(decodedAt)])];
+    });
+    if (places.length > 0) this.#cut = Math.min(...places);
   }
 
-  /** Length of the longest end of the text that begins a stop string. */
-  #held(): number {
+  /** Where in the text that stands which begins at `at` of what was decoded since the last tag; of white space, where that before it ends. */
+  #placeOf(at: number): number {
+    const rest = this.#stream.decoded.slice(at);
+    let place = this.#text.length;
+    for (let left = rest.replace(/\s+/g, '').length; left > 0; left -= Number(/\S/.test(this.#text[place] as string))) place--;
+    return rest.trimStart() === rest ? place : this.#text.slice(0, place).trimEnd().length;
+  }
+
+  /** Length of the text before all that may begin a stop string. */
+  #certain(): number {
+    const { decoded } = this.#stream;
+    return Math.min(this.#text.length - this.#begun(this.#text), this.#placeOf(decoded.length - this.#begun(decoded)));
+  }
+
+  /** Length of the longest end of `text` that begins a stop string. */
+  #begun(text: string): number {
     const most = Math.max(0, ...this.#stops.map(({ length }) => length - 1));
-    for (let length = Math.min(most, this.#text.length); length > 0; length--) {
-      const end = this.#text.slice(-length);
+    for (let length = Math.min(most, text.length); length > 0; length--) {
+      const end = text.slice(-length);
       if (this.#stops.some((stop) => stop.startsWith(end))) return length;
     }
     return 0;

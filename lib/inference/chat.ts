@@ -1,13 +1,13 @@
 /** A conversation about one image: each question is read behind what was read before, the image once. */
-import { expectOptions } from '../checks';
+import { expectOptions, given } from '../checks';
 import { ArgumentError, DisposedError } from '../errors';
 import type { Turn } from '../text/prompt';
 import type { Adapters } from './adapters';
 import type { Answer, AnswerEvent } from './answer';
-import { answeringOne } from './answering';
+import { answering } from './answering';
 import { Conversation } from './conversation';
 import { type AnswerStream, EventStream } from './event_stream';
-import type { Lifetime } from './lifetime';
+import type { GiveUp, Lifetime } from './lifetime';
 import { leaseMaskSource, type MaskSource } from './mask_source';
 import type { Picture } from './picture';
 import { type AnswerOptions, answeringOptions, idsOf, optionChecks, questionText } from './request';
@@ -28,8 +28,8 @@ export class Chat implements AsyncDisposable {
   #picture?: Picture;
   #conversation?: Conversation;
   #maskSource?: Lease<MaskSource>;
-  /** Resolves when the answer that is being made has ended. */
-  #busy?: Promise<void>;
+  /** Of the answer that is being made. */
+  #busy?: { readonly ended: Promise<void>; readonly giveUp: GiveUp };
   #isDisposed = false;
 
   /** @param open - gives the picture. */
@@ -57,13 +57,17 @@ export class Chat implements AsyncDisposable {
 
   /** As {@link ask}, told while it is made. */
   stream(prompt: string, options: AnswerOptions = {}): AnswerStream {
-    return new EventStream(this.#adapters.device, this.#events(prompt, options));
+    return new EventStream(this.#adapters.device, (giveUp) => this.#events(prompt, options, giveUp));
   }
 
-  /** Waits for the answer that is being made, then forgets the conversation. Idempotent. */
+  /**
+   * Waits for the answer that is being made, then forgets the conversation. The next event of a stream that nobody is waiting for is a
+   * DisposedError. Idempotent.
+   */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
-    await this.#busy;
+    this.#busy?.giveUp(gone());
+    await this.#busy?.ended;
     this.free();
   }
 
@@ -80,32 +84,34 @@ export class Chat implements AsyncDisposable {
     this.#maskSource = undefined;
   }
 
-  async *#events(prompt: string, options: AnswerOptions): AsyncGenerator<AnswerEvent, Answer, undefined> {
+  async *#events(prompt: string, options: AnswerOptions, giveUp: GiveUp): AsyncGenerator<AnswerEvent, Answer, undefined> {
     expectOptions('chat', options, optionChecks);
     const question = questionText('chat', prompt);
-    using _work = this.#lifetime.enter();
-    if (this.#isDisposed) throw new DisposedError('the chat was disposed');
+    using _work = this.#lifetime.enter(giveUp);
+    if (this.#isDisposed) throw gone();
     if (this.#busy !== undefined) {
       throw new ArgumentError('chat: another answer is being made; await it, or leave its loop, before the next question');
     }
     let end = () => {};
-    this.#busy = new Promise((resolve) => {
+    const ended = new Promise<void>((resolve) => {
       end = resolve;
     });
+    this.#busy = { ended, giveUp };
     try {
-      const adapter = options.adapter ?? this.#options.adapter;
-      return yield* this.#turn(prompt, question, { ...this.#options, ...options, adapter });
+      return yield* this.#turn(prompt, question, { ...this.#options, ...given(options) }, giveUp);
     } finally {
       this.#busy = undefined;
       end();
     }
   }
 
-  async *#turn(prompt: string, question: string, options: AnswerOptions): AsyncGenerator<AnswerEvent, Answer, undefined> {
-    using used = this.#adapters.use('chat', options.adapter);
+  async *#turn(prompt: string, question: string, options: AnswerOptions, giveUp: GiveUp): AsyncGenerator<AnswerEvent, Answer, undefined> {
+    using used = this.#adapters.use('chat', options.adapter, giveUp);
     const [{ engine }, { signal, system, seed }] = [used, options];
     const askedMs = performance.now();
-    const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: turn.answer.ids }));
+    // Ids behind the tokenizer's, of a vocabulary that is padded to a round number, stand for nothing: no prompt has them.
+    const said = ({ ids }: Answer) => ids.filter((id) => engine.tokenizer.findPiece(id));
+    const turns: Turn[] = this.#turns.map((turn) => ({ question: questionText('chat', turn.prompt), answer: said(turn.answer) }));
     const ids = idsOf(engine, 'chat', [...turns, { question }], system);
     this.#picture ??= await this.#open(signal);
     const picture = this.#picture;
@@ -117,11 +123,18 @@ export class Chat implements AsyncDisposable {
     const asked = { engine, picture, ids, seed, askedMs, imageMs: performance.now() - askedMs };
     let failure: unknown;
     try {
-      const answer = yield* answeringOne(asked, answeringOptions(engine, 'chat', options), this.#conversation);
-      this.#turns.push({ prompt, answer });
-      // Kept for the questions to come, whatever other images come between.
-      if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture, signal);
-      return answer;
+      const events = answering([asked], answeringOptions(engine, 'chat', options), this.#conversation);
+      let answer: Answer | undefined;
+      for await (const { event } of events) {
+        if (event.type === 'done') {
+          answer = event.answer;
+          this.#turns.push({ prompt, answer });
+          // Kept for the questions to come, whatever other images come between. Its masks were made of it: it is there.
+          if (answer.segments.length > 0) this.#maskSource ??= await leaseMaskSource(engine.model.sam, engine.cache, picture);
+        }
+        yield event; // `done` may be the last that is asked for
+      }
+      return answer as Answer;
     } catch (error) {
       failure = error;
       throw error;
@@ -130,3 +143,5 @@ export class Chat implements AsyncDisposable {
     }
   }
 }
+
+const gone = () => new DisposedError('the chat was disposed');

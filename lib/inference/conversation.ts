@@ -4,6 +4,7 @@ import { breathe } from '../generate/breathe';
 import type { GeneratePrompt } from '../generate/options';
 import type { KeyValueCache } from '../models/llama/key_value_cache';
 import { noGradients } from '../tensor/ambient';
+import type { Tensor } from '../tensor/tensor';
 import { type Engine, prefixLength, tokensOf } from './engine';
 import { expectGoing, kept } from './paced';
 import type { Picture } from './picture';
@@ -17,22 +18,27 @@ export interface ReadyPrompt extends Disposable {
   readonly featuresCached?: boolean;
 }
 
-/**
- * Makes a prompt of `ids`, which have an image token, behind what is read of them already: what stands up to the image.
- * @returns a prompt whose cache is shared: for `generate` to copy.
- */
+/** One whose cache is that of a {@link Prefix}: for `generate` to copy. */
+interface SharedPrompt extends ReadyPrompt {
+  readonly prompt: { readonly embeddings: Tensor; readonly cache: KeyValueCache };
+  /** Of {@link Lease}. */
+  readonly settled: Promise<unknown>;
+}
+
+/** Makes a prompt of `ids`, which have an image token, behind what is read of them already: what stands up to the image. */
 export async function readyPrompt(
   engine: Engine,
   picture: Picture,
   ids: readonly number[],
   signal: AbortSignal | undefined,
-): Promise<ReadyPrompt & { readonly prompt: { readonly cache: KeyValueCache } }> {
+): Promise<SharedPrompt> {
   const length = prefixLength(engine, ids);
   const lease = await leasePrefix(engine, picture, ids.slice(0, length), signal);
-  const { cached, value } = lease;
+  const { cached, value, settled } = lease;
   const embeddings = embed(engine, ids.slice(length));
   return {
     prompt: { embeddings, cache: value.cache },
+    settled,
     cachedTokens: cached ? (value.cache.lengths[0] as number) : 0,
     prefixCached: cached,
     featuresCached: cached ? undefined : value.featuresCached,
@@ -47,6 +53,8 @@ export class Conversation implements Disposable {
   readonly engine: Engine;
   readonly #picture: Picture;
   #cache?: KeyValueCache;
+  /** Whether what `#cache` is a copy of is known to have been read. */
+  #isFilled = false;
   /** Those that `#cache` holds. */
   #ids: readonly number[] = [];
 
@@ -72,7 +80,12 @@ export class Conversation implements Disposable {
     const read = cache.lengths[0] as number;
     const copying = cache.copying(0, read, read + (embeddings.shape[1] as number) + roomTokens);
     try {
-      this.#cache = await breathe(copying, () => expectGoing(signal));
+      const copied = await breathe(copying, () => expectGoing(signal));
+      this.#cache = copied;
+      const filled = () => {
+        if (this.#cache === copied) this.#isFilled = true;
+      };
+      first.settled.then(filled, () => undefined);
     } catch (error) {
       first[Symbol.dispose]();
       throw error;
@@ -84,13 +97,15 @@ export class Conversation implements Disposable {
   /** `ids` were read, and `answer` was made behind them. */
   commit(ids: readonly number[], answer: readonly number[]): void {
     this.#ids = [...ids, ...answer.slice(0, -1)]; // the last token is not read
+    this.#isFilled = true;
   }
 
   /** What was read since {@link ready} may be cut off anywhere. */
   rollBack(error: unknown): void {
     const read = tokensOf(this.engine, this.#ids);
-    // Ops that were given up leave the cache as it was; of ops that failed that is not known.
-    const isWhole = error === undefined || error instanceof AbortedError;
+    // Ops that were given up leave the cache as it was, which is nothing where those were that it is a copy of; of ops that failed that
+    // is not known.
+    const isWhole = this.#isFilled && (error === undefined || error instanceof AbortedError);
     if (this.#cache && isWhole && (this.#cache.lengths[0] as number) >= read) this.#cache.truncate(0, read);
     else this.#forget();
   }
@@ -102,6 +117,7 @@ export class Conversation implements Disposable {
   #forget(): void {
     this.#cache?.dispose();
     this.#cache = undefined;
+    this.#isFilled = false;
     this.#ids = [];
   }
 

@@ -2,7 +2,7 @@
  * The model as programs use it: opened from a folder, asked about images, disposed. Any number of requests may run at once; the
  * device takes their steps in turn.
  */
-import { expectOptions, isSignal, isString, shown } from '../checks';
+import { expectOptions, given, isSignal, isString, shown } from '../checks';
 import { ArgumentError } from '../errors';
 import type { Device } from '../native';
 import { Adapters, type EngineInUse } from './adapters';
@@ -13,7 +13,7 @@ import { EncodedImage, type ImageInput, pictureOf } from './encoded_image';
 import { type Engine, prefixLength } from './engine';
 import { type AnswerStream, EventStream } from './event_stream';
 import { type ExploredNode, type ExploreOptions, explore, exploreChecks } from './explore';
-import { Lifetime } from './lifetime';
+import { type GiveUp, Lifetime } from './lifetime';
 import { loadEngine } from './load_engine';
 import type { LoadOptions } from './load_options';
 import { leaseMaskSource } from './mask_source';
@@ -69,7 +69,7 @@ export class Mglmm implements AsyncDisposable {
     await this.#lifetime.during(this.device, () => this.#adapters.load(name, folder, options.signal));
   }
 
-  /** Lets no more requests use an adapter, waits for those that do, then frees it. @throws ArgumentError for one that is not there. */
+  /** Lets no more requests use an adapter, waits for those that do, as {@link dispose} does, then frees it. @throws ArgumentError for one that is not there. */
   async unloadAdapter(name: string): Promise<void> {
     await this.#lifetime.during(this.device, () => this.#adapters.unload(name));
   }
@@ -127,7 +127,7 @@ export class Mglmm implements AsyncDisposable {
 
   /** As {@link explore}: its nodes as they are found, the whole picture first, each thing before its parts. */
   exploreStream(image: ImageInput, options: ExploreOptions = {}): EventStream<ExploredNode, ExploredNode> {
-    return new EventStream(this.device, this.#explore(image, options));
+    return new EventStream(this.device, (giveUp) => this.#explore(image, options, giveUp));
   }
 
   /** Masks for points, boxes and earlier masks: an entry for each object that is meant. @throws ArgumentError, ImageError, AbortedError. */
@@ -149,7 +149,10 @@ export class Mglmm implements AsyncDisposable {
     return this.#lifetime.during(this.device, () => this.#encodeImage(image, options));
   }
 
-  /** Waits for what runs, then frees all. What is asked afterwards is a DisposedError. Idempotent. */
+  /**
+   * Waits for what runs, then frees all. What is asked afterwards is a DisposedError, as is the next event of a stream that nobody is
+   * waiting for. Idempotent.
+   */
   dispose(): Promise<void> {
     const { cache, model } = this.#engine;
     return this.#lifetime.end(this.device, () => {
@@ -165,19 +168,19 @@ export class Mglmm implements AsyncDisposable {
   }
 
   #stream(call: string, request: AnswerRequest): AnswerStream {
-    return new EventStream(this.device, this.#events(call, request));
+    return new EventStream(this.device, (giveUp) => this.#events(call, request, giveUp));
   }
 
-  async *#events(call: string, request: AnswerRequest): AsyncGenerator<AnswerEvent, Answer, undefined> {
+  async *#events(call: string, request: AnswerRequest, giveUp: GiveUp): AsyncGenerator<AnswerEvent, Answer, undefined> {
     expectRequest(call, request, requestChecks);
-    using _work = this.#lifetime.enter();
-    using used = this.#adapters.use(call, request.adapter);
+    using _work = this.#lifetime.enter(giveUp);
+    using used = this.#adapters.use(call, request.adapter, giveUp);
     const options = answeringOptions(used.engine, call, request);
     return yield* answeringOne(await this.#question(used.engine, call, request), options);
   }
 
   async #answerAll(questions: readonly ImageQuestion[], options: AnswerOptions): Promise<Answer[]> {
-    const requests = questions.map((one) => ({ ...options, ...one, adapter: one.adapter ?? options.adapter }));
+    const requests = questions.map((one) => ({ ...options, ...given(one) }));
     const used = new Map<string | undefined, EngineInUse>();
     try {
       for (const { adapter } of requests) if (!used.has(adapter)) used.set(adapter, this.#adapters.use('answerAll', adapter));
@@ -204,14 +207,14 @@ export class Mglmm implements AsyncDisposable {
     const ids = idsOf(engine, 'encodeImage', [{ question: '?' }], undefined);
     const prefix = leasePrefix(engine, picture, ids.slice(0, prefixLength(engine, ids)), signal);
     const masks = engine.segId === undefined ? [] : [leaseMaskSource(engine.model.sam, engine.cache, picture, signal)];
-    return EncodedImage.holding(this, picture, [prefix, ...masks]);
+    return await EncodedImage.holding(this, picture, [prefix, ...masks]);
   }
 
-  async *#explore(image: ImageInput, options: ExploreOptions): AsyncGenerator<ExploredNode, ExploredNode, undefined> {
+  async *#explore(image: ImageInput, options: ExploreOptions, giveUp: GiveUp): AsyncGenerator<ExploredNode, ExploredNode, undefined> {
     expectOptions('explore', options, exploreChecks);
     expectImage('explore', image);
-    using _work = this.#lifetime.enter();
-    using used = this.#adapters.use('explore', options.adapter);
+    using _work = this.#lifetime.enter(giveUp);
+    using used = this.#adapters.use('explore', options.adapter, giveUp);
     return yield* explore(used.engine, await pictureOf(this, image, options.signal), options);
   }
 

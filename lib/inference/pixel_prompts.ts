@@ -5,7 +5,7 @@ import type { Placement } from '../models/sam/input';
 import type { Sam } from '../models/sam/model';
 import type { SamBox, SamPoint, SamPrompts } from '../models/sam/prompt_encoder';
 import { cast } from '../ops/cast';
-import { tensor } from '../tensor/create';
+import { enqueueUpload } from '../tensor/create';
 import type { Picture } from './picture';
 import type { PixelBox, SegmentRequest } from './segmenting';
 
@@ -56,7 +56,7 @@ export function samPrompts({ points, boxes, masks, maskSide }: PixelPrompts, { r
   return {
     points: points?.map((own) => [...own.map(place), ...new Array<SamPoint>(most - own.length).fill(nowhere)]),
     boxes: boxes?.map(corners),
-    masks: masks && cast(tensor(joined(masks), [masks.length, 1, maskSide, maskSide]), sam.dtype),
+    masks: masks && cast(enqueueUpload(joined(masks), [masks.length, 1, maskSide, maskSide]), sam.dtype),
   };
 }
 

@@ -13,6 +13,8 @@ const tagPattern = /<\/p>|<p>|\[SEG\]|<\/s>/g;
 export class SegCapStream {
   private readonly reader = new SegCapReader('tidy');
   private stretch = new StretchDecoder();
+  /** The text since the last tag as it was decoded. */
+  decoded = '';
 
   constructor(private readonly tokenizer: Pick<Tokenizer, 'pieceOf' | 'eos'>) {}
 
@@ -20,8 +22,11 @@ export class SegCapStream {
   push(id: number): SegCapEvent[] {
     const piece = this.tokenizer.pieceOf(id);
     if (piece.kind === 'text' || piece.kind === 'byte') {
-      this.reader.text(this.stretch.push(piece));
+      const text = this.stretch.push(piece);
+      this.decoded += text;
+      this.reader.text(text);
     } else {
+      this.decoded = '';
       this.reader.text(this.stretch.end());
       this.stretch = new StretchDecoder();
       this.reader.tag(id === this.tokenizer.eos ? '</s>' : piece.text);

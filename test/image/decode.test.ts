@@ -148,6 +148,39 @@ const refuses = (source: unknown, message: string | RegExp, options?: object) =>
   assert.rejects(decodeImage(source as ImageSource, options), { ...blocked, message });
 const expected = 'expected JPEG, PNG, WebP, GIF, TIFF or AVIF';
 
+/** A TIFF file of one pixel: `channels` of 32 bits, 0.5 as floats. */
+function tiff(channels: number, format: number): Buffer {
+  const lists = Buffer.alloc(12);
+  for (let i = 0; i < channels; i++) {
+    lists.writeUInt16LE(32, 2 * i);
+    lists.writeUInt16LE(format, 6 + 2 * i);
+  }
+  const list = (at: number, value: number) => (channels === 1 ? value : at);
+  const tags = [
+    [256, 1, 1],
+    [257, 1, 1],
+    [258, channels, list(8, 32)],
+    [259, 1, 1],
+    [262, 1, channels === 1 ? 1 : 2],
+    [273, 1, 20],
+    [277, 1, channels],
+    [278, 1, 1],
+    [279, 1, 4 * channels],
+    [339, channels, list(14, format)],
+  ] as const;
+  const pixels = Buffer.alloc(12);
+  for (let i = 0; i < channels; i++) pixels.writeFloatLE(0.5, 4 * i);
+  const directory = Buffer.alloc(2 + 12 * tags.length + 4);
+  directory.writeUInt16LE(tags.length, 0);
+  for (const [i, [tag, count, value]] of tags.entries()) {
+    directory.writeUInt16LE(tag, 2 + 12 * i);
+    directory.writeUInt16LE(tag === 273 || tag === 279 ? 4 : 3, 4 + 12 * i);
+    directory.writeUInt32LE(count, 6 + 12 * i);
+    directory.writeUInt32LE(value, 10 + 12 * i);
+  }
+  return Buffer.concat([Buffer.from('II*\0'), Buffer.from([32, 0, 0, 0]), lists, pixels, directory]);
+}
+
 describe('refuses, with a reason,', () => {
   const file = (name: string, content: string | Uint8Array) => {
     writeFileSync(join(folder, name), content);
@@ -200,6 +233,19 @@ describe('refuses, with a reason,', () => {
     await refuses(path('420.jpg'), `image: "${path('420.jpg')}" ${message}`, small);
     await refuses(await decodeImage(path('420.jpg')), `image: the picture ${message}`, small);
     assert.equal((await decodeImage(path('420.jpg'), { maxPixels: 53 * 37 })).width, 53);
+    // Pixels are decoded already.
+    const given = { data: new Uint8Array(10_001 * 10_000 * 3), width: 10_001, height: 10_000 };
+    assert.equal(await decodeImage(given), given);
+  });
+
+  test('numbers that would come out black or white', async () => {
+    const refused = (depth: string, channels: number) =>
+      `image: the picture has ${channels} channels of ${depth}, expected 8 or 16 bits without a sign, or RGB of floats: convert it first`;
+    const [float, unsigned, signed] = [3, 1, 2];
+    await refuses(tiff(1, float), refused('float', 1));
+    await refuses(tiff(1, unsigned), refused('uint', 1));
+    await refuses(tiff(3, signed), refused('int', 3));
+    assert.deepEqual([...(await decodeImage(tiff(3, float))).data], [188, 188, 188]);
   });
 
   test('values that are no sources, pixels that are none', async () => {

@@ -99,6 +99,12 @@ test('holes are left out, parts are united', () => {
   assert.deepEqual(both, mergeRles([rleFromPolygons([part], [12, 12]), rleFromPolygons([square(0, 3)], [12, 12])]));
 });
 
+test('takes corners far outside of the image', () => {
+  const whole = [-1e9, -1e9, 1e9, -1e9, 1e9, 1e9, -1e9, 1e9];
+  assert.deepEqual(rleFromPolygons([whole], [3, 4]), rleFromPolygons([[0, 0, 4, 0, 4, 3, 0, 3]], [3, 4]));
+  assert.deepEqual(rleFromPolygons([[-3e8, -1e9, 3e8, 1e9, 0, 1e9]], [10, 10]).size, [10, 10]);
+});
+
 test('refuses what is no polygon', () => {
   const refuses = (polygons: unknown, size: unknown, message: string) =>
     assert.throws(() => rleFromPolygons(polygons as number[][], size as [number, number]), { name: 'ArgumentError', message });
@@ -116,6 +122,7 @@ test('refuses what is no polygon', () => {
     `rleFromPolygons: polygons[1] has 7 numbers, ${corners}`,
   );
   refuses([[0, 0, 1, Number.NaN, 2, 2]], size, `rleFromPolygons: polygons[0] has NaN at 3, ${corners}`);
+  refuses([[0, 0, 1, 1e16, 2, 2]], size, 'rleFromPolygons: polygons[0] has 10000000000000000 at 3, expected numbers from -1e9 to 1e9');
   refuses([[0, 0, 1, '1', 2, 2]], size, `rleFromPolygons: polygons[0] has 1 at 3, ${corners}`);
   for (const wrong of [null, 7, {}, { outer: 3 }]) refuses([wrong], size, `rleFromPolygons: polygons[0] is no list of numbers, ${corners}`);
   const noSize = 'rle: size is not [height, width], expected two whole numbers, 0 or more, of fewer than 2^31 - 1 pixels';

@@ -198,6 +198,15 @@ for (const golden of mglmmGoldens()) {
         await leaving;
         assert.deepEqual(said(await running), expected);
       }
+      await model.loadAdapter('a', all);
+      const encoding = model.encodeImage(image, { adapter: 'a' });
+      await model.unloadAdapter('a');
+      (await encoding).dispose();
+      await model.loadAdapter('a', all);
+      const stream = model.stream({ ...request, adapter: 'a' });
+      await stream.next();
+      await model.unloadAdapter('a');
+      await assert.rejects(stream.next(), { name: 'DisposedError', message: 'the adapter a was disposed' });
       await collectGarbage();
       assert.equal(memory(device).liveBytes, before);
     });

@@ -6,16 +6,22 @@ import { AnswerText } from '../../lib/inference/answer_text';
 import { parseSegCapIds } from '../../lib/text/segcap';
 import { SentencePiece } from '../../lib/text/sentence_piece';
 import { createTokenizer } from '../../lib/text/tokenizer';
+import { sentencePieceModel, smallModel } from '../support/sentence_piece';
 import { tinyTokenizer } from '../support/tiny_model';
 
 const size = 70;
 const added = new Map(['[SEG]', '<p>', '</p>'].map((token, i) => [token, size + i]));
 const tokenizer = createTokenizer(new SentencePiece(tinyTokenizer(size)), { added });
+/** One that has pieces of white space. */
+const pieces = ['▁', '\n', '.', 'a', 'cat', 'is', 'it'];
+const spaced = createTokenizer(new SentencePiece(sentencePieceModel({ pieces: smallModel(pieces) })), {
+  added: new Map(['[SEG]', '<p>', '</p>'].map((token, i) => [token, pieces.length + 3 + i])),
+});
 const idsOf = (text: string) => tokenizer.encode(text, { special: true });
 
 /** What is told of `ids`, token by token, until a stop string ends them. */
-function read(ids: readonly number[], stops: readonly string[]) {
-  const text = new AnswerText(tokenizer, stops);
+function read(ids: readonly number[], stops: readonly string[], of = tokenizer) {
+  const text = new AnswerText(of, stops);
   const told = { text: '', phrases: [] as string[], segments: [] as number[], inPhrases: '', ids: 0, stopped: false };
   const take = () => {
     const { text: part, inPhrase, phrases, segments } = text.take();
@@ -48,6 +54,23 @@ describe('AnswerText', () => {
     const { told, result } = read(idsOf('It is a dog. No, it is a cat.'), ['. No', 'never']);
     assert.deepEqual([told.text, result.text, told.stopped], ['It is a dog', 'It is a dog', true]);
     assert.ok(told.ids < idsOf('It is a dog. No, it is a cat.').length);
+  });
+
+  test.each([
+    ['.|\n|<p>|cat|</p>|[SEG]|is', ['\n'], '.', 2],
+    ['.| |\n|cat', ['\n'], '.', 3],
+    ['a|[SEG]|\n|is', ['\nis'], 'a', 4],
+    ['a|[SEG]|\n|it', ['\nis'], 'a it', 4],
+    ['<p>|\n|cat', ['\n'], '', 2],
+    ['\n|a', ['\n'], '', 1],
+    ['a|.|\n|\n|cat', ['.\n\n'], 'a', 4],
+  ])('sees white space that the text does not have: %j', (written, stops, expected, count) => {
+    const { told, result } = read(
+      written.split('|').map((piece) => spaced.idOf(piece.replace(' ', '▁')) as number),
+      stops,
+      spaced,
+    );
+    assert.deepEqual([told.text, result.text, told.ids], [expected, expected, count]);
   });
 
   test('of two stop strings the earlier ends it', () => {
@@ -91,11 +114,28 @@ describe('AnswerText', () => {
         fc.array(fc.stringMatching(/^[aeit ]{1,3}$/), { minLength: 1, maxLength: 3 }),
         (ids, stops) => {
           const { told, result } = read(ids, stops);
-          const { text: whole } = parseSegCapIds(tokenizer, ids.slice(0, told.ids));
-          const found = stops.map((stop) => whole.indexOf(stop)).filter((at) => at >= 0);
-          assert.equal(told.stopped, found.length > 0);
-          assert.equal(result.text, found.length > 0 ? whole.slice(0, Math.min(...found)) : whole);
+          const decoded = tokenizer.decode(ids.slice(0, told.ids));
+          const heads = stops.filter((stop) => decoded.includes(stop)).map((stop) => decoded.slice(0, decoded.indexOf(stop)));
+          assert.equal(told.stopped, heads.length > 0);
+          // White space at the ends of an answer is no part of its text.
+          const [whole, ends] = [decoded.trim(), heads.map((head) => head.trimStart().length)];
+          if (heads.length === 0) assert.equal(result.text, whole);
+          else assert.equal(result.text.trimEnd(), whole.slice(0, Math.min(...ends)).trimEnd());
           assert.equal(told.text, result.text);
+        },
+      ),
+    ));
+
+  test('tells all and no more of any ids with white space and tags, whatever ends them', () =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 3, max: pieces.length + 5 }), { maxLength: 30 }),
+        fc.array(fc.stringMatching(/^[ \n.acit]{1,3}$/), { maxLength: 3 }),
+        (ids, stops) => {
+          const { told, result } = read(ids, stops, spaced);
+          assert.equal(told.text, result.text);
+          assert.ok(!stops.some((stop) => result.text.includes(stop)));
+          assert.ok(parseSegCapIds(spaced, ids).text.startsWith(result.text));
         },
       ),
     ));

@@ -1,7 +1,8 @@
 /** Conversations about one picture: follow-up questions are read behind what was read before. */
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { Mglmm } from '../../lib';
+import { Mglmm, matmul, ones } from '../../lib';
+import { KeyValueCache } from '../../lib/models/llama/key_value_cache';
 import { onEveryDevice } from '../support/devices';
 import { mglmmGoldens } from '../support/mglmm_golden';
 import { picture } from '../support/picture';
@@ -61,6 +62,65 @@ for (const golden of mglmmGoldens()) {
         return { ids, segments, promptTokens: usage.promptTokens };
       };
       assert.deepEqual(await ask(true), await ask(false));
+    });
+
+    test('go on behind an answer whose loop was left at its end', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      const ask = async (isLeft: boolean) => {
+        await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 10, forceSegmentation: true });
+        for await (const event of chat.stream('One?')) if (isLeft && event.type === 'done') break;
+        const { ids, usage } = await chat.ask('Two?');
+        return { ids, usage, prompts: chat.turns.map(({ prompt }) => prompt) };
+      };
+      assert.deepEqual(await ask(true), await ask(false));
+    });
+
+    test('take what is undefined in the options of a question as not given', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      const options = { temperature: 5, seed: 3, maxNewTokens: 7 };
+      await using chat = model.chat({ image: picture(40, 40), ...options });
+      const { ids } = await chat.ask('One?', { temperature: undefined, seed: undefined, maxNewTokens: undefined });
+      const questions = [{ image: picture(40, 40), prompt: 'One?', seed: undefined }];
+      const [answer] = await model.answerAll(questions, options);
+      const expected = await model.answer({ image: picture(40, 40), prompt: 'One?', ...options });
+      assert.deepEqual([ids, answer?.ids], [expected.ids, expected.ids]);
+    });
+
+    test('go on behind an answer with ids that the tokenizer does not have', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      await using chat = model.chat({ image: picture(40, 40), maxNewTokens: 4 });
+      const first = await chat.ask('One?');
+      (first.ids as number[]).splice(1, 1, 5000); // as a vocabulary that is padded to a round number has them
+      const { usage } = await chat.ask('Two?');
+      assert.ok(usage.promptTokens > first.usage.promptTokens);
+    });
+
+    test('read the picture anew when they were given up before it was read', async () => {
+      using folder = tinyModel(golden);
+      await using model = await Mglmm.load(folder.path, { device });
+      using image = await model.encodeImage(picture(40, 40)); // what it waits for on the device is there
+      const asked = { image, maxNewTokens: 10, system: 'You are new here.' };
+      await using chat = model.chat(asked);
+      using work = ones([1024, 1024]);
+      const before = [matmul(work, work), matmul(work, work)];
+      const aborted = new AbortController();
+      const { copying } = KeyValueCache.prototype;
+      KeyValueCache.prototype.copying = function* (...args) {
+        const copied = yield* copying.apply(this, args);
+        aborted.abort();
+        return copied;
+      };
+      try {
+        await assert.rejects(chat.ask('One?', { signal: aborted.signal }), { name: 'AbortedError' });
+      } finally {
+        KeyValueCache.prototype.copying = copying;
+        for (const one of before) one.dispose();
+      }
+      const { ids } = await chat.ask('One?');
+      assert.deepEqual(ids, (await model.answer({ ...asked, prompt: 'One?' })).ids);
     });
 
     test('refuse two questions at once, questions after their end, and what does not fit into the context', async () => {

@@ -134,6 +134,25 @@ for (const golden of mglmmGoldens()) {
       encoded.dispose();
     });
 
+    test('that stand still are given up by the end of what they use', async () => {
+      using folder = tinyModel(golden);
+      const model = await Mglmm.load(folder.path, { device });
+      const chat = model.chat({ image });
+      const talk = chat.stream('One?');
+      await talk.next();
+      await chat.dispose();
+      await assert.rejects(talk.next(), { name: 'DisposedError', message: 'the chat was disposed' });
+      const other = model.chat({ image }).stream('One?');
+      const [stream, explored, read] = [model.stream(request), model.exploreStream(image), model.stream(request)];
+      for (const one of [stream, explored, other, read]) await one.next();
+      const whole = read.final(); // somebody waits for it
+      await model.dispose();
+      assert.ok((await whole).segments.length > 0);
+      const gone = { name: 'DisposedError', message: 'the model was disposed' };
+      for (const one of [stream, explored, other]) await assert.rejects(one.next(), gone);
+      await stream.return();
+    });
+
     test('leave nothing when their model is disposed of, though they were given up', async () => {
       using folder = tinyModel(golden);
       await collectGarbage();

@@ -4,6 +4,8 @@ import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import { Mglmm, SegmentAnything, type SegmentRequest } from '../../lib';
+import { samPrompts } from '../../lib/inference/pixel_prompts';
+import type { Sam } from '../../lib/models/sam/model';
 import { onEveryDevice } from '../support/devices';
 import { mglmmGoldens } from '../support/mglmm_golden';
 import { picture } from '../support/picture';
@@ -54,6 +56,15 @@ for (const golden of mglmmGoldens()) {
         assert.ok(score >= 0 && score <= 1 && mask.score === score);
         assert.equal(Math.sqrt(logits.length) % 4, 0);
       }
+    });
+
+    test('takes as many earlier masks as there are, above what is copied at once', async () => {
+      const masks = [1, 2, 3].map((value) => new Float32Array(1024 * 1024).fill(value));
+      const placement = { resized: [1024, 1024], original: [1024, 1024] } as const;
+      const { masks: taken } = samPrompts({ masks, maskSide: 1024 }, placement, { dtype: 'f32' } as Sam);
+      assert.deepEqual(taken?.shape, [3, 1, 1024, 1024]);
+      assert.deepEqual(new Float32Array(await taken.read()).slice(-1), new Float32Array([3]));
+      taken.dispose();
     });
 
     test('is the same with a box in one list or two, and with an image that was read before', async () => {

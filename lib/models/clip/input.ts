@@ -7,11 +7,13 @@ import { ArgumentError } from '../../errors';
 import type { RgbImage } from '../../image/decode';
 import type { Dtype } from '../../native';
 import { concat } from '../../ops/concat';
+import { copyInto } from '../../ops/copy_into';
 import { zeros } from '../../ops/fill';
 import { gatherRows } from '../../ops/gather_rows';
 import { preprocessImage } from '../../ops/preprocess_image';
 import { reshape } from '../../ops/reshape';
-import { tensor } from '../../tensor/create';
+import { rowsView } from '../../ops/rows_view';
+import { empty, tensor } from '../../tensor/create';
 import { tidy } from '../../tensor/scope';
 import type { Tensor } from '../../tensor/tensor';
 import { asImageTensor } from '../image_tensor';
@@ -50,15 +52,18 @@ export function clipInput(
   });
 }
 
-const mostPixels = 4e8;
+/** What pictures of 100 million pixels in a usual format have; a square of it takes 600 MB. */
+const longestSide = 14_000;
+/** Rows of a high picture that are padded at once. */
+const bandRows = 256;
 
 /** `[side, side, 3]`: the picture in the middle of its mean colour. */
 function squareOf(image: Tensor, mean: readonly number[]): Tensor {
   const [height, width] = image.shape as [number, number, number];
   const side = Math.max(height, width);
-  if (side ** 2 > mostPixels)
+  if (side > longestSide)
     throw new ArgumentError(
-      `image: it is ${width} x ${height}, and this model pads to a square; expected sides of at most ${mostPixels ** 0.5} pixels`,
+      `image: it is ${width} x ${height}, and this model pads to a square; expected sides of at most ${longestSide} pixels`,
     );
   const missing = side - Math.min(height, width);
   if (missing === 0) return image;
@@ -67,8 +72,18 @@ function squareOf(image: Tensor, mean: readonly number[]): Tensor {
     [1, 3],
     'u8',
   );
-  const strip = (size: number) =>
-    reshape(gatherRows(colour, zeros([size * side], 'i32')), height < width ? [size, side, 3] : [side, size, 3]);
+  const repeat = (row: Tensor, times: number) => gatherRows(reshape(row, [1, row.count]), zeros([times], 'i32'));
+  const filled = (rows: number, columns: number) => reshape(repeat(repeat(colour, columns), rows), [rows, columns, 3]);
   const before = Math.floor(missing / 2);
-  return concat([strip(before), image, strip(missing - before)], height < width ? 0 : 1);
+  // In place: beside the square there is no second one, or most of it, at any time.
+  const square = height < width ? filled(side, side) : empty([side, side, 3], 'u8');
+  if (height < width) copyInto(image, rowsView(square, before, before + height));
+  for (let begin = 0; height > width && begin < side; begin += bandRows) {
+    tidy(() => {
+      const end = Math.min(begin + bandRows, side);
+      const [left, right] = [filled(end - begin, before), filled(end - begin, missing - before)];
+      copyInto(concat([left, rowsView(image, begin, end), right], 1), rowsView(square, begin, end));
+    });
+  }
+  return square;
 }

@@ -1,14 +1,15 @@
 /** Files to CLIP's input: every picture of MGLMM_GOLDEN/image, as CLIPImageProcessor makes it. */
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { decodeImage, type Tensor } from '../../../lib';
+import { decodeImage, memory, resetPeak, type Tensor } from '../../../lib';
 import { clipPresets } from '../../../lib/models/clip/config';
 import { clipInput } from '../../../lib/models/clip/input';
 import { imageTensor } from '../../../lib/models/image_tensor';
 import { onEveryDevice } from '../../support/devices';
+import { collectGarbage } from '../../support/garbage';
 import { compareInput, imageGoldens } from '../../support/image_goldens';
 
-onEveryDevice('clipInput', () => {
+onEveryDevice('clipInput', (device) => {
   const { config, file } = imageGoldens;
   test('there are pictures', () => assert.ok(config.images.length > 0));
 
@@ -58,6 +59,7 @@ onEveryDevice('clipInput', () => {
     [9, 4],
     [5, 12],
     [7, 7],
+    [2, 601],
   ] as const)
     test(`pads ${width} x ${height} to a square where that is asked for`, async () => {
       const config = { ...clipPresets['vit-large-patch14'], imageSize: 28 };
@@ -70,13 +72,27 @@ onEveryDevice('clipInput', () => {
       assert.deepEqual(await clipInput({ data, width, height }, { ...config, padToSquare: true }).read(), wanted);
     });
 
+  test.each([
+    [2000, 1],
+    [1, 2000],
+  ])('pads %d x %d in little more memory than the square', async (width, height) => {
+    await collectGarbage();
+    const { liveBytes } = memory(device);
+    resetPeak(device);
+    const config = { ...clipPresets['vit-large-patch14'], imageSize: 28, padToSquare: true };
+    using pixels = clipInput({ data: new Uint8Array(6000), width, height }, config);
+    await pixels.read();
+    const used = memory(device).peakBytes - liveBytes;
+    assert.ok(used < 1.5 * 2000 * 2000 * 3, `${used} bytes`);
+  });
+
   test('refuses to pad to a square that no memory holds', () =>
     assert.throws(
       () =>
         clipInput({ data: new Uint8Array(90_000), width: 30_000, height: 1 }, { ...clipPresets['vit-large-patch14'], padToSquare: true }),
       {
         name: 'ArgumentError',
-        message: 'image: it is 30000 x 1, and this model pads to a square; expected sides of at most 20000 pixels',
+        message: 'image: it is 30000 x 1, and this model pads to a square; expected sides of at most 14000 pixels',
       },
     ));
 
