@@ -39,8 +39,8 @@ interface EvalOptions extends ModelOptions, AnsweringOptions {
 /** Names the scenes among files. */
 const madeUp = 'scenes';
 
-/** Of how questions are put and answers are read; another number says that scores are not to be compared. */
-const protocol = 'generation-2';
+/** Of how questions are put, answers are read and scenes are made; another number says that scores are not to be compared. */
+const protocol = 'generation-3';
 
 export function define(command: Command, context: Context): void {
   const count = number({ whole: true, from: 1 });

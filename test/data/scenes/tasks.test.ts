@@ -203,7 +203,7 @@ describe('answers', () => {
   });
 
   test('of conversations are what the scene says, whatever is asked', () => {
-    const asked = new Set<string>();
+    const asked = new Map<string, number>();
     for (const { scene, question, answer } of said('conversation', 150)) {
       const x = (text = '') => middleOf(theOne(scene, text), scene)[0];
       const area = (text = '') => theOne(scene, text).area;
@@ -240,9 +240,11 @@ describe('answers', () => {
       const [pattern, truth] = known.find(([one]) => one.test(question)) ?? assert.fail(question);
       const [, ...found] = pattern.exec(question) as RegExpExecArray;
       assert.equal(answer, `${sentence(truth(...found))}.`, `${question} in ${scene.key.index}`);
-      asked.add(pattern.source);
+      asked.set(pattern.source, (asked.get(pattern.source) ?? 0) + 1);
     }
     assert.equal(asked.size, 11);
+    const often = (begin: string) => [...asked].reduce((sum, [source, count]) => sum + (source.startsWith(begin) ? count : 0), 0);
+    assert.ok(often('^How many') > 20 && often('^(?:What colour') > 4, JSON.stringify([...asked]));
   });
 
   test('of captions name everything once', () => {
