@@ -1,6 +1,8 @@
 /** The public API and nothing more. */
 export { backward } from './autograd/graph';
 export { recompute } from './autograd/recompute';
+export { CocoPanopticDataset, type CocoPanopticOptions } from './data/datasets/coco_panoptic';
+export { MgscDataset, type MgscOptions } from './data/datasets/mgsc';
 export { EachOnce } from './data/each_once';
 export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
 export { type Batch, type BatchSource, Loader, type LoaderOptions } from './data/loader';

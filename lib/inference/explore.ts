@@ -5,6 +5,7 @@
 import { type Check, integerFrom, isFunction } from '../checks';
 import { type Box, rleFromRuns } from '../image/rle';
 import { Mask } from '../masks/mask';
+import { partQuestion, sceneQuestion } from '../text/questions';
 import type { GroundedPhrase } from './answer';
 import { answering } from './answering';
 import { type Engine, prefixLength } from './engine';
@@ -39,13 +40,8 @@ export interface ExploreOptions extends AnswerOptions {
   onNode?: (node: ExploredNode) => void;
 }
 
-const withMasks = 'Please respond with interleaved segmentation masks for the corresponding parts of the answer.';
-const scenePrompt = `Please provide a detailed description of all the objects present in this image in a comprehensive format. ${withMasks}`;
-const partPrompt = (phrase: string) =>
-  `Can you provide a detailed description in a comprehensive format for ${phrase} in the image. ${withMasks}`;
-
 const isPrompts: Check = (value) => {
-  const { scene = '', part = partPrompt }: Record<string, unknown> =
+  const { scene = '', part = partQuestion }: Record<string, unknown> =
     typeof value === 'object' && value !== null ? { ...value } : { scene: null };
   const fits = typeof scene === 'string' && typeof part === 'function';
   return fits ? undefined : 'an object with scene, a string, and part, a function of a phrase';
@@ -68,7 +64,7 @@ export async function* explore(
   picture: Picture,
   options: ExploreOptions,
 ): AsyncGenerator<ExploredNode, ExploredNode, undefined> {
-  const { depth = 2, maxPhrases = 8, prompts: { scene = scenePrompt, part = partPrompt } = {}, onNode, ...answers } = options;
+  const { depth = 2, maxPhrases = 8, prompts: { scene = sceneQuestion, part = partQuestion } = {}, onNode, ...answers } = options;
   const found = (node: ExploredNode) => {
     onNode?.(node);
     return node;

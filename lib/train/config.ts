@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
-import { closest } from '../checks';
+import { closest, given } from '../checks';
 import { sceneSizes, splitNames } from '../data/scenes/key';
 import { type TaskName, tasks } from '../data/scenes/tasks';
 import { TrainingError } from '../errors';
@@ -61,9 +61,23 @@ const scenes = z.strictObject({
   segcap: z.boolean().default(true).describe('whether each mask is announced by its phrase; false is for comparison'),
 });
 
+const mgsc = z.strictObject({
+  annotations: path.describe('folder of its files, of each picture one'),
+  images: path.describe('folder of the pictures'),
+  split: path.optional().describe('file that names those of annotations that are meant, one a line; default all'),
+});
+
+const cocoPanoptic = z.strictObject({
+  annotations: path.describe('the JSON file'),
+  segments: path.describe('folder of pictures of segments'),
+  images: path.describe('folder of the pictures'),
+});
+
 const dataset = z.strictObject({
   path: path.optional().describe('file of samples, JSONL; relative to this file'),
   scenes: scenes.optional().describe('instead of path: scenes that are made up, docs/scenes.md'),
+  mgsc: mgsc.optional().describe('instead of path: MGSCData, docs/data.md'),
+  cocoPanoptic: cocoPanoptic.optional().describe("instead of path: COCO's panoptic format, docs/data.md"),
   weight: weight.default(1).describe('how often it is drawn from, beside the others'),
 });
 
@@ -144,7 +158,7 @@ const pretraining = z.strictObject({
 
 const schema = z.strictObject({
   model: model.describe('what is trained'),
-  data: z.array(dataset).min(1).describe('files of samples, and scenes, drawn from by weight'),
+  data: z.array(dataset).min(1).describe('files of samples, scenes, and sets in formats of their own, drawn from by weight'),
   output: path.describe('folder of this run: snapshots, logs, adapter; relative to this file'),
   steps: positive.default(5000).describe('updates of the parameters'),
   batchSize: positive.default(2).describe('samples that go through the model together'),
@@ -175,8 +189,9 @@ const schema = z.strictObject({
 });
 
 export type TrainConfig = z.infer<typeof schema>;
-/** What samples come from: a file, or scenes. */
+/** What samples come from: one of `sources`. */
 export type DataConfig = z.infer<typeof heldOut>;
+const sources = ['path', 'scenes', 'mgsc', 'cocoPanoptic'] as const;
 
 /** Parts that may change when a run goes on: they do not decide what a step does; another device rounds otherwise. */
 const free = ['output', 'evaluation', 'snapshots', 'cacheGigabytes', 'workers', 'onBadSample', 'device'];
@@ -196,13 +211,13 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
     ['evaluation.data', data.evaluation.data ?? []],
   ] as const) {
     for (const [i, one] of list.entries()) {
-      if ((one.path === undefined) === (one.scenes === undefined))
-        throw new TrainingError(`config: ${field}.${i} has path and scenes or neither, expected one of them`);
+      const named = sources.filter((source) => one[source] !== undefined);
+      if (named.length !== 1)
+        throw new TrainingError(`config: ${field}.${i} has ${named.join(' and ') || 'no data'}, expected one of ${sources.join(', ')}`);
     }
   }
   const absolute = (one: string | undefined) => (one === undefined ? undefined : resolve(from, one));
-  const files = <File extends z.infer<typeof heldOut>>(list: readonly File[]) =>
-    list.map((one) => (one.path === undefined ? one : { ...one, path: resolve(from, one.path) }));
+  const files = <One extends DataConfig>(list: readonly One[]) => list.map((one) => ({ ...one, ...foundFrom(from, one) }));
   const { path: folder, clip, sam, tokenizer } = data.model;
   return {
     ...data,
@@ -212,6 +227,13 @@ export function parseConfig(value: unknown, from = '.'): TrainConfig {
     output: resolve(from, data.output),
     evaluation: { ...data.evaluation, data: data.evaluation.data && files(data.evaluation.data) },
   };
+}
+
+/** The paths of `data` as they are seen from `folder`. */
+function foundFrom(folder: string, { path: file, mgsc: sets, cocoPanoptic: coco }: DataConfig): DataConfig {
+  const all = <Paths extends object>(paths: Paths) =>
+    Object.fromEntries(Object.entries(paths).map(([name, one]) => [name, resolve(folder, one as string)])) as Paths;
+  return given({ path: file && resolve(folder, file), mgsc: sets && all(sets), cocoPanoptic: coco && all(coco) });
 }
 
 /** @throws TrainingError for a file that is not there, is no YAML, or does not fit. */

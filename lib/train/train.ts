@@ -1,6 +1,8 @@
 /** From a configuration to a trained model: opens what it names, runs it, writes the adapter. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CocoPanopticDataset } from '../data/datasets/coco_panoptic';
+import { MgscDataset } from '../data/datasets/mgsc';
 import { EachOnce } from '../data/each_once';
 import { JsonlDataset } from '../data/jsonl';
 import { Loader } from '../data/loader';
@@ -142,7 +144,14 @@ const mixedAs = (data: TrainConfig['data'], seed: number) => (sets: readonly Dat
     seed,
   );
 
-/** Files of samples and scenes as batches. */
+function openDataset({ path, scenes, mgsc, cocoPanoptic }: DataConfig, signal: AbortSignal | undefined): Promise<Dataset> | Dataset {
+  if (scenes) return new SceneDataset(scenes);
+  if (mgsc) return MgscDataset.open({ ...mgsc, signal });
+  if (cocoPanoptic) return CocoPanopticDataset.open({ ...cocoPanoptic, signal });
+  return JsonlDataset.open(path as string, { signal });
+}
+
+/** Data as batches. */
 async function openSource(
   from: readonly DataConfig[],
   drawn: (sets: readonly Dataset[]) => Draws,
@@ -155,9 +164,10 @@ async function openSource(
     for (const file of files) await file.close();
   };
   try {
-    for (const { path, scenes } of from) {
-      if (path !== undefined) files.push(await JsonlDataset.open(path, { signal }));
-      sets.push(scenes ? new SceneDataset(scenes) : (files.at(-1) as JsonlDataset));
+    for (const one of from) {
+      const set = await openDataset(one, signal);
+      if (set instanceof JsonlDataset) files.push(set);
+      sets.push(set);
     }
     const loader = new Loader({ mixture: drawn(sets), batchSize, onBadSample, onSkip, workers });
     return {

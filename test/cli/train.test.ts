@@ -71,6 +71,20 @@ describe('mglmm train', () => {
     assert.match(err, /evaluation after step 2: loss \d/);
   });
 
+  test('trains on the sets that scenes write, in formats of their own', async () => {
+    using folder = temporaryFolder();
+    const made = await mglmm(['scenes', '--out', folder.file('set'), '--count', '3', '--size', '64']);
+    assert.equal(made.code, 0, made.err);
+    const data = [
+      { mgsc: { annotations: 'set/annotations', images: 'set/images', split: 'set/MGLMM_train_split.txt' } },
+      { cocoPanoptic: { annotations: 'set/panoptic.json', segments: 'set/panoptic', images: 'set/images' } },
+    ];
+    const config = await writeConfig(folder, { data, steps: 2, maxLength: 900, evaluation: {} });
+    const { code, out, err } = await mglmm(['train', config]);
+    assert.equal(code, 0, err);
+    assert.match(out, /^samples 8, tokens \d+, masks [1-9]\d*, bad samples 0, /);
+  });
+
   test('trains LoRA beside a model, writes its adapter, goes on when it was stopped', async () => {
     const [golden] = mglmmGoldens();
     assert.ok(golden);

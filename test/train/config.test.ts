@@ -43,7 +43,10 @@ describe('a configuration', () => {
   says({ step: 3 }, /^config: step is unknown, is steps meant\?$/);
   says({ lr: 3 }, /^config: lr is unknown, is optimizer\.lr meant\?$/);
   says({ optimizer: { weight_decay: 0 } }, /^config: optimizer\.weight_decay is unknown, is weightDecay meant\?$/);
-  says({ data: [{ path: 'a', zzzzzzzz: 1 }] }, /^config: data\.0\.zzzzzzzz is unknown; there are path, scenes, weight$/);
+  says(
+    { data: [{ path: 'a', zzzzzzzz: 1 }] },
+    /^config: data\.0\.zzzzzzzz is unknown; there are path, scenes, mgsc, cocoPanoptic, weight$/,
+  );
   says({ lora: { within: '(' } }, /^config: lora\.within: "\(" is no regular expression$/);
   says({ optimizer: { lr: 1e-3, minLr: 1e-2 } }, /^config: optimizer\.minLr: is 0\.01, expected at most lr, 0\.001$/);
   says({ pretraining: { optimizer: { minLr: 1 } } }, /^config: pretraining\.optimizer\.minLr: is 1, expected at most lr, 0\.0003$/);
@@ -53,9 +56,10 @@ describe('a configuration', () => {
   says({ model: {} }, /^config: model has path and sizes or neither, expected one of them$/);
   says({ data: [] }, /^config: data: /);
   says({ device: 'gpu' }, /^config: device: expected auto, cpu, cuda or cuda:1$/);
-  says({ data: [{}] }, /^config: data\.0 has path and scenes or neither, expected one of them$/);
-  says({ data: [{ path: 'a', scenes: { split: 'val' } }] }, /^config: data\.0 has path and scenes or neither/);
-  says({ evaluation: { data: [{ path: 'a' }, {}] } }, /^config: evaluation\.data\.1 has path and scenes or neither/);
+  says({ data: [{}] }, /^config: data\.0 has no data, expected one of path, scenes, mgsc, cocoPanoptic$/);
+  says({ data: [{ path: 'a', scenes: { split: 'val' } }] }, /^config: data\.0 has path and scenes, expected one of path, /);
+  says({ evaluation: { data: [{ path: 'a' }, {}] } }, /^config: evaluation\.data\.1 has no data, expected one of /);
+  says({ data: [{ mgsc: { annotations: 'a' } }] }, /^config: data\.0\.mgsc\.images: /);
   says({ data: [{ scenes: { split: 'dev' } }] }, /^config: data\.0\.scenes\.split: /);
   says(
     { data: [{ scenes: { split: 'train', tasks: { refers: 1 } } }] },
@@ -80,6 +84,16 @@ describe('a configuration', () => {
   test('takes scenes in the place of a file', () => {
     const { data } = parseConfig({ ...least, data: [{ scenes: { split: 'train', tasks: { refer: 2 } } }] });
     assert.deepEqual(data, [{ scenes: { split: 'train', seed: 1, size: 256, tasks: { refer: 2 }, together: 1, segcap: true }, weight: 1 }]);
+  });
+
+  test('finds sets in formats of their own from its folder', () => {
+    const mgsc = { annotations: 'annotations', images: '/pictures', split: 'split.txt' };
+    const cocoPanoptic = { annotations: 'panoptic.json', segments: 'panoptic', images: 'images' };
+    const { data } = parseConfig({ ...least, data: [{ mgsc }, { cocoPanoptic, weight: 2 }] }, '/sets');
+    assert.deepEqual(data, [
+      { mgsc: { annotations: '/sets/annotations', images: '/pictures', split: '/sets/split.txt' }, weight: 1 },
+      { cocoPanoptic: { annotations: '/sets/panoptic.json', segments: '/sets/panoptic', images: '/sets/images' }, weight: 2 },
+    ]);
   });
 
   test('that is no YAML, or not there, is named', async () => {
