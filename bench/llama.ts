@@ -33,7 +33,7 @@ const config: LlamaConfig = {
 const kPrompt = 128;
 const kPrefill = 700;
 const kTokens = { ours: 24, torch: 8 } as const;
-/** docs/performance.md: least ratio to each peer. */
+/** Least ratio to each peer. */
 const goals: Record<Kind, { decode: Record<string, number>; prefill: Record<string, number> }> = {
   bf16: { decode: { 'llama.cpp': 1.0 }, prefill: { 'llama.cpp': 2.5, torch: 1.1 } },
   int8: { decode: { 'llama.cpp': 1.2 }, prefill: { 'llama.cpp': 2.5, torch: 1.1 } },

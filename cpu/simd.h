@@ -127,7 +127,7 @@ inline float max(vfloat v) {
   return lanes[0];
 }
 
-// e^x to about 1 ulp: x = n ln 2 + r with |r| <= ln(2) / 2, then a degree 6 polynomial in r (Cephes' coefficients) times
+// e^x to about 1 ulp: x = n ln 2 + r with |r| <= ln(2) / 2, then a polynomial of degree 7 in r (Cephes' coefficients) times
 // 2^n, running smoothly into 0 and infinity at both ends.
 inline vfloat exp(vfloat x) {
 #if defined(__AVX512F__)

@@ -18,7 +18,7 @@ export type { Answering } from './eval/ask';
 export { type PageOptions, writePage } from './eval/page';
 export { type AnsweredSegment, type AnsweredTurn, type EvaluationSettings, readRecords, type SampleRecord } from './eval/record';
 export { type EvaluationOptions, type EvaluationProgress, type ModelToAsk, runEvaluation } from './eval/run';
-export { sceneSimilarity } from './eval/scene_phrases';
+export { sceneCategories, sceneSimilarity } from './eval/scene_phrases';
 export type { Category, ScoringOptions } from './eval/scorers';
 export { type EvaluationScores, scoresOf, type TaskScores } from './eval/scores';
 export { generate } from './generate/generate';

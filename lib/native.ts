@@ -45,7 +45,7 @@ interface Addon {
   backendName(device: number): string;
   /** How many devices there are, and why none of them is a GPU. */
   devices(): { count: number; cudaProblem?: string };
-  /** Names of the ops that have no kernel there. */
+  /** Of what a tensor holds of the native side: nothing yet. */
   newHandle(): Handle;
   /**
    * The tensors that the last call made, in numbers: ten each, dtype, device, layout, rank (-1: none was made), up to

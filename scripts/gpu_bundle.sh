@@ -2,7 +2,7 @@
 # scripts/gpu_bundle.sh [OUT]: packs what scripts/gpu_check.sh needs beside the checkout it is in, on a machine that has a GPU, PyTorch and
 # cuBLAS, but no Node and no network: Node, the addon with its backends, the packages that tests and benchmarks use. One file of 60 MB at most,
 # default build/gpu.tar.xz. Needs nvcc and cuBLAS (npm run fetch:cublas), and builds in build/gpu by MGLMM_JOBS jobs;
-# MGLMM_CUDA_ARCHITECTURES (default 90a-real) and MGLMM_CPU_LEVELS say for what.
+# MGLMM_CUDA_ARCHITECTURES (default 90a-real) and MGLMM_CPU_LEVELS say for what, where there is no build/gpu yet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:-build/gpu.tar.xz}")

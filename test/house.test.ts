@@ -150,7 +150,7 @@ const rooms: { api: string; what: RegExp; where: RegExp; allowed: RegExp }[] = [
   { api: 'PTX', what: /\basm\b/, where: /^cuda\//, allowed: /^cuda\/(tensor_cores|hopper)\.cuh$/ },
   { api: 'native', what: /\bnative\./, where: /^(lib|examples|bench)\/.*\.ts$/, allowed: /^lib\/(native\.ts|(tensor|autograd|ops)\/)/ },
   { api: 'environment', what: /process\.env/, where: /^lib\//, allowed: /^lib\/(native\.ts|cli\/|service\/server\.ts)/ },
-  { api: 'console', what: /\bconsole\./, where: /^lib\//, allowed: /^lib\/(cli\/|train\/log\.ts)/ },
+  { api: 'console', what: /\bconsole\./, where: /^lib\//, allowed: /^$/ },
   { api: 'printing', what: /\b(std::(cout|cerr)|f?printf\(|puts\()/, where: cpp, allowed: /^bench\// },
   {
     api: 'exit',

@@ -42,7 +42,7 @@ export function define(command: Command, context: Context): void {
     if (paths.length === 0) command.error("error: missing required argument 'prompt'");
     if (prompt.trim() === '') command.error('error: the prompt is empty');
     const inputs = await listImages(paths);
-    const folders = options.json && options.out === undefined ? [] : await planFolders(inputs, 'answer.json', options);
+    const folders = options.json && options.out === undefined ? [] : await planFolders(inputs, options);
     const asked = inputs.map((input, i) => ({ input, folder: folders[i] }));
     await using model = await openModel(options, context);
     await new Answering(model, prompt, options, asked.length > 1, context).run(asked);

@@ -18,7 +18,11 @@ export interface OutputOptions {
 /** The folder of folders where none is named. */
 export const defaultOut = 'mglmm-output';
 
+/** What the commands write into a folder, which they replace as a whole. */
 const ours = /^(mask_\d+\.png|overlay\.png|level_\d+\.png|(answer|explore|segment)\.json)$/;
+
+const oursIn = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch(() => [])).filter((name) => ours.test(name)).sort();
 
 const exists = (path: string) =>
   stat(path).then(
@@ -29,19 +33,19 @@ const exists = (path: string) =>
 /**
  * A folder for each picture. One that is named is taken as it is, for several pictures with a folder of each in it; where none is named
  * they are new ones.
- * @param file - that says a folder was written before.
- * @throws ArgumentError for a folder that has one, unless it may be overwritten, and for one that cannot be written.
+ * @throws ArgumentError for a folder in which there is something that would be replaced, unless it may be, and for one that cannot be
+ *   written.
  */
-export async function planFolders(images: readonly ImageInput[], file: string, { out, overwrite }: OutputOptions): Promise<string[]> {
+export async function planFolders(images: readonly ImageInput[], { out, overwrite }: OutputOptions): Promise<string[]> {
   const folders: string[] = [];
   const isTaken = async (folder: string) => folders.includes(folder) || (out === undefined && (await exists(folder)));
   for (const { name } of images) {
-    const first = out !== undefined && images.length === 1 ? out : join(out ?? defaultOut, name);
-    let folder = first;
-    for (let count = 2; await isTaken(folder); count++) folder = `${first}-${count}`;
-    if (!overwrite && (await exists(join(folder, file)))) {
-      throw new ArgumentError(`${join(folder, file)} is there already: --overwrite replaces it, another --out leaves it`);
-    }
+    const wanted = out !== undefined && images.length === 1 ? out : join(out ?? defaultOut, name);
+    let folder = wanted;
+    for (let count = 2; await isTaken(folder); count++) folder = `${wanted}-${count}`;
+    const [first] = overwrite ? [] : await oursIn(folder);
+    if (first !== undefined)
+      throw new ArgumentError(`${join(folder, first)} is there already: --overwrite replaces it, another --out leaves it`);
     await expectWritable(folder);
     folders.push(folder);
   }
@@ -51,7 +55,7 @@ export async function planFolders(images: readonly ImageInput[], file: string, {
 /** Makes the folder, without what an earlier command left in it. */
 export async function openFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const name of await readdir(folder)) if (ours.test(name)) await rm(join(folder, name));
+  for (const name of await oursIn(folder)) await rm(join(folder, name));
 }
 
 /** A mask as files have it. */

@@ -166,7 +166,7 @@ class Session implements AsyncDisposable {
     if (!this.#last) throw new ArgumentError('/save writes the last answer, and there is none');
     const { prompt, answer, printer } = this.#last;
     const { input, image } = this.#picture;
-    const [folder] = (await planFolders([input], 'answer.json', { out: out || undefined })) as [string];
+    const [folder] = (await planFolders([input], { out: out || undefined })) as [string];
     const record = answerRecord(input.path, prompt, image, answer, true);
     await writeAnswer(folder, image, answer, record, (segment, index) => printer.colorOf(segment, index));
     this.#context.terminal.err.write(`written to ${folder}\n`);

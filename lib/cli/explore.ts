@@ -30,7 +30,7 @@ export function define(command: Command, context: Context): void {
   answeringOptions(modelOptions(command)).action(async (path: string, options: ExploreCommandOptions) => {
     const { terminal, signal } = context;
     const input = await oneImage(path);
-    const [folder] = options.json && options.out === undefined ? [] : await planFolders([input], 'explore.json', options);
+    const [folder] = options.json && options.out === undefined ? [] : await planFolders([input], options);
     const image = await readImage(input, context);
     await using model = await openModel(options, context);
     const { depth, maxPhrases, json } = options;

@@ -35,10 +35,10 @@ export function system(): System {
   return { platform: platform(), arch: arch(), name, glibc: header?.glibcVersionRuntime };
 }
 
-/** Instructions that a level of x86-64 asks for beyond the one before, as /proc/cpuinfo names them. */
+/** Instructions that a level of x86-64 asks for beyond the one before, as /proc/cpuinfo names them; without `abm`, which some virtual machines have and do not name. */
 const levels: readonly [level: string, flags: readonly string[]][] = [
   ['x86-64-v2', ['cx16', 'lahf_lm', 'popcnt', 'sse4_2', 'ssse3']],
-  ['x86-64-v3', ['abm', 'avx2', 'bmi1', 'bmi2', 'f16c', 'fma', 'movbe']],
+  ['x86-64-v3', ['avx2', 'bmi1', 'bmi2', 'f16c', 'fma', 'movbe']],
   ['x86-64-v4', ['avx512bw', 'avx512cd', 'avx512dq', 'avx512f', 'avx512vl']],
   ['x86-64-v4-bf16', ['avx512_bf16', 'avx512_vnni']],
 ];

@@ -48,7 +48,7 @@ export function define(command: Command, context: Context): void {
     if (!options.point && !options.box) command.error('error: say what is meant with --point x,y or --box left,top,right,bottom');
     const request = requestOf(options);
     const input = await oneImage(path);
-    const [folder] = options.json && options.out === undefined ? [] : await planFolders([input], 'segment.json', options);
+    const [folder] = options.json && options.out === undefined ? [] : await planFolders([input], options);
     const image = await readImage(input, context);
     expectPrompts(image, request);
     await using model = await openSegmenter(options, context);

@@ -82,6 +82,12 @@ describe('mglmm answer', () => {
 
     const again = await ask([first, 'Where is it?', '--out', out]);
     assert.equal(again.err, `mglmm: ${join(out, 'answer.json')} is there already: --overwrite replaces it, another --out leaves it\n`);
+    const other = folder.file('other');
+    mkdirSync(other);
+    writeFileSync(join(other, 'overlay.png'), 'drawn by somebody else');
+    const refused = await ask([first, 'Where is it?', '--out', other]);
+    assert.equal(refused.err, `mglmm: ${join(other, 'overlay.png')} is there already: --overwrite replaces it, another --out leaves it\n`);
+    assert.equal(readFileSync(join(other, 'overlay.png'), 'utf8'), 'drawn by somebody else');
     writeFileSync(join(out, 'mask_99.png'), '');
     writeFileSync(join(out, 'mine.txt'), '');
     assert.equal((await ask([first, 'Where is it?', '--out', out, '--overwrite'])).code, 0);
