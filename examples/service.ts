@@ -11,7 +11,7 @@
  */
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { AbortedError, type AnswerStream, decodeImage, Mglmm, MglmmError } from '../lib';
+import { AbortedError, type AnswerStream, ArgumentError, decodeImage, Mglmm, MglmmError } from '../lib';
 
 const maxBodyBytes = 32 * 2 ** 20;
 const maxPixels = 50e6;
@@ -50,18 +50,34 @@ interface Route {
   Body: Buffer | (Asked & { image: string });
 }
 
-/** The model is yours to dispose, after the service was closed. */
-export function service(model: Mglmm, { logger = false }: { logger?: boolean } = {}): FastifyInstance {
+/**
+ * The model is yours to dispose, after the service was closed.
+ * @param options - `atMost` requests are held at once, each with its picture of up to 150 MB; others are told to come again.
+ */
+export function service(model: Mglmm, { logger = false, atMost = 16 }: { logger?: boolean; atMost?: number } = {}): FastifyInstance {
   const app = fastify({
     logger,
     bodyLimit: maxBodyBytes,
     forceCloseConnections: true,
     ajv: { customOptions: { removeAdditional: false } },
   });
+  app.removeContentTypeParser('text/plain'); // text would be read, and is nothing that is asked for
   app.addContentTypeParser(/^image\//, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler(answerError);
+  let held = 0;
+  app.addHook('onRequest', ({ method }, reply, done) => {
+    if (method !== 'POST') return done();
+    if (held >= atMost) {
+      const error = { code: 'BUSY', message: `${atMost} requests are being answered` };
+      return void reply.status(503).header('retry-after', '5').send({ error });
+    }
+    held++;
+    reply.raw.once('close', () => held--);
+    done();
+  });
   app.get('/health', () => ({ status: 'ok' }));
   app.post<Route>('/answer', { schema }, async ({ body, query, headers }, reply) => {
+    if (!body) throw new ArgumentError('the body is empty, expected a picture, or JSON with the picture as image');
     const { image, ...options } = Buffer.isBuffer(body) ? { ...query, image: body } : { ...body, image: bytesOf(body.image) };
     const signal = whileConnected(reply);
     const request = { ...options, image: await decodeImage(image, { maxPixels, signal }), signal };

@@ -7,7 +7,7 @@
  *
  * Exits with 1 unless every answer is exact and the masks agree with the truth by more than 0.95 IoU.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Mglmm, parseConfig, parseSegCap, type Rle, rleFromRuns, rleIou, type Sample, train, writeJsonl, writeTokenizer } from '../lib';
@@ -102,14 +102,17 @@ const sizesOf = (tokens: number) => ({
   },
 });
 
+const defaultOut = 'demo-output/train';
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { steps: { type: 'string', default: '200' }, out: { type: 'string', default: 'demo-output/train' } },
+    options: { steps: { type: 'string', default: '200' }, out: { type: 'string' } },
   });
   const steps = Number(values.steps);
   if (!Number.isInteger(steps) || steps < 1) throw new Error(`--steps is ${values.steps}, expected a whole number above 0`);
-  const folder = values.out;
-  rmSync(join(folder, 'run'), { recursive: true, force: true });
+  const folder = values.out ?? defaultOut;
+  if (values.out === undefined) rmSync(join(folder, 'run'), { recursive: true, force: true });
+  else if (existsSync(join(folder, 'run'))) throw new Error(`${join(folder, 'run')} is there already, expected another --out`);
   mkdirSync(folder, { recursive: true });
 
   const samples = scenes.map(({ question, things }, i): Sample => {

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:-build/gpu.tar.xz}")
 most=60000000
 
-if [ ! -f build/gpu/CMakeCache.txt ]; then
+if [ ! -f build/gpu/build.ninja ] && [ ! -f build/gpu/Makefile ]; then  # a cache is there after a configuration that failed as well
   node node_modules/cmake-js/bin/cmake-js configure -O build/gpu --CDMGLMM_CUDA=on \
     "--CDMGLMM_CUDA_ARCHITECTURES=${MGLMM_CUDA_ARCHITECTURES:-90a-real}" "--CDMGLMM_CPU_LEVELS=${MGLMM_CPU_LEVELS:-x86-64-v3}"
 fi

@@ -14,10 +14,11 @@ rmSync(folder, { recursive: true, force: true });
 const arguments_ = ['--napi', '--strip', '--tag-libc', '--name', 'mglmm.napi', '--node-gyp=./scripts/cmake_js_shim.js'];
 execFileSync(join(root, 'node_modules/.bin/prebuildify'), arguments_, { cwd: root, stdio: 'inherit' });
 
-for (const level of levels) {
-  const name = `libmglmm_cpu_${level}.so`;
-  if (!existsSync(join(folder, name))) throw new Error(`${name} was not built; npm run clean, then again`);
-}
+const backends = levels.map((level) => `libmglmm_cpu_${level}.so`);
+for (const name of backends) if (!existsSync(join(folder, name))) throw new Error(`${name} was not built; npm run clean, then again`);
+// Libraries that tests and the script for GPUs have put beside them.
+for (const name of readdirSync(folder))
+  if (/\.so(\.|$)/.test(name) && ![...backends, 'libmglmm_cuda.so'].includes(name)) rmSync(join(folder, name));
 
 /** Where the dynamic linker finds the libraries of a backend: lines such as `libgomp.so.1 => /lib/.../libgomp.so.1 (0x...)`. */
 const linked = execFileSync('ldd', [join(root, 'build/Release', `libmglmm_cpu_${levels[0]}.so`)], { encoding: 'utf8' });

@@ -6,7 +6,9 @@ const { execFileSync, spawnSync } = require('node:child_process');
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { root } = require('./parallel.js');
-const { buildEnvironment } = require('./setup.js');
+const { buildEnvironment, isStale, setUp } = require('./setup.js');
+
+if (isStale()) setUp(); // a checkout that was moved: its addon runs, but cmake refuses to go on
 
 const env = buildEnvironment();
 const quietly = { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] };

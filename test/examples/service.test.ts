@@ -37,7 +37,7 @@ beforeAll(async () => {
     answer: (request: AnswerRequest) => model.answer(request),
     stream: (request: AnswerRequest) => (request.prompt === endless ? endlessly(request.signal as AbortSignal) : model.stream(request)),
   };
-  app = service(watched as unknown as Mglmm);
+  app = service(watched as unknown as Mglmm, { atMost: 2 });
   address = await app.listen({ port: 0, host: '127.0.0.1' });
 });
 afterAll(async () => {
@@ -107,7 +107,28 @@ describe('examples/service.ts', () => {
     await expectError(400, 'FST_ERR_VALIDATION', { ...withImage, temperature: -1 });
     await expectError(400, 'MGLMM_ARGUMENT', png, { type: 'image/png' });
     await expectError(415, 'FST_ERR_CTP_INVALID_MEDIA_TYPE', Buffer.from('x'), { type: 'application/xml' });
+    await expectError(415, 'FST_ERR_CTP_INVALID_MEDIA_TYPE', Buffer.from('x'.repeat(1000)), { type: 'text/plain' });
+    const empty = await fetch(`${address}/answer?prompt=x`, { method: 'POST' });
+    assert.deepEqual([empty.status, ((await empty.json()) as Sent).error?.code], [400, 'MGLMM_ARGUMENT']);
     await expectError(413, 'FST_ERR_CTP_BODY_TOO_LARGE', Buffer.alloc(2 ** 25 + 1), { type: 'image/png' });
+  });
+
+  test('holds no more requests than it is told to', async () => {
+    const client = new AbortController();
+    const ask = () => post({ ...withImage, prompt: endless }, { accept: 'text/event-stream', signal: client.signal });
+    const held = [await ask(), await ask()];
+    assert.deepEqual(
+      held.map(({ status }) => status),
+      [200, 200],
+    );
+    const refused = await post(withImage);
+    assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '5']);
+    assert.equal(((await refused.json()) as Sent).error?.code, 'BUSY');
+    assert.equal((await fetch(`${address}/health`)).status, 200);
+    client.abort();
+    let again = await post(withImage);
+    for (; again.status === 503; again = await post(withImage)) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(again.status, 200);
   });
 
   test('gives up the work of a client that goes', async () => {
