@@ -104,7 +104,7 @@ class OpStep final : public Step {
   template <typename Field>
   static void poison(Field& field, const Error& error, bool started) {
     if constexpr (Output<Field> || std::same_as<Field, InOut>) {
-      if (!field.storage || (std::same_as<Field, InOut> && !started)) return;
+      if (!field.storage || (std::same_as<Field, InOut> && (!started || appends()))) return;
       field.storage->error_code = error.code;
       field.storage->error = error.what();
     } else if constexpr (requires { field.begin()->storage; }) {
@@ -121,6 +121,11 @@ class OpStep final : public Step {
     } else if constexpr (requires { field.begin()->storage; }) {
       for (auto& element : field) storages_of(element, visit);
     }
+  }
+  // Whether what it changes in place holds, in case of an error, all that it held before.
+  static constexpr bool appends() {
+    if constexpr (requires { Op::kAppends; }) return Op::kAppends;
+    return false;
   }
   // What the op should have filled tells its readers why it is not; what it would have changed is untouched if it never
   // started.

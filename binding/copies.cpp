@@ -1,5 +1,6 @@
 // Values on their way from JavaScript's arrays into tensors, and back.
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -68,6 +69,7 @@ struct StagedTask final : Executor::Task {
 
 struct UploadTask final : Executor::Task {
   TensorRef ref;
+  std::unique_ptr<std::byte[]> staged;  // of few bytes; many are read where JavaScript has them
   const std::byte* data;
   std::unique_ptr<Settlement> settlement;
   Promises* promises;
@@ -109,8 +111,9 @@ Napi::Value from_array(const Napi::CallbackInfo& info) {
 }
 
 // enqueueUpload(handle, data, shape, dtype, announce, device): a promise that settles once the copy is made, on the stream's
-// thread, before any op that is enqueued later. Without `announce` V8 is not told of the bytes: being told of tens of MiB,
-// it collects garbage at once, for 10 ms and more.
+// thread, before any op that is enqueued later. Until then many bytes must stay where they are: a buffer that was handed to
+// another thread, or made smaller, would be read all the same. Without `announce` V8 is not told of the bytes: being told of
+// tens of MiB, it collects garbage at once, for 10 ms and more.
 Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
@@ -120,11 +123,24 @@ Napi::Value enqueue_upload(const Napi::CallbackInfo& info) {
     Context& context = Context::of(env);
     Executor& executor = context.executor(device);
     const Announce announce = info[4].ToBoolean() ? Announce::yes : Announce::no;
+    if (source.bytes > kMaxSynchronousBytes && source.array.ArrayBuffer().Get("resizable").ToBoolean()) {
+      throw Error(kArgumentError,
+                  "upload: data is in a buffer that can be resized, expected one of fixed size: data.slice()");
+    }
     make_tensor(env, handle_to_fill(info), ref, announce);
     auto task = std::make_unique<UploadTask>();
     task->ref = std::move(ref);
     task->data = source.data;
-    task->settlement.reset(context.promises().open(env, source.array));  // which keeps the data alive until then
+    Napi::Value kept = env.Undefined();
+    if (source.bytes <= kMaxSynchronousBytes) {
+      const auto bytes = static_cast<size_t>(source.bytes);
+      task->staged = std::make_unique_for_overwrite<std::byte[]>(bytes);
+      if (bytes > 0) std::memcpy(task->staged.get(), source.data, bytes);
+      task->data = task->staged.get();
+    } else {
+      kept = source.array;
+    }
+    task->settlement.reset(context.promises().open(env, kept));
     task->promises = &context.promises();
     const Napi::Promise copied = task->settlement->deferred.Promise();
     executor.enqueue(std::move(task));
@@ -157,7 +173,7 @@ struct ReadTask final : Executor::Task {
       put(values);
     } catch (const Error& error) {
       settlement->error = error;
-      executor.take_noted();  // it is told now
+      executor.forget(error);
     } catch (const std::bad_alloc&) {
       settlement->error = Error(kOutOfMemoryError, "read: no host memory left");
     }

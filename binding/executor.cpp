@@ -130,4 +130,9 @@ std::unique_ptr<Error> Executor::take_noted() {
   return std::move(noted_);
 }
 
+void Executor::forget(const Error& told) {
+  std::unique_ptr<Error> noted = take_noted();
+  if (noted && !(noted->is(told.code) && std::string_view(noted->what()) == told.what())) noted_ = std::move(noted);
+}
+
 }  // namespace mglmm

@@ -51,6 +51,8 @@ class Executor {
   // Keeps the first error that no read has told yet, for the next synchronize().
   void note(const Error& error);
   std::unique_ptr<Error> take_noted();
+  // Told to whoever asked for what it spoiled: no longer for the next synchronize().
+  void forget(const Error& told);
 
  private:
   void open();

@@ -51,8 +51,10 @@ Napi::Value make_program(const Napi::CallbackInfo& info) {
 Napi::Value record_program(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Handle program = info[0].IsUndefined() ? nullptr : program_of(info);
+    Handle& recording = Context::of(info.Env()).recording;
     if (program && program->sealed()) throw Error(kArgumentError, "program: has run before, expected one that has not");
-    Context::of(info.Env()).recording = program;
+    if (program && recording) throw Error(kArgumentError, "program: another one is being recorded, expected none");
+    recording = program;
     return info.Env().Undefined();
   });
 }
@@ -62,6 +64,9 @@ Napi::Value run_program(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     auto task = std::make_unique<ProgramTask>();
     task->program = program_of(info);
+    if (Context::of(info.Env()).recording) {
+      throw Error(kArgumentError, "program: cannot run while one is being recorded; record the ops of both in one");
+    }
     task->token = token_of(info[1]);
     task->program->seal();
     Executor& executor = Context::of(info.Env()).executor(task->program->device());

@@ -88,8 +88,12 @@ auto guarded(Napi::Env env, Body&& body) {
     return body();
   } catch (const Error& error) {
     rethrow(env, error);
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const std::bad_alloc&) {
     rethrow(env, Error(kOutOfMemoryError, "no host memory left for bookkeeping"));
+  } catch (const std::exception& error) {  // such as a thread that cannot be started
+    rethrow(env, Error(kKernelError, std::string("the system refused: ") + error.what()));
   }
 }
 

@@ -110,6 +110,7 @@ class MaskRows {
     const Extent around = neighbours(input);
     mix_rows(below, above, resizes_.rows.upper[at], around.begin, around.end, op_.resizedWidth, row_);
     const Extent columns = readers(resizes_.columns, input);
+    if (columns.begin >= columns.end) return;  // all of it lies beyond the last column
     const int64_t begin = columns.begin / kLanes * kLanes;
     stretch(row_, resizes_.columns, begin, columns.end, [&](int64_t i, auto value) {
       if constexpr (sizeof value == sizeof(float)) {

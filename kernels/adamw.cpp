@@ -35,6 +35,16 @@ void check(Adamw& op) {
   check_list(check, "expAvg", op.expAvg, op.params, false);
   check_list(check, "expAvgSq", op.expAvgSq, op.params, false);
   if (!op.masters.empty()) check_list(check, "masters", op.masters, op.params, false);
+  std::vector<std::pair<std::string, const TensorRef*>> all;
+  const auto add = [&](const char* name, const auto& tensors) {
+    for (size_t i = 0; i < tensors.size(); ++i) all.emplace_back(element(name, i), &tensors[i]);
+  };
+  add("params", op.params);
+  add("grads", op.grads);
+  add("expAvg", op.expAvg);
+  add("expAvgSq", op.expAvgSq);
+  add("masters", op.masters);
+  check.apart(std::move(all));
   if (op.norm) {
     check.shape("norm", *op.norm, {}, "one number");
     check.dtype("norm", *op.norm, Dtype::f32);

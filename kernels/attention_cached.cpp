@@ -35,8 +35,7 @@ void check(AttentionCached& op) {
   }
   check.require(capacity <= kMostTokens, "capacity", std::to_string(capacity), "at most 2^30");
   check.same("valueCache", op.valueCache, "keyCache", op.keyCache);
-  check.require(op.keyCache.storage != op.valueCache.storage || op.keyCache.offset != op.valueCache.offset, "valueCache",
-                "keyCache", "a tensor of its own");
+  check.apart({{"keyCache", &op.keyCache}, {"valueCache", &op.valueCache}});
   check.dtype("offsets", op.offsets, Dtype::i32);
   check.shape("offsets", op.offsets, {op.q.shape[0]}, "[batch]");
   if (op.lengths) {

@@ -14,6 +14,9 @@
 namespace mglmm {
 
 struct AttentionCached {
+  // An error leaves what the caches held.
+  static constexpr bool kAppends = true;
+
   ConstTensor q;            // [batch, heads, tokens, headDim]  f32 | bf16 | f16; headDim 1 to 256
   ConstTensor k;            // [batch, kvHeads, tokens, headDim]  dtype of q
   ConstTensor v;            // [batch, kvHeads, tokens, headDim]  dtype of q

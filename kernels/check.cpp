@@ -1,6 +1,8 @@
 #include "kernels/check.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace mglmm {
 
@@ -79,6 +81,18 @@ int Check::axis(const std::string& argument, int64_t value, int rank) const {
 
 void Check::require(bool holds, const std::string& argument, const std::string& got, const std::string& expected) const {
   if (!holds) fail(kArgumentError, argument + " is " + got + ", expected " + expected);
+}
+
+void Check::apart(std::vector<std::pair<std::string, const TensorRef*>> tensors) const {
+  std::erase_if(tensors, [](const auto& one) { return one.second->storage == nullptr || one.second->bytes() == 0; });
+  const auto begin = [](const auto& one) { return std::pair(one.second->storage.get(), one.second->offset); };
+  std::ranges::stable_sort(tensors, std::less<>(), begin);
+  for (size_t i = 1; i < tensors.size(); ++i) {
+    const auto& [before, left] = tensors[i - 1];
+    const auto& [name, right] = tensors[i];
+    const bool shared = left->storage == right->storage && right->offset < left->offset + left->bytes();
+    require(!shared, name, "in the memory of " + before, "memory of its own");
+  }
 }
 
 void Check::positive(const char* name, double value) const {

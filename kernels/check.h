@@ -2,6 +2,8 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 #include "kernels/tensor.h"
@@ -35,6 +37,9 @@ class Check {
   void require(bool holds, const std::string& argument, const std::string& got, const std::string& expected) const;
   void positive(const char* name, double value) const;
   void finite(const char* name, double value) const;
+  // expAvg[1] is in the memory of expAvg[0], expected memory of its own. For what is changed in place: threads take the
+  // parts in any order.
+  void apart(std::vector<std::pair<std::string, const TensorRef*>> tensors) const;
   // Sets shape and dtype of an output that is to be made, compares them of one that was given, passes one not wanted.
   void output(const char* name, TensorRef& tensor, const Shape& expected, Dtype expected_dtype,
               const char* why = "the shape of the result") const;

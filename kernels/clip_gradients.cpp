@@ -9,7 +9,12 @@ namespace mglmm {
 
 void check(ClipGradients& op) {
   const Check check(op);
-  for (size_t i = 0; i < op.grads.size(); ++i) check.floating(("grads[" + std::to_string(i) + "]").c_str(), op.grads[i]);
+  std::vector<std::pair<std::string, const TensorRef*>> all;
+  for (size_t i = 0; i < op.grads.size(); ++i) {
+    all.emplace_back("grads[" + std::to_string(i) + "]", &op.grads[i]);
+    check.floating(all.back().first.c_str(), op.grads[i]);
+  }
+  check.apart(std::move(all));
   check.shape("norm", op.norm, {}, "one number");
   check.dtype("norm", op.norm, Dtype::f32);
   check.positive("maxNorm", op.maxNorm);

@@ -27,7 +27,11 @@ export function tensor(data: TypedArray | readonly number[], shape?: readonly nu
   );
 }
 
-/** As {@link tensor}, of any size, copied off JavaScript's thread: do not change `data` before the promise resolves. */
+/**
+ * As {@link tensor}, of any size, copied off JavaScript's thread: do not change `data` before the promise resolves, and let its buffer
+ * be, which a transfer to another thread would take away while it is read.
+ * @throws ArgumentError for more than 8 MiB in a buffer that can be resized.
+ */
 export async function upload(data: TypedArray, shape: readonly number[], dtype: Dtype = dtypeOf(data)): Promise<Tensor> {
   const { tensor, copied } = copyLater(data, shape, dtype, true);
   try {
@@ -40,7 +44,7 @@ export async function upload(data: TypedArray, shape: readonly number[], dtype: 
 }
 
 /**
- * As {@link upload}, but gives the tensor at once; ops on it run after the copy. For data that nobody changes, such as a decoded
+ * As {@link upload}, but gives the tensor at once; ops on it run after the copy, and up to 8 MiB are copied now. For data that nobody changes, such as a decoded
  * picture, and a tensor that is disposed soon: the garbage collector is not told of its bytes. A copy that fails (for want of
  * memory) is told by whoever reads what was computed from it.
  */

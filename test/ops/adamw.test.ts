@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from '@jest/globals';
-import { type AdamwOptions, adamw, type Dtype, type Tensor, tensor } from '../../lib';
+import { type AdamwOptions, adamw, type Dtype, rowsView, type Tensor, tensor } from '../../lib';
 import { assertWithin, epsilon } from '../support/close';
 import { countOf, randn, randnArray } from '../support/data';
 import { onEveryDevice } from '../support/devices';
@@ -105,6 +105,11 @@ onEveryDevice('adamw', () => {
     throws({ expAvg: [randn([2], 1, 'bf16')] }, 'DtypeError', 'expAvg[0] is bf16, expected f32');
     throws({ expAvgSq: [zeros([1])] }, 'ShapeError', 'expAvgSq[0] is [1], expected [2], the shape of params[0]');
     throws({ masters: [zeros([2]), zeros([2])] }, 'ArgumentError', 'masters is 2 tensors, expected 1, as many as params');
+    throws({ expAvgSq: right.expAvg }, 'ArgumentError', 'expAvgSq[0] is in the memory of expAvg[0], expected memory of its own');
+    const rows = zeros([3, 2]);
+    const parts = [rowsView(rows, 0, 2), rowsView(rows, 1, 3)];
+    const two = { grads: [zeros([2, 2]), zeros([2, 2])], expAvg: [zeros([2, 2]), zeros([2, 2])], expAvgSq: [zeros([2, 2]), zeros([2, 2])] };
+    throws({ ...two, params: parts }, 'ArgumentError', 'params[1] is in the memory of params[0], expected memory of its own');
     throws({ norm: zeros([1]) }, 'ShapeError', 'norm is [1], expected [], one number');
     throws({ norm: tensor([1], [], 'i32') }, 'DtypeError', 'norm is i32, expected f32');
     throws({ lr: -1 }, 'ArgumentError', 'lr is -1.000000, expected a finite number from 0');

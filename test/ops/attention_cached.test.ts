@@ -264,6 +264,13 @@ onEveryDevice('attentionCached', () => {
       });
   });
 
+  test('that fails leaves what the caches held', async () => {
+    const [keys, values] = [cache(), cache(3)];
+    const first = await attentionCached(x(), x(), x(), keys, values, i32(0)).read();
+    await assert.rejects(attentionCached(x(), x(), x(), keys, values, i32(9)).read(), { name: 'ArgumentError' });
+    assert.deepEqual(await attentionCached(x(), x(), x(), keys, values, i32(0)).read(), first);
+  });
+
   test('has no gradient and says so', () => {
     const q = x();
     q.requiresGrad = true;
@@ -298,7 +305,7 @@ onEveryDevice('attentionCached', () => {
     ],
     [
       'ArgumentError',
-      'attentionCached: valueCache is keyCache, expected a tensor of its own',
+      'attentionCached: valueCache is in the memory of keyCache, expected memory of its own',
       () => attentionCached(x(), x(), x(), shared, shared, i32(0)),
     ],
     [

@@ -37,6 +37,8 @@ onEveryDevice('clipGradients', () => {
     const throws = (body: () => unknown, name: string, message: string) =>
       assert.throws(body, { name, message: `clipGradients: ${message}` });
     throws(() => clipGradients([tensor([1], [1], 'i32')], norm), 'DtypeError', 'grads[0] is i32, expected f32, bf16 or f16');
+    const twice = tensor([1]);
+    throws(() => clipGradients([twice, twice], norm), 'ArgumentError', 'grads[1] is in the memory of grads[0], expected memory of its own');
     throws(() => clipGradients([], tensor([1])), 'ShapeError', 'norm is [1], expected [], one number');
     throws(() => clipGradients([], tensor([1], [], 'i32')), 'DtypeError', 'norm is i32, expected f32');
     throws(() => clipGradients([], norm, { maxNorm: 0 }), 'ArgumentError', 'maxNorm is 0, expected a finite number above 0');

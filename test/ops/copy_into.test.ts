@@ -30,6 +30,16 @@ onEveryDevice('copyInto', () => {
     assert.throws(() => copyInto(x, zeros([2])), { name: 'ShapeError', message: 'copy: y is [2], expected [3], the shape of x' });
     assert.throws(() => copyInto(x, zeros([3], 'bf16')), { name: 'DtypeError', message: 'copy: y is bf16, expected f32' });
     assert.throws(() => copyInto(x, undefined as never), { name: 'ArgumentError', message: 'copy: y is null, expected a tensor' });
+    const rows = zeros([5, 2]);
+    for (const [from, to] of [
+      [0, 1],
+      [2, 0],
+    ] as const)
+      assert.throws(() => copyInto(rowsView(rows, from, from + 3), rowsView(rows, to, to + 3)), {
+        name: 'ArgumentError',
+        message: /^copy: [xy] is in the memory of [xy], expected memory of its own$/,
+      });
+    copyInto(rowsView(rows, 0, 2), rowsView(rows, 2, 4));
     const trained = zeros([3]);
     trained.requiresGrad = true;
     assert.throws(() => copyInto(x, trained), {

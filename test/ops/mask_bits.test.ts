@@ -65,6 +65,19 @@ onEveryDevice('maskBits', () => {
     }
   });
 
+  test('leaves out logits that lie beyond the last column of the picture', async () => {
+    const [height, side] = [68, 256];
+    const logits = new Float32Array(side * side).fill(-1);
+    for (let y = 0; y < side; y++) logits.fill(1, y * side + 240, (y + 1) * side);
+    const [resized, original]: [Size, Size] = [
+      [1024, 964],
+      [height, 64],
+    ];
+    const masks = tensor(logits, [1, side, side]);
+    const bits = await maskBits(masks, { inputSize: 1024, resized, original }).read();
+    assert.deepEqual(bits, await byOps(masks, 1024, resized, original, 0).read());
+  });
+
   test('agrees with float64 wherever a logit is not next to 0', async () => {
     const [low, inputSize, resized, original] = [12, 48, [30, 48] as Size, [77, 123] as Size];
     const logits = randn([low, low], 5);

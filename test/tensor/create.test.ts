@@ -119,6 +119,20 @@ describe('enqueueUpload', () => {
     gated.dispose();
   });
 
+  test('has its own copy of a few bytes, and refuses many that may shrink', async () => {
+    const data = new Float32Array(1 << 20).fill(7);
+    const made = enqueueUpload(data, [1 << 20]);
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    assert.equal((await made.read())[(1 << 20) - 1], 7);
+    const resizable = new (ArrayBuffer as unknown as new (bytes: number, options: object) => ArrayBuffer)(16 << 20, {
+      maxByteLength: 32 << 20,
+    });
+    assert.throws(() => enqueueUpload(new Float32Array(resizable, 0, 4 << 20), [4 << 20]), {
+      name: 'ArgumentError',
+      message: /^upload: data is in a buffer that can be resized/,
+    });
+  });
+
   test('tells a failed copy to the reader of what was computed', async () => {
     const held = await upload(new Float32Array(1000), [1000]);
     await collectGarbage();
@@ -197,6 +211,14 @@ describe('a failed op', () => {
     const never = empty([3]);
     swiglu(never, never);
     await assert.rejects(synchronize(), { name: 'ArgumentError', message: 'swiglu: an input was never written' });
+    await synchronize();
+  });
+
+  test('is told by synchronize where a read has told of another', async () => {
+    const never = empty([3]);
+    swiglu(never, never);
+    await assert.rejects(empty([3]).read(), { message: 'read: the tensor was never written' });
+    await assert.rejects(synchronize(), { message: 'swiglu: an input was never written' });
     await synchronize();
   });
 });

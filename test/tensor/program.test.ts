@@ -238,6 +238,16 @@ onEveryDevice('Program', (device) => {
   });
 
   test('says what cannot be', () => {
+    const [outer, inner] = [new Program(), new Program()];
+    noGradients(() =>
+      outer.record(() => {
+        assert.throws(() => inner.record(() => undefined), {
+          name: 'ArgumentError',
+          message: 'program: another one is being recorded, expected none',
+        });
+        assert.throws(() => outer.run(), { name: 'ArgumentError', message: /^program: cannot run while one is being recorded/ });
+      }),
+    );
     using _scope = Scope.open();
     const program = new Program();
     const x = tensor([1]);
