@@ -45,7 +45,8 @@ export interface Dataset {
 const reserved = [imagePlaceholder, '<s>', '</s>', ...new Set(Object.values(templates).flatMap(({ markers }) => markers))];
 const ofAnswers: readonly string[] = [segToken, phraseStart, phraseEnd];
 const added: readonly string[] = addedTokens;
-const notInQuestions = [...reserved, ...added];
+/** All that means something in a prompt or an answer, and may stand in no question. */
+export const notInQuestions: readonly string[] = [...reserved, ...added];
 const notInAnswers = [...reserved, ...added.filter((token) => !ofAnswers.includes(token))];
 
 /** What is wrong with a sample, without a look at its picture and into its masks; nothing for a good one. */

@@ -10,7 +10,7 @@ import { decodeImage, type RgbImage } from '../../image/decode';
 import { rlesOfLabels } from '../../image/rle_labels';
 import { panopticQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
-import type { Dataset, Sample } from '../sample';
+import { type Dataset, notInQuestions, type Sample } from '../sample';
 import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
 
 export interface CocoPanopticOptions {
@@ -30,10 +30,18 @@ const annotation = z.object({
   file_name: fileName,
   segments_info: z.array(z.object({ id: number, category_id: number }), 'expected a list of segments'),
 });
+/** Becomes what is said of it. */
+const categoryName = z.string('expected a name').transform((name, context) => {
+  const said = spoken(name);
+  const tag = notInQuestions.find((one) => said.includes(one));
+  if (said === '') context.addIssue(`is ${JSON.stringify(name)}, expected a name, before a dash where it has one`);
+  if (tag !== undefined) context.addIssue(`is ${JSON.stringify(name)}, which has ${tag} in it, which means something in a prompt`);
+  return said;
+});
 const content = z.object({
   images: z.array(z.object({ id: number, file_name: fileName })),
   annotations: z.array(z.unknown()).min(1, 'expected at least one'),
-  categories: z.array(z.object({ id: number, name: z.string().min(1) })),
+  categories: z.array(z.object({ id: number, name: categoryName })),
 });
 
 export class CocoPanopticDataset implements Dataset {
@@ -49,7 +57,7 @@ export class CocoPanopticDataset implements Dataset {
   private constructor(options: CocoPanopticOptions, { images, annotations, categories }: z.infer<typeof content>) {
     [this.name, this.#options, this.#annotations] = [options.annotations, options, annotations];
     this.#images = new Map(images.map(({ id, file_name }) => [id, file_name]));
-    this.#categories = new Map(categories.map(({ id, name }) => [id, spoken(name)]));
+    this.#categories = new Map(categories.map(({ id, name }) => [id, name]));
   }
 
   /** Reads the whole file. @throws DataError for one that is not there, is no JSON or of another form; AbortedError when `signal` fired. */
@@ -138,15 +146,15 @@ function answerOf(names: readonly string[]): string {
 }
 
 /** Names of COCO's regions that say what they are behind a dash. */
-const turned: Readonly<Record<string, string>> = {
-  'window-blind': 'blind window',
-  'wall-wood': 'wooden wall',
-  'wall-tile': 'tiled wall',
-  'wall-stone': 'stone wall',
-  'wall-brick': 'brick wall',
-  'mirror-stuff': 'mirror stuff',
-  'floor-wood': 'wooden floor',
-  'door-stuff': 'door stuff',
-};
+const turned: ReadonlyMap<string, string> = new Map([
+  ['window-blind', 'blind window'],
+  ['wall-wood', 'wooden wall'],
+  ['wall-tile', 'tiled wall'],
+  ['wall-stone', 'stone wall'],
+  ['wall-brick', 'brick wall'],
+  ['mirror-stuff', 'mirror stuff'],
+  ['floor-wood', 'wooden floor'],
+  ['door-stuff', 'door stuff'],
+]);
 
-const spoken = (name: string) => turned[name] ?? (name.split('-')[0] as string);
+const spoken = (name: string) => turned.get(name) ?? (name.split('-')[0] as string).trim();

@@ -76,6 +76,39 @@ describe("COCO's panoptic format", () => {
     assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> brick wall </p> [SEG].');
   });
 
+  test('has names without white space at their ends, whatever they are called', async () => {
+    for (const [name, said] of [
+      [' wall', 'wall'],
+      ['sky - other', 'sky'],
+      ['constructor', 'constructor'],
+    ] as const) {
+      const one = { ...annotation, segments_info: [{ id: 5, category_id: 2 }] };
+      const set = await open({ ...content, annotations: [one], categories: [{ id: 2, name }] }, [5, 5, 5, 5, 5, 0]);
+      assert.equal((await set.get(0)).conversation[0]?.answer, `Sure, the image contains <p> ${said} </p> [SEG].`);
+    }
+  });
+
+  test('has no category that cannot be said', async () => {
+    for (const [name, reason] of [
+      ['-other', /all\.json: categories\.1\.name: is "-other", expected a name, before a dash where it has one$/],
+      [' ', /is " ", expected a name/],
+      ['', /is "", expected a name/],
+      ['a</s>b', /is "a<\/s>b", which has <\/s> in it, which means something in a prompt$/],
+      ['<image>', /has <image> in it/],
+      [3, /expected a name/],
+    ] as const)
+      await assert.rejects(
+        open({
+          ...content,
+          categories: [
+            { id: 1, name: 'person' },
+            { id: 2, name },
+          ],
+        }),
+        { name: 'DataError', message: reason },
+      );
+  });
+
   test('that is wrong says what is', async () => {
     const says = async (change: object, reasons: readonly RegExp[], pixels = ids) => {
       const set = await open({ ...content, annotations: [{ ...annotation, ...change }] }, pixels);

@@ -40,6 +40,22 @@ function annotationsOf(conversations: unknown): string {
 const open = (conversations: unknown) => MgscDataset.open({ annotations: annotationsOf(conversations), images: '/pictures' });
 const only = async (conversation: unknown) => (await open([conversation])).get(0);
 
+/** The faults of a conversation. */
+const says = async (conversation: unknown, ...expected: readonly [SampleFault['problem'], string, RegExp][]) => {
+  const error = await only(conversation).then(
+    () => assert.fail('expected an error'),
+    (caught: unknown) => caught,
+  );
+  assert.ok(error instanceof SampleError, String(error));
+  assert.match(error.file, /mglmm_sa_1\.json$/);
+  assert.equal(error.line, 1);
+  assert.deepEqual(
+    error.faults.map(({ problem, field }) => [problem, field]),
+    expected.map(([problem, field]) => [problem, field]),
+  );
+  for (const [i, [, , reason]] of expected.entries()) assert.match(error.faults[i]?.reason ?? '', reason);
+};
+
 describe('MGSCData', () => {
   test('is asked and answered as it was published', async () => {
     const set = await open([good, { ...good, label: 'subtree: the dog', gcg_caption: '"<sofa_2>Fur</sofa_2>, <dog_1> legs </dog_1>"' }]);
@@ -74,25 +90,18 @@ describe('MGSCData', () => {
       assert.equal(sample.conversation[0]?.answer, '<p> A brown dog </p> [SEG] lies on the grey sofa.');
       assert.deepEqual(sample.masks, [left]);
     }
-    assert.equal((await open([{ ...good, gcg_caption: ' "" ' }, good])).length, 1);
+    const { gcg_caption: _, ...captionless } = good;
+    for (const none of [{ ...good, gcg_caption: ' "" ' }, { ...good, gcg_caption: null }, captionless]) {
+      const set = await open([none, good]);
+      assert.equal(set.length, 1);
+      assert.equal((await set.get(0)).id, 'mglmm_sa_1-1');
+    }
+    await says(3, ['record', '', /expected object/]);
+    await says({ ...good, gcg_caption: 3 }, ['record', 'gcg_caption', /expected a caption/]);
     await assert.rejects(open([{ ...good, gcg_caption: '' }]), { name: 'DataError', message: /has no conversation with a caption$/ });
   });
 
   test('that is wrong says all that is, and where', async () => {
-    const says = async (conversation: unknown, ...expected: readonly [SampleFault['problem'], string, RegExp][]) => {
-      const error = await only(conversation).then(
-        () => assert.fail('expected an error'),
-        (caught: unknown) => caught,
-      );
-      assert.ok(error instanceof SampleError, String(error));
-      assert.match(error.file, /mglmm_sa_1\.json$/);
-      assert.equal(error.line, 1);
-      assert.deepEqual(
-        error.faults.map(({ problem, field }) => [problem, field]),
-        expected.map(([problem, field]) => [problem, field]),
-      );
-      for (const [i, [, , reason]] of expected.entries()) assert.match(error.faults[i]?.reason ?? '', reason);
-    };
     const caption = (gcg_caption: string) => ({ ...good, gcg_caption });
     await says(caption('<dog_1>A dog</dog_1>.'), ['tags', 'gcg_caption', /^names sofa_2 0 times, expected once$/]);
     await says(caption('<dog_1>A dog</dog_1> and <dog_1>a dog</dog_1> on <sofa_2>a sofa</sofa_2>'), [
@@ -118,6 +127,15 @@ describe('MGSCData', () => {
       ['tags', 'gcg_caption', /^has nothing between <dog_1>/],
       ['tags', 'gcg_caption', /^names sofa_2 0 times/],
     );
+    // What stands on both sides of a tag is a name in the end.
+    const one = { ...good, gcg_labels: ['dog_1'] };
+    for (const [gcg_caption, name] of [
+      ['<<dog_1>p></dog_1> x', /^has <p> in it, which means something/],
+      ['<<dog_1>/p> dog</dog_1>', /^has <\/p> in it/],
+      ['<<dog_1>/s> dog</dog_1>', /^has <\/s> in it/],
+      ['[S<dog_1>EG] dog</dog_1>', /^has \[SEG\] in it/],
+    ] as const)
+      await says({ ...one, gcg_caption }, ['tags', 'gcg_caption', name]);
     await says(
       { ...good, dog_1: { mask: '{' }, sofa_2: 7 },
       ['rle', 'dog_1.mask', /no JSON/],
