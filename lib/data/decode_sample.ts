@@ -27,7 +27,7 @@ export type DecodeResult = { readonly decoded: DecodedSample } | { readonly faul
 export async function decodeSample({ image: source, masks: rles, maxPixels }: DecodeRequest): Promise<DecodeResult> {
   const faults: SampleFault[] = [];
   const image = await pictureOf(source, maxPixels).catch((error: unknown) => {
-    faults.push(pictureFault(error));
+    faults.push(pictureFault(error, 'image'));
     return undefined;
   });
   const masks: Uint8Array<ArrayBuffer>[] = [];
@@ -60,8 +60,9 @@ async function pictureOf(image: Sample['image'], maxPixels: number | undefined):
   return { data: drawScene(scene), width: scene.size, height: scene.size };
 }
 
-function pictureFault(error: unknown): SampleFault {
+/** What is wrong with a picture that was not decoded. @throws error, where it is of something else. */
+export function pictureFault(error: unknown, field: string): SampleFault {
   if (!(error instanceof ImageError)) throw error;
   const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-  return { problem: missing ? 'missing_image' : 'image', field: 'image', reason: error.message };
+  return { problem: missing ? 'missing_image' : 'image', field, reason: error.message };
 }

@@ -5,11 +5,12 @@
 import { join, parse } from 'node:path';
 import { z } from 'zod';
 import { expectKnown } from '../../checks';
-import { ArgumentError, DataError, ImageError } from '../../errors';
+import { ArgumentError, DataError } from '../../errors';
 import { decodeImage, type RgbImage } from '../../image/decode';
 import { rlesOfLabels } from '../../image/rle_labels';
 import { panopticQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
+import { pictureFault } from '../decode_sample';
 import { type Dataset, notInQuestions, type Sample } from '../sample';
 import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
 
@@ -28,7 +29,7 @@ const number = z.int('expected a whole number');
 const annotation = z.object({
   image_id: number,
   file_name: fileName,
-  segments_info: z.array(z.object({ id: number, category_id: number }), 'expected a list of segments'),
+  segments_info: z.array(z.object({ id: number, category_id: number, iscrowd: number.optional() }), 'expected a list of segments'),
 });
 /** Becomes what is said of it. */
 const categoryName = z.string('expected a name').transform((name, context) => {
@@ -88,16 +89,22 @@ export class CocoPanopticDataset implements Dataset {
     const { image_id, file_name, segments_info } = data as z.infer<typeof annotation>;
     const image = this.#images.get(image_id);
     if (image === undefined) faults.add('record', 'image_id', `is ${image_id}, which no picture has`);
-    if (segments_info.length === 0) faults.add('record', 'segments_info', 'is empty, expected what is in the picture');
-    const segments = [...segments_info].sort((a, b) => a.category_id - b.category_id);
+    // Of a crowd nobody says where one ends and the next begins, so it is no instance.
+    const isCrowd = ({ iscrowd = 0 }: { iscrowd?: number }) => iscrowd !== 0;
+    const segments = segments_info.filter((one) => !isCrowd(one)).sort((a, b) => a.category_id - b.category_id);
+    if (segments.length === 0)
+      faults.add(
+        'record',
+        'segments_info',
+        `${segments_info.length === 0 ? 'is empty' : 'has crowds alone'}, expected what is in the picture`,
+      );
     for (const { category_id } of segments)
       if (!this.#categories.has(category_id)) faults.add('record', 'category_id', `is ${category_id}, which no category has`);
     const picture = await decodeImage(join(this.#options.segments, file_name)).catch((cause: unknown) => {
-      if (!(cause instanceof ImageError)) throw cause;
-      faults.add('image', 'file_name', cause.message);
+      faults.addAll(pictureFault(cause, 'file_name'));
     });
     faults.throwIfAny(this.name, index + 1);
-    const masks = masksOf(picture as RgbImage, segments, faults);
+    const masks = masksOf(picture as RgbImage, segments, segments_info.filter(isCrowd), faults);
     faults.throwIfAny(this.name, index + 1);
     return {
       id: parse(file_name).name,
@@ -109,10 +116,14 @@ export class CocoPanopticDataset implements Dataset {
   }
 }
 
-/** One a segment, in their order: its pixels are red + 256 green + 65536 blue; 0 is of none. */
-function masksOf({ data, height, width }: RgbImage, segments: readonly { id: number }[], faults: Faults) {
+interface Numbered {
+  readonly id: number;
+}
+
+/** One a segment, in their order: its pixels are red + 256 green + 65536 blue; 0 is of none, as crowds are. */
+function masksOf({ data, height, width }: RgbImage, segments: readonly Numbered[], crowds: readonly Numbered[], faults: Faults) {
   const places = new Map(segments.map(({ id }, place) => [id, place]));
-  places.set(0, segments.length);
+  for (const { id } of [{ id: 0 }, ...crowds]) places.set(id, segments.length);
   const labels = new Uint16Array(height * width);
   const areas = new Uint32Array(segments.length + 1);
   const strange = new Set<number>();

@@ -41,7 +41,7 @@ function optionsOf(value: unknown, pixels = ids): CocoPanopticOptions {
   mkdirSync(segments);
   const colors = Uint8Array.from(pixels.flatMap((id) => [id & 255, (id >> 8) & 255, id >> 16]));
   writeFileSync(join(segments, '9.png'), encodePng({ width: 3, height: 2, pixels: colors }));
-  writeFileSync(join(segments, 'all.json'), typeof value === 'string' ? value : JSON.stringify(value));
+  writeFileSync(join(segments, 'all.json'), typeof value === 'string' || Buffer.isBuffer(value) ? value : JSON.stringify(value));
   return { annotations: join(segments, 'all.json'), segments, images: '/pictures' };
 }
 const open = (value: unknown, pixels = ids) => CocoPanopticDataset.open(optionsOf(value, pixels));
@@ -74,6 +74,14 @@ describe("COCO's panoptic format", () => {
     const one = { ...annotation, segments_info: [{ id: 5, category_id: 2 }] };
     const sample = await (await open({ ...content, annotations: [one] }, [5, 5, 5, 5, 5, 0])).get(0);
     assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> brick wall </p> [SEG].');
+  });
+
+  test('has no crowds: they are neither named nor numbered, nor is their place strange', async () => {
+    const crowd = { id: 7, category_id: 1, iscrowd: 1 };
+    const segments_info = [crowd, ...annotation.segments_info.filter(({ id }) => id !== 7)];
+    const sample = await (await open({ ...content, annotations: [{ ...annotation, segments_info }] })).get(0);
+    assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> person </p> [SEG] and <p> tree </p> [SEG].');
+    assert.equal(sample.masks.length, 2);
   });
 
   test('has names without white space at their ends, whatever they are called', async () => {
@@ -110,7 +118,7 @@ describe("COCO's panoptic format", () => {
   });
 
   test('that is wrong says what is', async () => {
-    const says = async (change: object, reasons: readonly RegExp[], pixels = ids) => {
+    const says = async (change: object, reasons: readonly RegExp[], pixels = ids, problem = 'record') => {
       const set = await open({ ...content, annotations: [{ ...annotation, ...change }] }, pixels);
       const error = await set.get(0).then(
         () => assert.fail('expected an error'),
@@ -118,12 +126,15 @@ describe("COCO's panoptic format", () => {
       );
       assert.ok(error instanceof SampleError, String(error));
       assert.match(error.message, /all\.json:1: /);
+      assert.equal(error.problem, problem);
       assert.equal(error.faults.length, reasons.length);
       for (const [i, reason] of reasons.entries()) assert.match(`${error.faults[i]?.field} ${error.faults[i]?.reason}`, reason);
     };
     await says({ image_id: 8 }, [/^image_id is 8, which no picture has$/]);
-    await says({ file_name: '8.png' }, [/^file_name .*8\.png/]);
+    await says({ file_name: '8.png' }, [/^file_name .*8\.png/], ids, 'missing_image');
+    await says({ file_name: 'all.json' }, [/^file_name .*all\.json/], ids, 'image');
     await says({ segments_info: [] }, [/^segments_info is empty/]);
+    await says({ segments_info: [{ id: 7, category_id: 1, iscrowd: 1 }] }, [/^segments_info has crowds alone, expected/]);
     await says({ segments_info: [{ id: 7, category_id: 4 }] }, [/^category_id is 4, which no category has$/]);
     await says(
       {},
@@ -136,6 +147,8 @@ describe("COCO's panoptic format", () => {
   test('that is not there or none is an error', async () => {
     await assert.rejects(CocoPanopticDataset.open({ ...optionsOf(content), annotations: folder.file('none.json') }), DataError);
     await assert.rejects(open('{'), { name: 'DataError', message: /is no JSON/ });
+    await assert.rejects(open(Buffer.from('{"a": "\xff"}', 'latin1')), { name: 'DataError', message: /all\.json: is no UTF-8$/ });
+    assert.equal((await open(`\ufeff${JSON.stringify(content)}`)).length, 1);
     await assert.rejects(open({ ...content, annotations: [] }), {
       name: 'DataError',
       message: /all\.json: annotations: expected at least one$/,
