@@ -121,7 +121,7 @@ async function readPlace(parts: readonly Dataset[], place: Place, pool: DecodePo
     return { place, asked: { sample, image: result.decoded.image as NonNullable<typeof result.decoded.image> } };
   } catch (error) {
     if (!(error instanceof SampleError)) throw error;
-    return faulty(`${dataset.name}:${place.index + 1}`, 'unknown', error.message);
+    return faulty(`${error.file}:${error.line}`, 'unknown', error.message);
   }
 }
 

@@ -11,7 +11,7 @@ import { parseRleAnnotation, type Rle } from '../../image/rle';
 import { partQuestion, sceneQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
 import { tagNames } from '../../text/segcap_stream';
-import type { Dataset, Sample } from '../sample';
+import type { Dataset, Sample, SamplePlace } from '../sample';
 import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
 
 export interface MgscOptions {
@@ -72,10 +72,19 @@ export class MgscDataset implements Dataset {
     return this.#places.length;
   }
 
+  placeOf(index: number): SamplePlace {
+    const { file, entry } = this.#placeAt(index);
+    return { file, line: entry + 1 };
+  }
+
+  #placeAt(index: number): Place {
+    expectIndex(this.name, index, this.length);
+    return this.#places[index] as Place;
+  }
+
   /** @throws SampleError when the conversation is not as it must be: it names its file, and its place there as the line. */
   async get(index: number): Promise<Sample> {
-    expectIndex(this.name, index, this.length);
-    const { file, entry, error } = this.#places[index] as Place;
+    const { file, entry, error } = this.#placeAt(index);
     const faults = new Faults();
     if (error) {
       faults.add('json', '', error.message);

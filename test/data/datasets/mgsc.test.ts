@@ -5,13 +5,19 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { MgscDataset } from '../../../lib/data/datasets/mgsc';
 import { decodeSample } from '../../../lib/data/decode_sample';
-import { faultsOf, phrasesOf, type Sample } from '../../../lib/data/sample';
+import { EachOnce } from '../../../lib/data/each_once';
+import { Loader } from '../../../lib/data/loader';
+import { Mixture } from '../../../lib/data/mixture';
+import { faultsOf, phrasesOf, readSample, type Sample } from '../../../lib/data/sample';
 import { mgscConversations } from '../../../lib/data/scenes/mgsc';
 import { makeScene } from '../../../lib/data/scenes/scene';
 import { writeScenes } from '../../../lib/data/scenes/write_scenes';
 import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault } from '../../../lib/errors';
+import { readRecords } from '../../../lib/eval/record';
+import { runEvaluation } from '../../../lib/eval/run';
 import { parseRleAnnotation, type Rle, rleFromRuns } from '../../../lib/image/rle';
 import { parseSegCap } from '../../../lib/text/segcap';
+import { Oracle } from '../../support/oracle';
 import { temporaryFolder } from '../../support/weights';
 
 const annotationOf = ({ size, counts }: Rle) => JSON.stringify({ size, counts: Buffer.from(counts, 'latin1').toString('base64') });
@@ -146,6 +152,33 @@ describe('MGSCData', () => {
       ['record', 'file_name', /^expected the name/],
       ['record', 'gcg_labels', /keys$/],
     );
+  });
+
+  test('that is wrong in what only its words or its pixels say is named by the same place', async () => {
+    const images = folder.file('pictures');
+    mkdirSync(images, { recursive: true });
+    const annotations = annotationsOf([good, { ...good, gcg_caption: '<dog_1>A dog</dog_1> <sofa_2>ASSISTANT:</sofa_2>' }, good]);
+    const dataset = await MgscDataset.open({ annotations, images });
+    const file = join(annotations, 'mglmm_sa_1.json');
+    await assert.rejects(readSample(dataset, 1), { name: 'SampleError', problem: 'tags', file, line: 2 });
+    assert.throws(() => dataset.placeOf(3), ArgumentError);
+    await using loader = new Loader({ mixture: new EachOnce([dataset], 1), batchSize: 3, workers: 0, onBadSample: 'skip', onSkip });
+    const places: unknown[] = [];
+    function onSkip(error: SampleError): void {
+      places.push([error.file, error.line, error.problem]);
+    }
+    assert.equal((await loader.batch(0)).skipped, 3);
+    assert.deepEqual(places.sort(), [
+      [file, 1, 'missing_image'],
+      [file, 2, 'tags'],
+      [file, 3, 'missing_image'],
+    ]);
+    await runEvaluation(new Oracle([]), [dataset], folder.file('records.jsonl'));
+    const ids: string[] = [];
+    for await (const { id } of readRecords(folder.file('records.jsonl'))) ids.push(id);
+    assert.deepEqual(ids, ['mglmm_sa_1-0', `${file}:2`, 'mglmm_sa_1-2']);
+    await using without = new Loader({ mixture: new Mixture([{ dataset }], 1), batchSize: 1, workers: 0, onBadSample: 'skip' });
+    await assert.rejects(without.batch(0), { name: 'DataError', message: /annotations-\d+: 101 samples in a row are bad/ });
   });
 
   test('that cannot be read is one bad sample; a folder that is not there is an error', async () => {
