@@ -1,7 +1,7 @@
 /** The pixels of a sample's picture and masks, and what is wrong with them. */
 import { ArgumentError, ImageError, type SampleFault } from '../errors';
 import { decodeImage, type RgbImage } from '../image/decode';
-import type { Rle } from '../image/rle';
+import { type Rle, rleArea } from '../image/rle';
 import { rlePixels } from '../image/rle_pixels';
 import type { Sample } from './sample';
 import { drawScene } from './scenes/scene';
@@ -37,13 +37,14 @@ export async function decodeSample({ image: source, masks: rles, maxPixels }: De
     if (image && (size[0] !== image.height || size[1] !== image.width)) {
       const reason = `is [${size.join(', ')}], expected [${image.height}, ${image.width}], the size of the picture`;
       faults.push({ problem: 'mask_size', field, reason });
-      continue; // its pixels may be too many to be made
+      continue;
     }
     if (i > 0) await new Promise(setImmediate);
     try {
-      const pixels = rlePixels(rle);
+      // Of a sample with a fault nobody gets pixels, and without a picture they may be too many to be made.
+      const pixels = faults.length === 0 ? rlePixels(rle) : undefined;
       if (pixels) masks.push(pixels);
-      else faults.push({ problem: 'empty_mask', field, reason: 'has no pixel, expected at least one' });
+      else if (rleArea(rle) === 0) faults.push({ problem: 'empty_mask', field, reason: 'has no pixel, expected at least one' });
     } catch (error) {
       if (!(error instanceof ArgumentError)) throw error;
       faults.push({ problem: 'rle', field, reason: error.message });
