@@ -8,6 +8,7 @@ import { expectKnown } from '../../checks';
 import { ArgumentError, DataError } from '../../errors';
 import { decodeImage, type RgbImage } from '../../image/decode';
 import { rlesOfLabels } from '../../image/rle_labels';
+import { Turns } from '../../image/turns';
 import { panopticQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
 import { pictureFault } from '../decode_sample';
@@ -104,7 +105,7 @@ export class CocoPanopticDataset implements Dataset {
       faults.addAll(pictureFault(cause, 'file_name'));
     });
     faults.throwIfAny(this.name, index + 1);
-    const masks = masksOf(picture as RgbImage, segments, segments_info.filter(isCrowd), faults);
+    const masks = await masksOf(picture as RgbImage, segments, segments_info.filter(isCrowd), faults);
     faults.throwIfAny(this.name, index + 1);
     return {
       id: parse(file_name).name,
@@ -116,12 +117,15 @@ export class CocoPanopticDataset implements Dataset {
   }
 }
 
+const pixelsATurn = 50_000;
+
 interface Numbered {
   readonly id: number;
 }
 
 /** One a segment, in their order: its pixels are red + 256 green + 65536 blue; 0 is of none, as crowds are. */
-function masksOf({ data, height, width }: RgbImage, segments: readonly Numbered[], crowds: readonly Numbered[], faults: Faults) {
+async function masksOf({ data, height, width }: RgbImage, segments: readonly Numbered[], crowds: readonly Numbered[], faults: Faults) {
+  const turns = new Turns(pixelsATurn);
   const places = new Map(segments.map(({ id }, place) => [id, place]));
   for (const { id } of [{ id: 0 }, ...crowds]) places.set(id, segments.length);
   const labels = new Uint16Array(height * width);
@@ -135,6 +139,7 @@ function masksOf({ data, height, width }: RgbImage, segments: readonly Numbered[
       labels[pixel] = place;
       areas[place] = (areas[place] as number) + 1;
     }
+    if (turns.due(1)) await turns.next();
   }
   for (const id of strange) faults.add('record', 'segments_info', `has no segment ${id}, of which there are pixels`);
   for (const [place, { id }] of segments.entries())

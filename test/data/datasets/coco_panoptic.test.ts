@@ -12,6 +12,7 @@ import { writeScenes } from '../../../lib/data/scenes/write_scenes';
 import { AbortedError, ArgumentError, DataError, SampleError } from '../../../lib/errors';
 import { rlePixels } from '../../../lib/image/rle_pixels';
 import { encodePng } from '../../support/png';
+import { turnsDuring } from '../../support/turns';
 import { temporaryFolder } from '../../support/weights';
 
 const folder = temporaryFolder();
@@ -74,6 +75,15 @@ describe("COCO's panoptic format", () => {
     const one = { ...annotation, segments_info: [{ id: 5, category_id: 2 }] };
     const sample = await (await open({ ...content, annotations: [one] }, [5, 5, 5, 5, 5, 0])).get(0);
     assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> brick wall </p> [SEG].');
+  });
+
+  test('of a large picture lets other JavaScript run in between', async () => {
+    const [width, height] = [1000, 800];
+    const options = optionsOf({ ...content, annotations: [{ ...annotation, segments_info: [{ id: 5, category_id: 2 }] }] });
+    const pixels = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i % 6 === 0 ? 5 : 0));
+    writeFileSync(join(options.segments, '9.png'), encodePng({ width, height, pixels }));
+    const dataset = await CocoPanopticDataset.open(options);
+    assert.ok((await turnsDuring(() => dataset.get(0))) > 2 * ((width * height) / 50_000) - 4);
   });
 
   test('has no crowds: they are neither named nor numbered, nor is their place strange', async () => {
