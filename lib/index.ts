@@ -7,7 +7,7 @@ export { EachOnce } from './data/each_once';
 export { JsonlDataset, type JsonlOptions, writeJsonl } from './data/jsonl';
 export { type Batch, type BatchSource, Loader, type LoaderOptions } from './data/loader';
 export { type Draw, type Draws, Mixture, type MixturePart } from './data/mixture';
-export { type Dataset, faultsOf, type Sample, type SampleTurn, type SceneImage } from './data/sample';
+export { type Dataset, faultsOf, type Sample, type SamplePlace, type SampleTurn, type SceneImage } from './data/sample';
 export { type SceneKey, type SplitName, splitNames } from './data/scenes/key';
 export { type PixelClasses, pixelClasses, pixelClassNames } from './data/scenes/pixel_classes';
 export { type Extent, makeScene, Scene, type ScenePart, type SceneRegion, type SceneThing } from './data/scenes/scene';

@@ -57,7 +57,7 @@ export function define(command: Command, context: Context): void {
     .option('--batch <count>', 'samples that are answered together; default 4', count)
     .option('--shown <count>', 'answers of each task that the page shows, from the worst and from the best; default 12', count)
     .option('--out <dir>', `folder of what is written, from which a run that was stopped goes on; default one in ${defaultOut}`)
-    .option('--overwrite', 'begin again, whatever the folder has')
+    .option('--overwrite', 'begin again, whatever evaluation the folder has')
     .option('--json', 'print the scores as JSON');
   answeringOptions(modelOptions(command)).action(async (what: string[], options: EvalOptions) => {
     expectFitting(what, options);

@@ -1,7 +1,7 @@
 /** The pixels of a sample's picture and masks, and what is wrong with them. */
 import { ArgumentError, ImageError, type SampleFault } from '../errors';
 import { decodeImage, type RgbImage } from '../image/decode';
-import type { Rle } from '../image/rle';
+import { type Rle, rleArea } from '../image/rle';
 import { rlePixels } from '../image/rle_pixels';
 import type { Sample } from './sample';
 import { drawScene } from './scenes/scene';
@@ -27,7 +27,7 @@ export type DecodeResult = { readonly decoded: DecodedSample } | { readonly faul
 export async function decodeSample({ image: source, masks: rles, maxPixels }: DecodeRequest): Promise<DecodeResult> {
   const faults: SampleFault[] = [];
   const image = await pictureOf(source, maxPixels).catch((error: unknown) => {
-    faults.push(pictureFault(error));
+    faults.push(pictureFault(error, 'image'));
     return undefined;
   });
   const masks: Uint8Array<ArrayBuffer>[] = [];
@@ -37,13 +37,14 @@ export async function decodeSample({ image: source, masks: rles, maxPixels }: De
     if (image && (size[0] !== image.height || size[1] !== image.width)) {
       const reason = `is [${size.join(', ')}], expected [${image.height}, ${image.width}], the size of the picture`;
       faults.push({ problem: 'mask_size', field, reason });
-      continue; // its pixels may be too many to be made
+      continue;
     }
     if (i > 0) await new Promise(setImmediate);
     try {
-      const pixels = rlePixels(rle);
+      // Of a sample with a fault nobody gets pixels, and without a picture they may be too many to be made.
+      const pixels = faults.length === 0 ? rlePixels(rle) : undefined;
       if (pixels) masks.push(pixels);
-      else faults.push({ problem: 'empty_mask', field, reason: 'has no pixel, expected at least one' });
+      else if (rleArea(rle) === 0) faults.push({ problem: 'empty_mask', field, reason: 'has no pixel, expected at least one' });
     } catch (error) {
       if (!(error instanceof ArgumentError)) throw error;
       faults.push({ problem: 'rle', field, reason: error.message });
@@ -60,8 +61,9 @@ async function pictureOf(image: Sample['image'], maxPixels: number | undefined):
   return { data: drawScene(scene), width: scene.size, height: scene.size };
 }
 
-function pictureFault(error: unknown): SampleFault {
+/** What is wrong with a picture that was not decoded. @throws error, where it is of something else. */
+export function pictureFault(error: unknown, field: string): SampleFault {
   if (!(error instanceof ImageError)) throw error;
   const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-  return { problem: missing ? 'missing_image' : 'image', field: 'image', reason: error.message };
+  return { problem: missing ? 'missing_image' : 'image', field, reason: error.message };
 }

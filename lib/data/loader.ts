@@ -7,7 +7,7 @@ import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
 import type { DecodedSample } from './decode_sample';
 import type { Draw, Draws } from './mixture';
-import { type Dataset, readSample, type Sample } from './sample';
+import { type Dataset, placeOf, readSample, type Sample } from './sample';
 
 const abortedMessage = 'loader: aborted';
 
@@ -201,7 +201,8 @@ export class Loader implements BatchSource, AsyncDisposable {
         if (!(error instanceof SampleError) || onBadSample !== 'skip') throw error;
         bad.push(error);
         if (bad.length <= mostReplacements) continue;
-        throw new DataError(`${error.file}: ${bad.length} samples in a row are bad, the last: ${error.message}`, { cause: error });
+        const { name } = mixture.parts[draw.part] as Dataset;
+        throw new DataError(`${name}: ${bad.length} samples in a row are bad, the last: ${error.message}`, { cause: error });
       }
     }
     return { bad };
@@ -212,8 +213,9 @@ export class Loader implements BatchSource, AsyncDisposable {
     const dataset = this.#options.mixture.parts[part] as Dataset;
     const sample = await readSample(dataset, index);
     const result = await this.#pool.decode({ image: sample.image, masks: sample.masks, maxPixels: this.#options.maxPixels }, signal);
-    if ('faults' in result) throw new SampleError(dataset.name, index + 1, result.faults);
-    return { ...result.decoded, sample };
+    if ('decoded' in result) return { ...result.decoded, sample };
+    const { file, line } = placeOf(dataset, index);
+    throw new SampleError(file, line, result.faults);
   }
 }
 

@@ -32,6 +32,13 @@ export interface Sample {
   readonly task: string;
 }
 
+/** Where a sample is written, as messages say it. */
+export interface SamplePlace {
+  readonly file: string;
+  /** From 1; in a file that is no list of lines, which of its records. */
+  readonly line: number;
+}
+
 /** Samples by number: a file, a set of made-up scenes. Reading the same number twice gives the same. */
 export interface Dataset {
   /** Its path, where it is a file. */
@@ -39,13 +46,20 @@ export interface Dataset {
   readonly length: number;
   /** @throws SampleError when the sample is not as it must be. */
   get(index: number): Promise<Sample>;
+  /** Default `name`, and `index + 1`. */
+  placeOf?(index: number): SamplePlace;
 }
+
+/** For messages about sample `index`. */
+export const placeOf = (dataset: Dataset, index: number): SamplePlace =>
+  dataset.placeOf?.(index) ?? { file: dataset.name, line: index + 1 };
 
 /** Names that would change what a prompt is: the image's place, the end of a turn, and who speaks. */
 const reserved = [imagePlaceholder, '<s>', '</s>', ...new Set(Object.values(templates).flatMap(({ markers }) => markers))];
 const ofAnswers: readonly string[] = [segToken, phraseStart, phraseEnd];
 const added: readonly string[] = addedTokens;
-const notInQuestions = [...reserved, ...added];
+/** All that means something in a prompt or an answer, and may stand in no question. */
+export const notInQuestions: readonly string[] = [...reserved, ...added];
 const notInAnswers = [...reserved, ...added.filter((token) => !ofAnswers.includes(token))];
 
 /** What is wrong with a sample, without a look at its picture and into its masks; nothing for a good one. */
@@ -90,8 +104,9 @@ export function faultsOf({ image, conversation, masks }: Sample): SampleFault[] 
 export async function readSample(dataset: Dataset, index: number): Promise<Sample> {
   const sample = await dataset.get(index);
   const [fault, ...others] = faultsOf(sample);
-  if (fault) throw new SampleError(dataset.name, index + 1, [fault, ...others]);
-  return sample;
+  if (!fault) return sample;
+  const { file, line } = placeOf(dataset, index);
+  throw new SampleError(file, line, [fault, ...others]);
 }
 
 /** What a picture is called in messages and kept by: its path, or what its scene follows from. */

@@ -1,6 +1,7 @@
 /** What an evaluation keeps: a line a sample, from which every score can be computed again without the model. */
-import { type FileHandle, mkdir, open, rm, truncate } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { DataError } from '../errors';
 import type { FinishReason } from '../generate/options';
 import type { Rle } from '../image/rle';
@@ -69,25 +70,25 @@ export class RecordFile implements AsyncDisposable {
 
   /**
    * A new file, or one that was written before with the same settings, without a last line that was cut off.
-   * @param overwrite - begin again, whatever is there.
-   * @throws DataError when what is there has other settings, or is no such file.
+   * @param overwrite - begin again, where there is one.
+   * @throws DataError when what is there has other settings, or is no such file; it is left as it is then.
    */
   static async open(path: string, settings: EvaluationSettings, overwrite = false): Promise<RecordFile> {
-    try {
-      await mkdir(dirname(path), { recursive: true });
-      if (overwrite) await rm(path, { force: true });
-    } catch (error) {
-      throw new DataError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error });
-    }
-    const done = new Map<number, Set<number>>();
+    const cannotBeWritten = (cause: Error): never => {
+      throw new DataError(`${path}: cannot be written: ${cause.message}`, { cause });
+    };
+    await mkdir(dirname(path), { recursive: true }).catch(cannotBeWritten);
     const whole = await wholeBytes(path);
-    if (whole > 0) {
-      await truncate(path, whole);
-      expectSame(path, await settingsOf(path), JSON.parse(JSON.stringify(settings)) as EvaluationSettings);
+    const before = whole > 0 ? await settingsOf(path) : undefined;
+    const done = new Map<number, Set<number>>();
+    const goesOn = before !== undefined && !overwrite;
+    if (goesOn) {
+      expectSame(path, before, JSON.parse(JSON.stringify(settings)) as EvaluationSettings);
+      await truncate(path, whole).catch(cannotBeWritten);
       for await (const record of readRecords(path)) note(done, record);
     }
-    const file = await open(path, whole > 0 ? 'a' : 'w');
-    if (whole === 0) await file.appendFile(`${JSON.stringify({ settings })}\n`);
+    const file = await open(path, goesOn ? 'a' : 'w').catch(cannotBeWritten);
+    if (!goesOn) await file.appendFile(`${JSON.stringify({ settings })}\n`);
     return new RecordFile(path, file, done);
   }
 
@@ -133,11 +134,17 @@ async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
 
 async function settingsOf(path: string): Promise<EvaluationSettings> {
   for await (const line of linesOf(path)) {
-    const { settings } = (parsed(path, 1, line) ?? {}) as { settings?: EvaluationSettings };
-    if (typeof settings !== 'object' || settings === null) break;
-    return settings;
+    try {
+      return (JSON.parse(line) as { settings: EvaluationSettings }).settings;
+    } catch {
+      break;
+    }
   }
-  throw new DataError(`${path}:1: has no settings of an evaluation: is it another file?`);
+  return refuseAnother(path);
+}
+
+function refuseAnother(path: string): never {
+  throw new DataError(`${path}:1: has no settings of an evaluation: is it another file? Write elsewhere, or remove it`);
 }
 
 function parsed(path: string, number: number, line: string): unknown {
@@ -148,30 +155,34 @@ function parsed(path: string, number: number, line: string): unknown {
   }
 }
 
+/** Whatever order their keys are in. */
 function expectSame(path: string, before: EvaluationSettings, now: EvaluationSettings): void {
   for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
+    if (isDeepStrictEqual(before[key], now[key])) continue;
     const [was, is] = [JSON.stringify(before[key]), JSON.stringify(now[key])];
-    if (was !== is)
-      throw new DataError(
-        `${path}: was begun with other settings: ${key} was ${was ?? 'not set'}, is ${is ?? 'not set'}; write elsewhere, or over it`,
-      );
+    throw new DataError(
+      `${path}: was begun with other settings: ${key} was ${was ?? 'not set'}, is ${is ?? 'not set'}; write elsewhere, or over it`,
+    );
   }
 }
 
+/** What a file of records begins with. */
+const beginning = '{"settings":{';
 const newline = 10;
 const tailBytes = 1 << 16;
 
-/** Bytes up to the end of the last whole line; 0 where there is no file. */
+/** Bytes up to the end of the last whole line; 0 where there is no file, or its first line was cut. @throws DataError for another's file. */
 async function wholeBytes(path: string): Promise<number> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw new DataError(`${path}: cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  await using _closed = file;
-  let { size: end } = await file.stat();
+  const cannotBeRead = (cause: Error): never => {
+    throw new DataError(`${path}: cannot be read: ${cause.message}`, { cause });
+  };
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : cannotBeRead(error)));
+  if (found === undefined) return 0;
+  if (!found.isFile()) throw new DataError(`${path}: is no regular file`); // opening a pipe would wait
+  await using file = await open(path, 'r').catch(cannotBeRead);
+  const first = await file.read(Buffer.alloc(beginning.length), 0, beginning.length, 0);
+  if (!beginning.startsWith(first.buffer.toString('latin1', 0, first.bytesRead))) refuseAnother(path);
+  let end = found.size;
   while (end > 0) {
     const begin = Math.max(0, end - tailBytes);
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(end - begin), 0, end - begin, begin);

@@ -1,4 +1,5 @@
 /** Runs a model over samples by generation. What is answered is in a file at once, so that a run that was stopped goes on from there. */
+import { stat } from 'node:fs/promises';
 import { expectOptions, integerFrom } from '../checks';
 import { DecodePool } from '../data/decode_pool';
 import { type Dataset, readSample } from '../data/sample';
@@ -31,7 +32,8 @@ export type ModelToAsk = Answering | (() => Promise<Answering>);
 
 /**
  * Asks `model` every sample of `parts` that `file` does not have yet. A sample that is not as it must be is a record with a `fault`.
- * @throws DataError when `file` was begun with other settings or cannot be written; ArgumentError for options that ask nothing; AbortedError when `signal` fires, with all that was answered kept.
+ * @throws DataError when `file` was begun with other settings, is of something else or cannot be written; ArgumentError for options that
+ *   ask nothing and for a `file` of `parts`; AbortedError when `signal` fires, with all that was answered kept.
  */
 export async function runEvaluation(
   model: ModelToAsk,
@@ -43,6 +45,7 @@ export async function runEvaluation(
   const { signal, ...asked } = answers;
   if (parts.length === 0) throw new ArgumentError('runEvaluation: parts is empty, expected a data set at least');
   expectOptions('runEvaluation', { batch, limit: options.limit }, { batch: integerFrom(1), limit: integerFrom(1) });
+  await expectApart(parts, file);
   const data = parts.map(({ name, length }) => ({ name, length }));
   await using records = await RecordFile.open(file, { ...settings, data, answers: asked }, overwrite);
   const total = parts.reduce((sum, { length }) => sum + Math.min(limit, length), 0);
@@ -66,6 +69,18 @@ export async function runEvaluation(
   } finally {
     await pool.close();
   }
+}
+
+/** A file has several names where there are links. */
+async function expectApart(parts: readonly Dataset[], file: string): Promise<void> {
+  const identity = async (path: string) => {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    return found && `${found.dev} ${found.ino}`;
+  };
+  const written = await identity(file);
+  for (const { name } of parts)
+    if (written !== undefined && (await identity(name)) === written)
+      throw new ArgumentError(`runEvaluation: file is ${file}, where samples are read from, expected another`);
 }
 
 interface Place {
@@ -106,7 +121,7 @@ async function readPlace(parts: readonly Dataset[], place: Place, pool: DecodePo
     return { place, asked: { sample, image: result.decoded.image as NonNullable<typeof result.decoded.image> } };
   } catch (error) {
     if (!(error instanceof SampleError)) throw error;
-    return faulty(`${dataset.name}:${place.index + 1}`, 'unknown', error.message);
+    return faulty(`${error.file}:${error.line}`, 'unknown', error.message);
   }
 }
 

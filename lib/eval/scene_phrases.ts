@@ -21,6 +21,8 @@ export const sceneSimilarity: PhraseSimilarity = (truth, phrase) => {
 /** `person` and `red` of `a person in red`. */
 function namedBy(phrase: string): { readonly noun?: string; readonly color?: string } {
   const lower = phrase.toLowerCase();
-  const [name = ''] = lower.split(/ (?:in|of|on) /);
-  return { noun: name.trim().split(' ').at(-1), color: lower.match(/[a-z]+/g)?.find((word) => (colorNames as string[]).includes(word)) };
+  const words = lower.match(/[\p{L}\p{N}]+(?:[-'’][\p{L}\p{N}]+)*/gu) ?? [];
+  const behind = words.findIndex((word) => ['in', 'of', 'on'].includes(word));
+  const name = behind > 0 ? words.slice(0, behind) : words;
+  return { noun: name.at(-1), color: lower.match(/[a-z]+/g)?.find((word) => (colorNames as string[]).includes(word)) };
 }

@@ -3,15 +3,33 @@ import type { Repair, RepairKind, SegCap, SegCapEvent, Segment, Spacing, Span } 
 import { gap } from './spacing';
 import { phraseEnd, phraseStart, segToken } from './tokens';
 
-/** Where the text of a phrase begins: its offset, and which part of the text it is. */
-interface Beginning {
-  readonly offset: number;
-  readonly part: number;
+/** What a reason quotes of a phrase at most: a phrase may be all of a text, and there may be thousands in one another. */
+const quotedCharacters = 40;
+
+/** Its text without that of phrases in it, until they close. Pieces are put together by +, which copies none of them. */
+class OpenPhrase {
+  /** Offset of its text; undefined until that begins. */
+  offset: number | undefined;
+  text = '';
+  /** How the text begins: a character more than is quoted. */
+  head = '';
+
+  add({ text, head }: Pick<OpenPhrase, 'text' | 'head'>): void {
+    this.text += text;
+    this.head = headOf(this.head, head);
+  }
+}
+
+const headOf = (first: string, rest: string) => first + rest.slice(0, Math.max(0, quotedCharacters + 1 - first.length));
+
+function quoted(head: string): string {
+  return JSON.stringify(head.length > quotedCharacters ? `${head.slice(0, quotedCharacters)}…` : head.trimEnd());
 }
 
 /** A phrase that was closed last; another [SEG] may still come for it. */
 interface ClosedPhrase {
   readonly phrase: string;
+  readonly head: string;
   readonly span: Span;
   segs: number;
   /** Whether no text has come since. */
@@ -32,8 +50,10 @@ export class SegCapReader {
   private tagged = false;
   /** Whether the text of a phrase is yet to come: white space before it belongs to the tag. */
   private opening = false;
-  /** The phrases that are open, outermost first; without a beginning until their text begins. */
-  private readonly open: (Beginning | undefined)[] = [];
+  /** The phrases that are open, outermost first. Those whose text has not begun are the last. */
+  private readonly open: OpenPhrase[] = [];
+  /** How many of them have text. */
+  private begun = 0;
   private closed: ClosedPhrase | undefined;
 
   constructor(private readonly spacing: Spacing) {}
@@ -44,8 +64,7 @@ export class SegCapReader {
     if (rest === '') return;
     const core = rest.trimEnd();
     this.write(this.spacing === 'tidy' && (this.tagged || this.length === 0) ? gap(this.tail, this.quoting, core) : this.space);
-    const beginning = { offset: this.length, part: this.parts.length };
-    for (let at = this.open.length - 1; at >= 0 && this.open[at] === undefined; at--) this.open[at] = beginning;
+    for (; this.begun < this.open.length; this.begun++) (this.open[this.begun] as OpenPhrase).offset = this.length;
     this.write(core);
     this.space = rest.slice(core.length);
     this.tagged = false;
@@ -72,10 +91,10 @@ export class SegCapReader {
   /** Everything; nothing can be read after it. */
   end(): SegCap {
     if (this.spacing === 'written') this.write(this.space);
-    for (const beginning of this.open) {
-      const phrase = JSON.stringify(this.since(beginning).trimEnd());
-      this.repair('unclosed_phrase', `the phrase ${phrase} has neither </p> nor [SEG] and is text`, beginning?.offset);
-    }
+    let head = '';
+    const heads = this.open.map((_, at) => (head = headOf(this.open.at(-1 - at)?.head ?? '', head))).reverse();
+    for (const [at, { offset }] of this.open.entries())
+      this.repair('unclosed_phrase', `the phrase ${quoted(heads[at] ?? '')} has neither </p> nor [SEG] and is text`, offset);
     this.close(undefined);
     return { text: this.parts.join(''), segments: this.segments, repairs: this.repairs };
   }
@@ -83,7 +102,7 @@ export class SegCapReader {
   private openPhrase(): void {
     this.keepSpace();
     if (this.open.length > 0) this.repair('nested_phrase', 'a phrase begins inside another; both are kept');
-    this.open.push(undefined);
+    this.open.push(new OpenPhrase());
     this.opening = true;
     this.events.push({ type: 'open' });
   }
@@ -111,17 +130,17 @@ export class SegCapReader {
   private ownerOfSegment(): ClosedPhrase | undefined {
     const { closed } = this;
     if (closed?.adjacent) {
-      if (closed.segs > 0) this.repair('extra_seg', `another [SEG] follows ${JSON.stringify(closed.phrase)}; it is one more mask of it`);
+      if (closed.segs > 0) this.repair('extra_seg', `another [SEG] follows ${quoted(closed.head)}; it is one more mask of it`);
       return closed;
     }
     if (this.open.length > 0) {
       const ended = this.popPhrase();
-      this.repair('unclosed_phrase', `[SEG] comes before the </p> of ${JSON.stringify(ended.phrase)}, which ends here`, ended.span[0]);
+      this.repair('unclosed_phrase', `[SEG] comes before the </p> of ${quoted(ended.head)}, which ends here`, ended.span[0]);
       this.close(ended);
       return ended;
     }
     if (closed?.segs === 0) {
-      this.repair('distant_seg', `text stands between ${JSON.stringify(closed.phrase)} and its [SEG]`);
+      this.repair('distant_seg', `text stands between ${quoted(closed.head)} and its [SEG]`);
       return closed;
     }
     this.repair('bare_seg', '[SEG] has no phrase of its own before it');
@@ -129,18 +148,20 @@ export class SegCapReader {
   }
 
   private popPhrase(): ClosedPhrase {
-    const beginning = this.open.pop();
-    const phrase = this.since(beginning);
-    const span: Span = [beginning?.offset ?? this.length, this.length];
+    const popped = this.open.pop() as OpenPhrase;
+    const { text: phrase, head, offset = this.length } = popped;
+    this.begun = Math.min(this.begun, this.open.length);
+    this.open.at(-1)?.add(popped);
+    const span: Span = [offset, this.length];
     this.space = '';
     this.opening = false;
     this.events.push({ type: 'phrase', phrase, span });
-    return { phrase, span, segs: 0, adjacent: true };
+    return { phrase, head, span, segs: 0, adjacent: true };
   }
 
   private close(closed: ClosedPhrase | undefined): void {
     const last = this.closed;
-    if (last?.segs === 0) this.repair('phrase_without_seg', `no [SEG] follows ${JSON.stringify(last.phrase)}, which is text`, last.span[0]);
+    if (last?.segs === 0) this.repair('phrase_without_seg', `no [SEG] follows ${quoted(last.head)}, which is text`, last.span[0]);
     this.closed = closed;
   }
 
@@ -153,14 +174,11 @@ export class SegCapReader {
   private write(text: string): void {
     if (text === '') return;
     this.parts.push(text);
+    this.open[this.begun - 1]?.add({ text, head: text });
     this.length += text.length;
     this.tail = (this.tail + text.slice(-2)).slice(-2);
     if ((text.split('"').length - 1) % 2 === 1) this.quoting = !this.quoting;
     this.events.push({ type: 'text', text });
-  }
-
-  private since(beginning: Beginning | undefined): string {
-    return beginning ? this.parts.slice(beginning.part).join('') : '';
   }
 
   private repair(kind: RepairKind, reason: string, at = this.length): void {

@@ -99,6 +99,12 @@ describe('mglmm eval', () => {
       /^mglmm: eval: --images is given, which means nothing to scenes\n$/,
     );
     assert.ok(!existsSync(folder.file('out')));
+    const samples = folder.file('samples.jsonl', '{}\n');
+    assert.match(
+      (await evaluate([samples, '--out', folder.path, '--overwrite'])).err,
+      /file is .*samples\.jsonl, where samples are read from/,
+    );
+    assert.equal(readFileSync(samples, 'utf8'), '{}\n');
     const { code, err } = await evaluate([file, ...out]);
     assert.ok(code === 1 && err.includes('mglmm: no sample could be asked'), err);
   });

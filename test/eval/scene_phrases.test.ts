@@ -15,6 +15,13 @@ test('phrases of scenes are alike by their words where they name the same', () =
     ['a person in dotted red', 'a person in dotted blue', 0],
     ['two red cars', 'two red dogs', 0],
     ['a red cat', '', 0],
+    ['a red cat', 'a red cat.', 1],
+    ['a cat', '"A cat!"', 1],
+    ['a person in red', 'a person, in red.', 1],
+    ['a person in red', 'a person\nin red', 1],
+    ['a red cat', 'a red dog.', 0],
+    ['a red cat', '...', 0],
+    ['dog-2', 'cat-2.', 0],
   ] as const)
     assert.ok(Math.abs(sceneSimilarity(truth, phrase) - wanted) < 1e-12, `${truth}, ${phrase}: ${sceneSimilarity(truth, phrase)}`);
 });

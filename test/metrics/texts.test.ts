@@ -60,6 +60,13 @@ test('words of captions', () => {
     ...['1,000', 'times', '3.5'],
   ]);
   assert.deepEqual(captionTokens(' ... -- '), []);
+  assert.deepEqual(captionTokens("The 1st 20-year-old 4x4 of the 1950s, a 1960's: 3.5m long, 10:30pm, 1,000th."), [
+    ...['the', '1st', '20-year-old', '4x4', 'of', 'the', '1950s', 'a', '1960', "'s", '3.5m', 'long', '10:30pm', '1,000th'],
+  ]);
+  assert.deepEqual(captionTokens('In 2015, 3 of 20-30 at 10:30. 5% is 1,000,000'), [
+    ...['in', '2015', '3', 'of', '20', '30', 'at', '10:30', '5', '%', 'is', '1,000,000'],
+  ]);
+  assert.deepEqual(captionTokens('cafe\u0301'), ['café']);
 });
 
 test('an exact match is of words, whatever case, spaces and the end are', () => {

@@ -249,6 +249,25 @@ describe('streams', () => {
     ]);
   });
 
+  test('of phrases in one another, open or closed, quote little of each', () => {
+    const [count, open] = [100_000, '<p>abcd '];
+    const behind = ['', '</p>'.repeat(count), '[SEG]'.repeat(count), ' x</p>'.repeat(count)];
+    for (const end of behind) {
+      const { text, repairs } = parseSegCap(open.repeat(count) + end);
+      expect(text.startsWith('abcd abcd ')).toBe(true);
+      expect(repairs.length).toBeGreaterThan(count);
+      expect(Math.max(...repairs.slice(0, 1000).map(({ reason }) => reason.length))).toBeLessThan(110);
+      expect(repairs.reduce((sum, { reason }) => sum + reason.length, 0)).toBeLessThan(2 * count * 110);
+    }
+    const { repairs } = parseSegCap(`${open.repeat(9)}<p><p>e`);
+    expect(repairs.filter(({ kind }) => kind === 'unclosed_phrase').map(({ reason }) => reason.split('"')[1])).toEqual([
+      ...[9, 8].map(() => 'abcd abcd abcd abcd abcd abcd abcd abcd …'),
+      ...[7, 6, 5, 4, 3, 2, 1].map((times) => `${'abcd '.repeat(times)}e`),
+      'e',
+      'e',
+    ]);
+  });
+
   test('read a long text in time that grows with its length', () => {
     const text = '<p> a "dog" </p> [SEG], '.repeat(20_000);
     const begin = process.cpuUsage();

@@ -5,12 +5,14 @@
 import { join, parse } from 'node:path';
 import { z } from 'zod';
 import { expectKnown } from '../../checks';
-import { ArgumentError, DataError, ImageError } from '../../errors';
+import { ArgumentError, DataError } from '../../errors';
 import { decodeImage, type RgbImage } from '../../image/decode';
 import { rlesOfLabels } from '../../image/rle_labels';
+import { Turns } from '../../image/turns';
 import { panopticQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
-import type { Dataset, Sample } from '../sample';
+import { pictureFault } from '../decode_sample';
+import { type Dataset, notInQuestions, type Sample } from '../sample';
 import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
 
 export interface CocoPanopticOptions {
@@ -28,12 +30,20 @@ const number = z.int('expected a whole number');
 const annotation = z.object({
   image_id: number,
   file_name: fileName,
-  segments_info: z.array(z.object({ id: number, category_id: number }), 'expected a list of segments'),
+  segments_info: z.array(z.object({ id: number, category_id: number, iscrowd: number.optional() }), 'expected a list of segments'),
+});
+/** Becomes what is said of it. */
+const categoryName = z.string('expected a name').transform((name, context) => {
+  const said = spoken(name);
+  const tag = notInQuestions.find((one) => said.includes(one));
+  if (said === '') context.addIssue(`is ${JSON.stringify(name)}, expected a name, before a dash where it has one`);
+  if (tag !== undefined) context.addIssue(`is ${JSON.stringify(name)}, which has ${tag} in it, which means something in a prompt`);
+  return said;
 });
 const content = z.object({
   images: z.array(z.object({ id: number, file_name: fileName })),
   annotations: z.array(z.unknown()).min(1, 'expected at least one'),
-  categories: z.array(z.object({ id: number, name: z.string().min(1) })),
+  categories: z.array(z.object({ id: number, name: categoryName })),
 });
 
 export class CocoPanopticDataset implements Dataset {
@@ -49,7 +59,7 @@ export class CocoPanopticDataset implements Dataset {
   private constructor(options: CocoPanopticOptions, { images, annotations, categories }: z.infer<typeof content>) {
     [this.name, this.#options, this.#annotations] = [options.annotations, options, annotations];
     this.#images = new Map(images.map(({ id, file_name }) => [id, file_name]));
-    this.#categories = new Map(categories.map(({ id, name }) => [id, spoken(name)]));
+    this.#categories = new Map(categories.map(({ id, name }) => [id, name]));
   }
 
   /** Reads the whole file. @throws DataError for one that is not there, is no JSON or of another form; AbortedError when `signal` fired. */
@@ -80,16 +90,22 @@ export class CocoPanopticDataset implements Dataset {
     const { image_id, file_name, segments_info } = data as z.infer<typeof annotation>;
     const image = this.#images.get(image_id);
     if (image === undefined) faults.add('record', 'image_id', `is ${image_id}, which no picture has`);
-    if (segments_info.length === 0) faults.add('record', 'segments_info', 'is empty, expected what is in the picture');
-    const segments = [...segments_info].sort((a, b) => a.category_id - b.category_id);
+    // Of a crowd nobody says where one ends and the next begins, so it is no instance.
+    const isCrowd = ({ iscrowd = 0 }: { iscrowd?: number }) => iscrowd !== 0;
+    const segments = segments_info.filter((one) => !isCrowd(one)).sort((a, b) => a.category_id - b.category_id);
+    if (segments.length === 0)
+      faults.add(
+        'record',
+        'segments_info',
+        `${segments_info.length === 0 ? 'is empty' : 'has crowds alone'}, expected what is in the picture`,
+      );
     for (const { category_id } of segments)
       if (!this.#categories.has(category_id)) faults.add('record', 'category_id', `is ${category_id}, which no category has`);
     const picture = await decodeImage(join(this.#options.segments, file_name)).catch((cause: unknown) => {
-      if (!(cause instanceof ImageError)) throw cause;
-      faults.add('image', 'file_name', cause.message);
+      faults.addAll(pictureFault(cause, 'file_name'));
     });
     faults.throwIfAny(this.name, index + 1);
-    const masks = masksOf(picture as RgbImage, segments, faults);
+    const masks = await masksOf(picture as RgbImage, segments, segments_info.filter(isCrowd), faults);
     faults.throwIfAny(this.name, index + 1);
     return {
       id: parse(file_name).name,
@@ -101,10 +117,17 @@ export class CocoPanopticDataset implements Dataset {
   }
 }
 
-/** One a segment, in their order: its pixels are red + 256 green + 65536 blue; 0 is of none. */
-function masksOf({ data, height, width }: RgbImage, segments: readonly { id: number }[], faults: Faults) {
+const pixelsATurn = 50_000;
+
+interface Numbered {
+  readonly id: number;
+}
+
+/** One a segment, in their order: its pixels are red + 256 green + 65536 blue; 0 is of none, as crowds are. */
+async function masksOf({ data, height, width }: RgbImage, segments: readonly Numbered[], crowds: readonly Numbered[], faults: Faults) {
+  const turns = new Turns(pixelsATurn);
   const places = new Map(segments.map(({ id }, place) => [id, place]));
-  places.set(0, segments.length);
+  for (const { id } of [{ id: 0 }, ...crowds]) places.set(id, segments.length);
   const labels = new Uint16Array(height * width);
   const areas = new Uint32Array(segments.length + 1);
   const strange = new Set<number>();
@@ -116,6 +139,7 @@ function masksOf({ data, height, width }: RgbImage, segments: readonly { id: num
       labels[pixel] = place;
       areas[place] = (areas[place] as number) + 1;
     }
+    if (turns.due(1)) await turns.next();
   }
   for (const id of strange) faults.add('record', 'segments_info', `has no segment ${id}, of which there are pixels`);
   for (const [place, { id }] of segments.entries())
@@ -138,15 +162,15 @@ function answerOf(names: readonly string[]): string {
 }
 
 /** Names of COCO's regions that say what they are behind a dash. */
-const turned: Readonly<Record<string, string>> = {
-  'window-blind': 'blind window',
-  'wall-wood': 'wooden wall',
-  'wall-tile': 'tiled wall',
-  'wall-stone': 'stone wall',
-  'wall-brick': 'brick wall',
-  'mirror-stuff': 'mirror stuff',
-  'floor-wood': 'wooden floor',
-  'door-stuff': 'door stuff',
-};
+const turned: ReadonlyMap<string, string> = new Map([
+  ['window-blind', 'blind window'],
+  ['wall-wood', 'wooden wall'],
+  ['wall-tile', 'tiled wall'],
+  ['wall-stone', 'stone wall'],
+  ['wall-brick', 'brick wall'],
+  ['mirror-stuff', 'mirror stuff'],
+  ['floor-wood', 'wooden floor'],
+  ['door-stuff', 'door stuff'],
+]);
 
-const spoken = (name: string) => turned[name] ?? (name.split('-')[0] as string);
+const spoken = (name: string) => turned.get(name) ?? (name.split('-')[0] as string).trim();

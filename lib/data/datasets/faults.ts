@@ -3,15 +3,16 @@ import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault, type SampleProblem } from '../../errors';
 
-/** Parses what a file holds. @throws DataError for a file that is not there or is no JSON. */
+/** Parses what a file holds. @throws DataError for a file that is not there, is no UTF-8 or no JSON. */
 export async function readJson(file: string): Promise<unknown> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new DataError(`${file}: ${cause.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${cause.message}`}`, { cause });
   });
   try {
-    return JSON.parse(text);
+    // A mark of the order of bytes is left out.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new DataError(`${file}: is no JSON: ${(cause as Error).message}`, { cause });
+    throw new DataError(`${file}: ${cause instanceof SyntaxError ? `is no JSON: ${cause.message}` : 'is no UTF-8'}`, { cause });
   }
 }
 
@@ -21,6 +22,10 @@ export class Faults {
 
   add(problem: SampleProblem, field: string, reason: string): void {
     this.#faults.push({ problem, field, reason });
+  }
+
+  addAll(...faults: readonly SampleFault[]): void {
+    this.#faults.push(...faults);
   }
 
   addIssues(error: z.ZodError): void {

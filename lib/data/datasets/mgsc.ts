@@ -10,8 +10,8 @@ import { ArgumentError, DataError } from '../../errors';
 import { parseRleAnnotation, type Rle } from '../../image/rle';
 import { partQuestion, sceneQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
-import { segToken } from '../../text/tokens';
-import type { Dataset, Sample } from '../sample';
+import { tagNames } from '../../text/segcap_stream';
+import type { Dataset, Sample, SamplePlace } from '../sample';
 import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
 
 export interface MgscOptions {
@@ -72,10 +72,19 @@ export class MgscDataset implements Dataset {
     return this.#places.length;
   }
 
+  placeOf(index: number): SamplePlace {
+    const { file, entry } = this.#placeAt(index);
+    return { file, line: entry + 1 };
+  }
+
+  #placeAt(index: number): Place {
+    expectIndex(this.name, index, this.length);
+    return this.#places[index] as Place;
+  }
+
   /** @throws SampleError when the conversation is not as it must be: it names its file, and its place there as the line. */
   async get(index: number): Promise<Sample> {
-    expectIndex(this.name, index, this.length);
-    const { file, entry, error } = this.#places[index] as Place;
+    const { file, entry, error } = this.#placeAt(index);
     const faults = new Faults();
     if (error) {
       faults.add('json', '', error.message);
@@ -133,9 +142,11 @@ async function placesIn(file: string): Promise<Place[]> {
   }
 }
 
+/** What is no record at all is a bad one. */
 function hasNoCaption(value: unknown): boolean {
-  const { gcg_caption } = (value ?? {}) as { gcg_caption?: unknown };
-  return typeof gcg_caption === 'string' && unquoted(gcg_caption) === '';
+  if (typeof value !== 'object' || value === null) return false;
+  const caption = (value as { gcg_caption?: unknown }).gcg_caption ?? '';
+  return typeof caption === 'string' && unquoted(caption) === '';
 }
 
 /** Captions come of a language model, which likes to put them into quotes. */
@@ -182,7 +193,8 @@ function readCaption(caption: string, keys: readonly string[], faults: Faults): 
     }
   }
   if (open) refuse(`has <${open.key}> and no end of it`);
-  if (text.includes(segToken)) refuse(`has ${segToken} in it, which means something in a prompt`);
+  // Looked for in the end: what stands on both sides of a tag may make one.
+  for (const name of tagNames) if (text.includes(name)) refuse(`has ${name} in it, which means something in a prompt`);
   for (const { key, span } of phrases) if (span[0] === span[1]) refuse(`has nothing between <${key}> and its end`);
   for (const key of new Set(keys)) {
     const count = phrases.filter((phrase) => phrase.key === key).length;

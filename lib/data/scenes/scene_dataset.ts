@@ -34,6 +34,7 @@ export class SceneDataset implements Dataset {
   readonly length: number;
   readonly #options: Required<SceneDatasetOptions>;
   readonly #weights: readonly number[];
+  #turn = Promise.resolve();
 
   /** @throws ArgumentError for a task that there is not, weights that are none, no task in a sample, a split, seed or size that is none. */
   constructor(options: SceneDatasetOptions) {
@@ -62,6 +63,9 @@ export class SceneDataset implements Dataset {
     const { split, seed, size, together, segcap } = this.#options;
     const chance = new Chance(forTask, seed, splitNames.indexOf(split), index);
     const chosen = Array.from({ length: together }, () => names[chance.weighted(this.#weights)] as TaskName);
+    // Scenes that are asked for together are made one a turn: what waits for immediates by itself would come all at once.
+    this.#turn = this.#turn.then(() => new Promise((resolve) => setImmediate(resolve)));
+    await this.#turn;
     return sceneSample(makeScene({ split, seed, index, size }), chosen, { segcap });
   }
 }

@@ -12,6 +12,7 @@ import { writeScenes } from '../../../lib/data/scenes/write_scenes';
 import { AbortedError, ArgumentError, DataError, SampleError } from '../../../lib/errors';
 import { rlePixels } from '../../../lib/image/rle_pixels';
 import { encodePng } from '../../support/png';
+import { turnsDuring } from '../../support/turns';
 import { temporaryFolder } from '../../support/weights';
 
 const folder = temporaryFolder();
@@ -41,7 +42,7 @@ function optionsOf(value: unknown, pixels = ids): CocoPanopticOptions {
   mkdirSync(segments);
   const colors = Uint8Array.from(pixels.flatMap((id) => [id & 255, (id >> 8) & 255, id >> 16]));
   writeFileSync(join(segments, '9.png'), encodePng({ width: 3, height: 2, pixels: colors }));
-  writeFileSync(join(segments, 'all.json'), typeof value === 'string' ? value : JSON.stringify(value));
+  writeFileSync(join(segments, 'all.json'), typeof value === 'string' || Buffer.isBuffer(value) ? value : JSON.stringify(value));
   return { annotations: join(segments, 'all.json'), segments, images: '/pictures' };
 }
 const open = (value: unknown, pixels = ids) => CocoPanopticDataset.open(optionsOf(value, pixels));
@@ -76,8 +77,58 @@ describe("COCO's panoptic format", () => {
     assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> brick wall </p> [SEG].');
   });
 
+  test('of a large picture lets other JavaScript run in between', async () => {
+    const [width, height] = [1000, 800];
+    const options = optionsOf({ ...content, annotations: [{ ...annotation, segments_info: [{ id: 5, category_id: 2 }] }] });
+    const pixels = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i % 6 === 0 ? 5 : 0));
+    writeFileSync(join(options.segments, '9.png'), encodePng({ width, height, pixels }));
+    const dataset = await CocoPanopticDataset.open(options);
+    assert.ok((await turnsDuring(() => dataset.get(0))) > 2 * ((width * height) / 50_000) - 4);
+  });
+
+  test('has no crowds: they are neither named nor numbered, nor is their place strange', async () => {
+    const crowd = { id: 7, category_id: 1, iscrowd: 1 };
+    const segments_info = [crowd, ...annotation.segments_info.filter(({ id }) => id !== 7)];
+    const sample = await (await open({ ...content, annotations: [{ ...annotation, segments_info }] })).get(0);
+    assert.equal(sample.conversation[0]?.answer, 'Sure, the image contains <p> person </p> [SEG] and <p> tree </p> [SEG].');
+    assert.equal(sample.masks.length, 2);
+  });
+
+  test('has names without white space at their ends, whatever they are called', async () => {
+    for (const [name, said] of [
+      [' wall', 'wall'],
+      ['sky - other', 'sky'],
+      ['constructor', 'constructor'],
+    ] as const) {
+      const one = { ...annotation, segments_info: [{ id: 5, category_id: 2 }] };
+      const set = await open({ ...content, annotations: [one], categories: [{ id: 2, name }] }, [5, 5, 5, 5, 5, 0]);
+      assert.equal((await set.get(0)).conversation[0]?.answer, `Sure, the image contains <p> ${said} </p> [SEG].`);
+    }
+  });
+
+  test('has no category that cannot be said', async () => {
+    for (const [name, reason] of [
+      ['-other', /all\.json: categories\.1\.name: is "-other", expected a name, before a dash where it has one$/],
+      [' ', /is " ", expected a name/],
+      ['', /is "", expected a name/],
+      ['a</s>b', /is "a<\/s>b", which has <\/s> in it, which means something in a prompt$/],
+      ['<image>', /has <image> in it/],
+      [3, /expected a name/],
+    ] as const)
+      await assert.rejects(
+        open({
+          ...content,
+          categories: [
+            { id: 1, name: 'person' },
+            { id: 2, name },
+          ],
+        }),
+        { name: 'DataError', message: reason },
+      );
+  });
+
   test('that is wrong says what is', async () => {
-    const says = async (change: object, reasons: readonly RegExp[], pixels = ids) => {
+    const says = async (change: object, reasons: readonly RegExp[], pixels = ids, problem = 'record') => {
       const set = await open({ ...content, annotations: [{ ...annotation, ...change }] }, pixels);
       const error = await set.get(0).then(
         () => assert.fail('expected an error'),
@@ -85,12 +136,15 @@ describe("COCO's panoptic format", () => {
       );
       assert.ok(error instanceof SampleError, String(error));
       assert.match(error.message, /all\.json:1: /);
+      assert.equal(error.problem, problem);
       assert.equal(error.faults.length, reasons.length);
       for (const [i, reason] of reasons.entries()) assert.match(`${error.faults[i]?.field} ${error.faults[i]?.reason}`, reason);
     };
     await says({ image_id: 8 }, [/^image_id is 8, which no picture has$/]);
-    await says({ file_name: '8.png' }, [/^file_name .*8\.png/]);
+    await says({ file_name: '8.png' }, [/^file_name .*8\.png/], ids, 'missing_image');
+    await says({ file_name: 'all.json' }, [/^file_name .*all\.json/], ids, 'image');
     await says({ segments_info: [] }, [/^segments_info is empty/]);
+    await says({ segments_info: [{ id: 7, category_id: 1, iscrowd: 1 }] }, [/^segments_info has crowds alone, expected/]);
     await says({ segments_info: [{ id: 7, category_id: 4 }] }, [/^category_id is 4, which no category has$/]);
     await says(
       {},
@@ -103,6 +157,8 @@ describe("COCO's panoptic format", () => {
   test('that is not there or none is an error', async () => {
     await assert.rejects(CocoPanopticDataset.open({ ...optionsOf(content), annotations: folder.file('none.json') }), DataError);
     await assert.rejects(open('{'), { name: 'DataError', message: /is no JSON/ });
+    await assert.rejects(open(Buffer.from('{"a": "\xff"}', 'latin1')), { name: 'DataError', message: /all\.json: is no UTF-8$/ });
+    assert.equal((await open(`\ufeff${JSON.stringify(content)}`)).length, 1);
     await assert.rejects(open({ ...content, annotations: [] }), {
       name: 'DataError',
       message: /all\.json: annotations: expected at least one$/,

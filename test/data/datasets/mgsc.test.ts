@@ -5,13 +5,19 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { MgscDataset } from '../../../lib/data/datasets/mgsc';
 import { decodeSample } from '../../../lib/data/decode_sample';
-import { faultsOf, phrasesOf, type Sample } from '../../../lib/data/sample';
+import { EachOnce } from '../../../lib/data/each_once';
+import { Loader } from '../../../lib/data/loader';
+import { Mixture } from '../../../lib/data/mixture';
+import { faultsOf, phrasesOf, readSample, type Sample } from '../../../lib/data/sample';
 import { mgscConversations } from '../../../lib/data/scenes/mgsc';
 import { makeScene } from '../../../lib/data/scenes/scene';
 import { writeScenes } from '../../../lib/data/scenes/write_scenes';
 import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault } from '../../../lib/errors';
+import { readRecords } from '../../../lib/eval/record';
+import { runEvaluation } from '../../../lib/eval/run';
 import { parseRleAnnotation, type Rle, rleFromRuns } from '../../../lib/image/rle';
 import { parseSegCap } from '../../../lib/text/segcap';
+import { Oracle } from '../../support/oracle';
 import { temporaryFolder } from '../../support/weights';
 
 const annotationOf = ({ size, counts }: Rle) => JSON.stringify({ size, counts: Buffer.from(counts, 'latin1').toString('base64') });
@@ -39,6 +45,22 @@ function annotationsOf(conversations: unknown): string {
 }
 const open = (conversations: unknown) => MgscDataset.open({ annotations: annotationsOf(conversations), images: '/pictures' });
 const only = async (conversation: unknown) => (await open([conversation])).get(0);
+
+/** The faults of a conversation. */
+const says = async (conversation: unknown, ...expected: readonly [SampleFault['problem'], string, RegExp][]) => {
+  const error = await only(conversation).then(
+    () => assert.fail('expected an error'),
+    (caught: unknown) => caught,
+  );
+  assert.ok(error instanceof SampleError, String(error));
+  assert.match(error.file, /mglmm_sa_1\.json$/);
+  assert.equal(error.line, 1);
+  assert.deepEqual(
+    error.faults.map(({ problem, field }) => [problem, field]),
+    expected.map(([problem, field]) => [problem, field]),
+  );
+  for (const [i, [, , reason]] of expected.entries()) assert.match(error.faults[i]?.reason ?? '', reason);
+};
 
 describe('MGSCData', () => {
   test('is asked and answered as it was published', async () => {
@@ -74,25 +96,18 @@ describe('MGSCData', () => {
       assert.equal(sample.conversation[0]?.answer, '<p> A brown dog </p> [SEG] lies on the grey sofa.');
       assert.deepEqual(sample.masks, [left]);
     }
-    assert.equal((await open([{ ...good, gcg_caption: ' "" ' }, good])).length, 1);
+    const { gcg_caption: _, ...captionless } = good;
+    for (const none of [{ ...good, gcg_caption: ' "" ' }, { ...good, gcg_caption: null }, captionless]) {
+      const set = await open([none, good]);
+      assert.equal(set.length, 1);
+      assert.equal((await set.get(0)).id, 'mglmm_sa_1-1');
+    }
+    await says(3, ['record', '', /expected object/]);
+    await says({ ...good, gcg_caption: 3 }, ['record', 'gcg_caption', /expected a caption/]);
     await assert.rejects(open([{ ...good, gcg_caption: '' }]), { name: 'DataError', message: /has no conversation with a caption$/ });
   });
 
   test('that is wrong says all that is, and where', async () => {
-    const says = async (conversation: unknown, ...expected: readonly [SampleFault['problem'], string, RegExp][]) => {
-      const error = await only(conversation).then(
-        () => assert.fail('expected an error'),
-        (caught: unknown) => caught,
-      );
-      assert.ok(error instanceof SampleError, String(error));
-      assert.match(error.file, /mglmm_sa_1\.json$/);
-      assert.equal(error.line, 1);
-      assert.deepEqual(
-        error.faults.map(({ problem, field }) => [problem, field]),
-        expected.map(([problem, field]) => [problem, field]),
-      );
-      for (const [i, [, , reason]] of expected.entries()) assert.match(error.faults[i]?.reason ?? '', reason);
-    };
     const caption = (gcg_caption: string) => ({ ...good, gcg_caption });
     await says(caption('<dog_1>A dog</dog_1>.'), ['tags', 'gcg_caption', /^names sofa_2 0 times, expected once$/]);
     await says(caption('<dog_1>A dog</dog_1> and <dog_1>a dog</dog_1> on <sofa_2>a sofa</sofa_2>'), [
@@ -118,6 +133,15 @@ describe('MGSCData', () => {
       ['tags', 'gcg_caption', /^has nothing between <dog_1>/],
       ['tags', 'gcg_caption', /^names sofa_2 0 times/],
     );
+    // What stands on both sides of a tag is a name in the end.
+    const one = { ...good, gcg_labels: ['dog_1'] };
+    for (const [gcg_caption, name] of [
+      ['<<dog_1>p></dog_1> x', /^has <p> in it, which means something/],
+      ['<<dog_1>/p> dog</dog_1>', /^has <\/p> in it/],
+      ['<<dog_1>/s> dog</dog_1>', /^has <\/s> in it/],
+      ['[S<dog_1>EG] dog</dog_1>', /^has \[SEG\] in it/],
+    ] as const)
+      await says({ ...one, gcg_caption }, ['tags', 'gcg_caption', name]);
     await says(
       { ...good, dog_1: { mask: '{' }, sofa_2: 7 },
       ['rle', 'dog_1.mask', /no JSON/],
@@ -128,6 +152,33 @@ describe('MGSCData', () => {
       ['record', 'file_name', /^expected the name/],
       ['record', 'gcg_labels', /keys$/],
     );
+  });
+
+  test('that is wrong in what only its words or its pixels say is named by the same place', async () => {
+    const images = folder.file('pictures');
+    mkdirSync(images, { recursive: true });
+    const annotations = annotationsOf([good, { ...good, gcg_caption: '<dog_1>A dog</dog_1> <sofa_2>ASSISTANT:</sofa_2>' }, good]);
+    const dataset = await MgscDataset.open({ annotations, images });
+    const file = join(annotations, 'mglmm_sa_1.json');
+    await assert.rejects(readSample(dataset, 1), { name: 'SampleError', problem: 'tags', file, line: 2 });
+    assert.throws(() => dataset.placeOf(3), ArgumentError);
+    await using loader = new Loader({ mixture: new EachOnce([dataset], 1), batchSize: 3, workers: 0, onBadSample: 'skip', onSkip });
+    const places: unknown[] = [];
+    function onSkip(error: SampleError): void {
+      places.push([error.file, error.line, error.problem]);
+    }
+    assert.equal((await loader.batch(0)).skipped, 3);
+    assert.deepEqual(places.sort(), [
+      [file, 1, 'missing_image'],
+      [file, 2, 'tags'],
+      [file, 3, 'missing_image'],
+    ]);
+    await runEvaluation(new Oracle([]), [dataset], folder.file('records.jsonl'));
+    const ids: string[] = [];
+    for await (const { id } of readRecords(folder.file('records.jsonl'))) ids.push(id);
+    assert.deepEqual(ids, ['mglmm_sa_1-0', `${file}:2`, 'mglmm_sa_1-2']);
+    await using without = new Loader({ mixture: new Mixture([{ dataset }], 1), batchSize: 1, workers: 0, onBadSample: 'skip' });
+    await assert.rejects(without.batch(0), { name: 'DataError', message: /annotations-\d+: 101 samples in a row are bad/ });
   });
 
   test('that cannot be read is one bad sample; a folder that is not there is an error', async () => {

@@ -29,6 +29,7 @@ import {
 } from '../../../lib/data/scenes/wording';
 import { ArgumentError } from '../../../lib/errors';
 import { rleArea, rleIou } from '../../../lib/image/rle';
+import { turnsDuring } from '../../support/turns';
 import { temporaryFolder } from '../../support/weights';
 import { partsOf, shownBy, theOne } from './meant';
 import type { Seen } from './survey';
@@ -259,6 +260,16 @@ describe('answers', () => {
 });
 
 describe('SceneDataset', () => {
+  test('lets other JavaScript run between scenes that are asked for together', async () => {
+    const dataset = new SceneDataset({ split: 'train', seed: 1, size: 48 });
+    let ids: string[] = [];
+    const turns = await turnsDuring(async () => {
+      ids = await Promise.all([3, 0, 2, 1, 4, 7, 6, 5].map(async (index) => (await dataset.get(index)).id.split('-')[2] as string));
+    });
+    assert.ok(turns >= 8, `${turns} turns`);
+    assert.equal(ids.join(), '3,0,2,1,4,7,6,5');
+  });
+
   test('gives the same sample for the same number, of the tasks it was told', async () => {
     const options = { split: 'train', seed: 1, size: 64, tasks: { refer: 3, caption: 1 } } as const;
     const [one, two] = [new SceneDataset(options), new SceneDataset(options)];
