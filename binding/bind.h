@@ -92,11 +92,11 @@ class OpStep final : public Step {
       for (auto& element : field) ready(element, stream);
     }
   }
-  // What was made of doubtful values is doubtful.
+  // What was made of doubtful values is doubtful; what they were appended to holds what it held, and its op's outputs tell.
   template <typename Field>
   static void done(Field& field, const Stream& stream) {
     if constexpr (Output<Field> || std::same_as<Field, InOut>) {
-      if (field.storage) field.storage->doubts = stream.doubts;
+      if (field.storage && !(std::same_as<Field, InOut> && appends())) field.storage->doubts = stream.doubts;
     } else if constexpr (requires { field.begin()->storage; }) {
       for (auto& element : field) done(element, stream);
     }
