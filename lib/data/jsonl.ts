@@ -5,7 +5,7 @@ import { shown } from '../checks';
 import { AbortedError, ArgumentError, DataError, DisposedError, SampleError, type SampleFault } from '../errors';
 import { type IndexOptions, Lines } from './lines';
 import { readRecord, writeRecord } from './record';
-import type { Dataset, Sample } from './sample';
+import { type Dataset, expectIndex, type Sample } from './sample';
 
 export interface JsonlOptions extends IndexOptions {
   /** Where paths of pictures start; default the folder of the file. */
@@ -50,8 +50,7 @@ export class JsonlDataset implements Dataset, AsyncDisposable {
   /** @throws SampleError when the line is no good sample; DataError when the file was changed meanwhile; DisposedError once it was closed. */
   async get(index: number): Promise<Sample> {
     if (this.#file.fd < 0) throw new DisposedError(`${this.name} was closed`);
-    if (!(Number.isInteger(index) && index >= 0 && index < this.length))
-      throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
+    expectIndex(this, index);
     const refuse = (faults: readonly [SampleFault, ...SampleFault[]], cause?: unknown): never => {
       throw new SampleError(this.name, index + 1, faults, { cause });
     };

@@ -7,7 +7,7 @@ import type { RgbImage } from '../image/decode';
 import { DecodePool } from './decode_pool';
 import type { DecodedSample } from './decode_sample';
 import type { Draw, Draws } from './mixture';
-import { type Dataset, placeOf, readSample, type Sample } from './sample';
+import { type Dataset, readSample, type Sample, sampleErrorOf } from './sample';
 
 const abortedMessage = 'loader: aborted';
 
@@ -213,9 +213,8 @@ export class Loader implements BatchSource, AsyncDisposable {
     const dataset = this.#options.mixture.parts[part] as Dataset;
     const sample = await readSample(dataset, index);
     const result = await this.#pool.decode({ image: sample.image, masks: sample.masks, maxPixels: this.#options.maxPixels }, signal);
-    if ('decoded' in result) return { ...result.decoded, sample };
-    const { file, line } = placeOf(dataset, index);
-    throw new SampleError(file, line, result.faults);
+    if ('faults' in result) throw sampleErrorOf(dataset, index, result.faults);
+    return { ...result.decoded, sample };
   }
 }
 

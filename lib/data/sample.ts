@@ -2,7 +2,7 @@
  * A sample, the one form in which everything is trained on, and what must hold of it. Its answers are in the SegCap format (MGLMM,
  * arXiv 2409.13407): each `[SEG]` announces one mask.
  */
-import { SampleError, type SampleFault } from '../errors';
+import { ArgumentError, SampleError, type SampleFault } from '../errors';
 import type { Rle } from '../image/rle';
 import { parseSegCap } from '../text/segcap';
 import { templates } from '../text/template';
@@ -50,9 +50,17 @@ export interface Dataset {
   placeOf?(index: number): SamplePlace;
 }
 
-/** For messages about sample `index`. */
-export const placeOf = (dataset: Dataset, index: number): SamplePlace =>
-  dataset.placeOf?.(index) ?? { file: dataset.name, line: index + 1 };
+/** What is wrong with sample `index`, and where it is written. */
+export function sampleErrorOf(dataset: Dataset, index: number, faults: readonly [SampleFault, ...SampleFault[]]): SampleError {
+  const { file, line } = dataset.placeOf?.(index) ?? { file: dataset.name, line: index + 1 };
+  return new SampleError(file, line, faults);
+}
+
+/** @throws ArgumentError for a number that no sample has. */
+export function expectIndex({ name, length }: Dataset, index: number): void {
+  if (!(Number.isInteger(index) && index >= 0 && index < length))
+    throw new ArgumentError(`${name}: sample ${String(index)} was asked for, expected 0 to ${length - 1}`);
+}
 
 /** Names that would change what a prompt is: the image's place, the end of a turn, and who speaks. */
 const reserved = [imagePlaceholder, '<s>', '</s>', ...new Set(Object.values(templates).flatMap(({ markers }) => markers))];
@@ -104,9 +112,8 @@ export function faultsOf({ image, conversation, masks }: Sample): SampleFault[] 
 export async function readSample(dataset: Dataset, index: number): Promise<Sample> {
   const sample = await dataset.get(index);
   const [fault, ...others] = faultsOf(sample);
-  if (!fault) return sample;
-  const { file, line } = placeOf(dataset, index);
-  throw new SampleError(file, line, [fault, ...others]);
+  if (fault) throw sampleErrorOf(dataset, index, [fault, ...others]);
+  return sample;
 }
 
 /** What a picture is called in messages and kept by: its path, or what its scene follows from. */

@@ -12,8 +12,8 @@ import { Turns } from '../../image/turns';
 import { panopticQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
 import { pictureFault } from '../decode_sample';
-import { type Dataset, notInQuestions, type Sample } from '../sample';
-import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
+import { type Dataset, expectIndex, notInQuestions, type Sample } from '../sample';
+import { expectNotAborted, Faults, readJson } from './faults';
 
 export interface CocoPanopticOptions {
   /** The file, such as `panoptic_train2017.json`. */
@@ -82,7 +82,7 @@ export class CocoPanopticDataset implements Dataset {
 
   /** @throws SampleError when the annotation, or its picture of segments, is not as it must be. */
   async get(index: number): Promise<Sample> {
-    expectIndex(this.name, index, this.length);
+    expectIndex(this, index);
     const faults = new Faults();
     const { data, error } = annotation.safeParse(this.#annotations[index]);
     if (error) faults.addIssues(error);

@@ -1,7 +1,7 @@
 /** What readers of other formats say of what they cannot read. */
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
-import { AbortedError, ArgumentError, DataError, SampleError, type SampleFault, type SampleProblem } from '../../errors';
+import { AbortedError, DataError, SampleError, type SampleFault, type SampleProblem } from '../../errors';
 
 /** Parses what a file holds. @throws DataError for a file that is not there, is no UTF-8 or no JSON. */
 export async function readJson(file: string): Promise<unknown> {
@@ -37,11 +37,6 @@ export class Faults {
     const [first, ...others] = this.#faults;
     if (first) throw new SampleError(file, line, [first, ...others]);
   }
-}
-
-export function expectIndex(name: string, index: number, length: number): void {
-  if (!(Number.isInteger(index) && index >= 0 && index < length))
-    throw new ArgumentError(`${name}: sample ${String(index)} was asked for, expected 0 to ${length - 1}`);
 }
 
 export function expectNotAborted(name: string, signal: AbortSignal | undefined): void {

@@ -11,8 +11,8 @@ import { parseRleAnnotation, type Rle } from '../../image/rle';
 import { partQuestion, sceneQuestion } from '../../text/questions';
 import { buildSegCap, type Span } from '../../text/segcap';
 import { tagNames } from '../../text/segcap_stream';
-import type { Dataset, Sample, SamplePlace } from '../sample';
-import { expectIndex, expectNotAborted, Faults, readJson } from './faults';
+import { type Dataset, expectIndex, type Sample, type SamplePlace } from '../sample';
+import { expectNotAborted, Faults, readJson } from './faults';
 
 export interface MgscOptions {
   /** Folder of the files. */
@@ -78,7 +78,7 @@ export class MgscDataset implements Dataset {
   }
 
   #placeAt(index: number): Place {
-    expectIndex(this.name, index, this.length);
+    expectIndex(this, index);
     return this.#places[index] as Place;
   }
 

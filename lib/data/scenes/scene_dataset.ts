@@ -1,7 +1,7 @@
 /** Scenes as samples: which scene, which task and which words follow from the number of the sample and the seed. */
 import { expectKnown } from '../../checks';
 import { ArgumentError } from '../../errors';
-import type { Dataset, Sample } from '../sample';
+import { type Dataset, expectIndex, type Sample } from '../sample';
 import { Chance } from './chance';
 import { expectSceneKey, type SceneKey, type SplitName, splitNames } from './key';
 import { makeScene, type Scene } from './scene';
@@ -58,8 +58,7 @@ export class SceneDataset implements Dataset {
   }
 
   async get(index: number): Promise<Sample> {
-    if (!(Number.isInteger(index) && index >= 0 && index < this.length))
-      throw new ArgumentError(`${this.name}: sample ${String(index)} was asked for, expected 0 to ${this.length - 1}`);
+    expectIndex(this, index);
     const { split, seed, size, together, segcap } = this.#options;
     const chance = new Chance(forTask, seed, splitNames.indexOf(split), index);
     const chosen = Array.from({ length: together }, () => names[chance.weighted(this.#weights)] as TaskName);
